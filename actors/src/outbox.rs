@@ -1,0 +1,253 @@
+//! A bounded queue of frames to one socket.
+//!
+//! Owned by the [`crate::switchboard`] of the socket's worker thread; nothing else touches it. Frames
+//! are shared bytes, so a queued frame costs a pointer, and everything that waits goes out in as few
+//! vectored writes as the socket takes.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, IoSlice};
+
+use actix::Addr;
+use bytes::{Buf, Bytes};
+
+use crate::domain::ids::{RoomId, UserId};
+use crate::limits::Limits;
+use crate::ports::wire::Wire;
+use crate::room::{Drained, RoomActor};
+use crate::session::{SessionActor, SessionId};
+
+/// Slices of one write.
+const SLICES_MAX: usize = 64;
+/// Signals kept back for a socket that is behind; the oldest kind is typing, and it goes first.
+const SIGNALS_MAX: usize = 256;
+
+/// What kind of signal it is: of one kind, room and person only the newest is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SignalKind {
+    /// Typing: dropped while the socket is behind.
+    Typing,
+    /// A read mark.
+    Read,
+    /// Presence.
+    Presence,
+    /// A line of the list of rooms.
+    Inbox,
+}
+
+/// Which signal it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SignalKey {
+    /// Its kind.
+    pub kind: SignalKind,
+    /// The room it is about.
+    pub room: RoomId,
+    /// The person it is about.
+    pub user: UserId,
+}
+
+/// A room that waits for its turn, and the guest that its page is for.
+pub(crate) struct Turn {
+    pub(crate) room: RoomId,
+    pub(crate) addr: Addr<RoomActor>,
+    pub(crate) session: SessionId,
+}
+
+struct Chunk {
+    bytes: Bytes,
+    frames: u32,
+    /// Whether a part of it is out, so that it must be finished.
+    begun: bool,
+}
+
+/// What a flush came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flushed {
+    /// Nothing waits any more.
+    All,
+    /// The socket takes no more now.
+    Blocked,
+    /// The connection is gone.
+    Gone,
+}
+
+/// The queue, with its socket.
+pub(crate) struct Outbox {
+    pub(crate) wire: Box<dyn Wire>,
+    pub(crate) session: Addr<SessionActor>,
+    queue: VecDeque<Chunk>,
+    bytes: usize,
+    frames: u32,
+    /// Held back until the session has been let in.
+    pub(crate) corked: bool,
+    /// Whether a write was refused and the socket is being watched.
+    pub(crate) blocked: bool,
+    /// Whether it is in the list of those to be flushed.
+    pub(crate) dirty: bool,
+    /// Whether the last frame is a close frame; nothing may follow.
+    pub(crate) closing: bool,
+    signals: BTreeMap<SignalKey, Bytes>,
+    /// Rooms that want to send a page of a replay, in the order of their turns.
+    turns: VecDeque<Turn>,
+    /// The room whose page may come; one at a time, or many replays would overflow together.
+    turn_of: Option<RoomId>,
+}
+
+impl Outbox {
+    pub(crate) fn new(wire: Box<dyn Wire>, session: Addr<SessionActor>) -> Self {
+        Self {
+            wire,
+            session,
+            queue: VecDeque::new(),
+            bytes: 0,
+            frames: 0,
+            corked: true,
+            blocked: false,
+            dirty: false,
+            closing: false,
+            signals: BTreeMap::new(),
+            turns: VecDeque::new(),
+            turn_of: None,
+        }
+    }
+
+    /// Queues `bytes`, which are `frames` whole frames. False: over the bound.
+    pub(crate) fn push(&mut self, bytes: Bytes, frames: u32, limits: &Limits) -> bool {
+        if bytes.is_empty() {
+            return true;
+        }
+        self.bytes += bytes.len();
+        self.frames += frames;
+        self.queue.push_back(Chunk { bytes, frames, begun: false });
+        self.bytes <= limits.outbox_bytes_max && self.frames as usize <= limits.outbox_frames_max
+    }
+
+    /// Queues a signal; while the socket is behind only the newest of its key is kept.
+    pub(crate) fn signal(&mut self, key: SignalKey, bytes: Bytes, limits: &Limits) -> bool {
+        if !self.is_behind(limits) {
+            return self.push(bytes, 1, limits);
+        }
+        let has_place = self.signals.len() < SIGNALS_MAX || self.signals.contains_key(&key);
+        if key.kind != SignalKind::Typing && has_place {
+            self.signals.insert(key, bytes);
+        }
+        true
+    }
+
+    /// Puts `bytes` before everything that waits.
+    pub(crate) fn push_first(&mut self, bytes: Bytes) {
+        self.bytes += bytes.len();
+        self.queue.push_front(Chunk { bytes, frames: 0, begun: false });
+    }
+
+    /// Drops what waits, but for a frame that has begun to go out, and queues `last`.
+    pub(crate) fn close_with(&mut self, last: Bytes) {
+        let begun = self.queue.front().is_some_and(|chunk| chunk.begun);
+        self.queue.truncate(usize::from(begun));
+        for chunk in &mut self.queue {
+            // They are counted no longer.
+            chunk.frames = 0;
+        }
+        self.signals.clear();
+        self.bytes = self.queue.iter().map(|chunk| chunk.bytes.len()).sum::<usize>() + last.len();
+        self.frames = self.queue.iter().map(|chunk| chunk.frames).sum();
+        self.queue.push_back(Chunk { bytes: last, frames: 0, begun: false });
+        self.closing = true;
+    }
+
+    /// Lets a room have its turn with a page when there is room for one.
+    pub(crate) fn ask_turn(&mut self, turn: Turn, limits: &Limits) {
+        self.turns.push_back(turn);
+        self.give_turn(limits);
+    }
+
+    /// A room has sent its page, or sends none.
+    pub(crate) fn end_turn(&mut self, room: RoomId, limits: &Limits) {
+        self.turns.retain(|turn| turn.room != room);
+        self.turn_of.take_if(|holder| *holder == room);
+        self.give_turn(limits);
+    }
+
+    /// Forgets the signals of a room that is no longer heard; newer ones may come by another stay.
+    pub(crate) fn forget_signals(&mut self, room: RoomId) {
+        self.signals.retain(|key, _| key.room != room || key.kind == SignalKind::Inbox);
+    }
+
+    fn give_turn(&mut self, limits: &Limits) {
+        if self.turn_of.is_none()
+            && self.bytes * 4 <= limits.outbox_bytes_max
+            && self.frames as usize * 4 <= limits.outbox_frames_max
+            && let Some(Turn { room, addr, session }) = self.turns.pop_front()
+        {
+            self.turn_of = Some(room);
+            addr.do_send(Drained { session });
+        }
+    }
+
+    fn is_behind(&self, limits: &Limits) -> bool {
+        self.bytes * 8 > limits.outbox_bytes_max || self.frames as usize * 8 > limits.outbox_frames_max
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Writes what the socket takes. `progress` is set when anything went out.
+    pub(crate) fn flush(&mut self, limits: &Limits, progress: &mut bool) -> Flushed {
+        loop {
+            if self.queue.is_empty() {
+                self.release_signals(limits);
+                if self.queue.is_empty() {
+                    if self.queue.capacity() > 16 {
+                        self.queue = VecDeque::new();
+                    }
+                    self.give_turn(limits);
+                    return Flushed::All;
+                }
+            }
+            let written = if self.queue.len() == 1 {
+                self.wire.try_write_vectored(&[IoSlice::new(&self.queue[0].bytes)])
+            } else {
+                let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+                let count = self.queue.len().min(SLICES_MAX);
+                for (slice, chunk) in slices.iter_mut().zip(&self.queue) {
+                    *slice = IoSlice::new(&chunk.bytes);
+                }
+                self.wire.try_write_vectored(&slices[..count])
+            };
+            match written {
+                Ok(0) => return Flushed::Gone,
+                Ok(written) => {
+                    *progress = true;
+                    self.took(written);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.give_turn(limits);
+                    return Flushed::Blocked;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Flushed::Gone,
+            }
+        }
+    }
+
+    fn took(&mut self, mut written: usize) {
+        self.bytes -= written;
+        while written > 0 {
+            let Some(chunk) = self.queue.front_mut() else { return };
+            if written < chunk.bytes.len() {
+                chunk.bytes.advance(written);
+                chunk.begun = true;
+                return;
+            }
+            self.frames -= chunk.frames;
+            written -= chunk.bytes.len();
+            self.queue.pop_front();
+        }
+    }
+
+    fn release_signals(&mut self, limits: &Limits) {
+        for bytes in std::mem::take(&mut self.signals).into_values() {
+            self.push(bytes, 1, limits);
+        }
+    }
+}

@@ -1,0 +1,479 @@
+//! Who is signed in: the sessions of each person on this node, who is online here or elsewhere, and
+//! which rooms want to know.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{
+    Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, MessageResult, ResponseActFuture,
+};
+use tokio::sync::Notify;
+
+use crate::census::Counts;
+use crate::core::Core;
+use crate::domain::ids::{NodeId, RoomId, UserId};
+use crate::limits;
+use crate::ports::store::PersonChange;
+use crate::registry::Forget;
+use crate::relay::{Announce, TellPresence};
+use crate::room::{OnlineNow, RoomActor};
+use crate::session::{ConnectError, Revoked, SessionActor, SessionId};
+
+/// The actor.
+#[derive(Default)]
+pub struct PeopleActor {
+    core: Option<Arc<Core>>,
+    here: BTreeMap<UserId, Vec<Signed>>,
+    /// People whose last socket has closed a moment ago, by how often that has happened.
+    leaving: BTreeMap<UserId, u64>,
+    departures: u64,
+    /// When they count as gone, in that order. One timer serves all: a context looks at each of its
+    /// futures whenever it is woken, so that one for each of thousands who go would hold up everything.
+    gone_at: VecDeque<(Duration, UserId, u64)>,
+    parting_is_due: bool,
+    elsewhere: BTreeMap<NodeId, Neighbour>,
+    watchers: HashMap<RoomId, (Addr<RoomActor>, BTreeSet<UserId>)>,
+    watched: HashMap<UserId, BTreeSet<RoomId>>,
+    announce_is_due: bool,
+    is_closed: bool,
+    /// Whether the feed of commits is being followed: before that nobody is let in.
+    is_open: bool,
+    opening: Arc<Notify>,
+}
+
+/// One session of a person.
+struct Signed {
+    session: SessionId,
+    addr: Addr<SessionActor>,
+    issued_at: i64,
+}
+
+/// Another node, as it told of itself last.
+struct Neighbour {
+    online: BTreeSet<UserId>,
+    heard_at: Duration,
+}
+
+impl PeopleActor {
+    /// How much is held.
+    pub(crate) fn counts(&self) -> Counts {
+        vec![
+            ("people", self.here.len()),
+            ("people who leave", self.leaving.len()),
+            ("watching rooms", self.watchers.len()),
+            ("watched people", self.watched.len()),
+        ]
+    }
+
+    fn is_online(&self, user: UserId) -> bool {
+        self.is_here(user) || self.elsewhere.values().any(|node| node.online.contains(&user))
+    }
+
+    fn is_here(&self, user: UserId) -> bool {
+        self.here.contains_key(&user) || self.leaving.contains_key(&user)
+    }
+
+    /// Tells the rooms that `user` is in of a change.
+    fn tell_rooms(&self, user: UserId, online: bool) {
+        for room in self.watched.get(&user).into_iter().flatten() {
+            let Some((addr, _)) = self.watchers.get(room) else { continue };
+            let (came, went) = if online { (vec![user], Vec::new()) } else { (Vec::new(), vec![user]) };
+            addr.do_send(OnlineNow { came, went });
+        }
+    }
+
+    /// Waits for the first of those who have left to count as gone.
+    fn part_later(&mut self, ctx: &mut Context<Self>) {
+        let (Some(core), Some((at, ..))) = (&self.core, self.gone_at.front()) else { return };
+        if self.parting_is_due {
+            return;
+        }
+        self.parting_is_due = true;
+        ctx.run_later(at.saturating_sub(core.clock.now()), |this, ctx| {
+            this.parting_is_due = false;
+            let now = this.core.as_ref().map_or(Duration::ZERO, |core| core.clock.now());
+            while let Some((_, user, departure)) = this.gone_at.pop_front_if(|(at, ..)| *at <= now) {
+                this.left(user, departure);
+            }
+            this.part_later(ctx);
+        });
+    }
+
+    fn left(&mut self, user: UserId, departure: u64) {
+        if self.leaving.get(&user) != Some(&departure) {
+            return;
+        }
+        self.leaving.remove(&user);
+        if let Some(core) = &self.core {
+            core.relay.do_send(TellPresence { user, online: false });
+        }
+        if !self.is_online(user) {
+            self.tell_rooms(user, false);
+        }
+    }
+
+    fn look_after_nodes(&mut self, _: &mut Context<Self>) {
+        self.announce();
+        let Some(now) = self.core.as_ref().map(|core| core.clock.now()) else { return };
+        let silent: Vec<NodeId> = self
+            .elsewhere
+            .iter()
+            .filter(|(_, node)| now - node.heard_at >= limits::NODE_SILENT_AFTER)
+            .map(|(node, _)| *node)
+            .collect();
+        for node in silent {
+            self.forget(node);
+        }
+    }
+
+    /// Tells other nodes of all who are here.
+    fn announce(&self) {
+        if let Some(core) = &self.core {
+            let users = self.here.keys().chain(self.leaving.keys()).copied().collect();
+            core.relay.do_send(Announce { users });
+        }
+    }
+
+    fn announce_soon(&mut self, ctx: &mut Context<Self>) {
+        if !std::mem::replace(&mut self.announce_is_due, true) {
+            ctx.run_later(limits::ANNOUNCE_SOON, |this, _| {
+                this.announce_is_due = false;
+                this.announce();
+            });
+        }
+    }
+
+    /// Takes a node for gone, with its people.
+    fn forget(&mut self, node: NodeId) {
+        let gone = self.elsewhere.remove(&node).map(|node| node.online).unwrap_or_default();
+        for user in gone {
+            if !self.is_online(user) {
+                self.tell_rooms(user, false);
+            }
+        }
+    }
+}
+
+impl Actor for PeopleActor {
+    type Context = Context<Self>;
+}
+
+/// Tells the actor of the others.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Begin(pub Arc<Core>);
+
+impl Handler<Begin> for PeopleActor {
+    type Result = ();
+
+    fn handle(&mut self, Begin(core): Begin, ctx: &mut Self::Context) {
+        self.core = Some(core);
+        ctx.run_interval(limits::ANNOUNCE_EVERY, Self::look_after_nodes);
+    }
+}
+
+/// A session wants a place among its person's.
+#[derive(Message)]
+#[rtype(result = "Result<(), ConnectError>")]
+pub struct SignIn {
+    /// Whose.
+    pub user: UserId,
+    /// Which one.
+    pub session: SessionId,
+    /// Its actor.
+    pub addr: Addr<SessionActor>,
+    /// When its token was issued; Unix time in seconds.
+    pub issued_at: i64,
+}
+
+impl Handler<SignIn> for PeopleActor {
+    type Result = ResponseActFuture<Self, Result<(), ConnectError>>;
+
+    fn handle(&mut self, sign_in: SignIn, _: &mut Self::Context) -> Self::Result {
+        if self.is_open {
+            return Box::pin(actix::fut::ready(self.sign_in(sign_in)));
+        }
+        let opening = self.opening.clone();
+        let opened = async move { tokio::time::timeout(limits::OPEN_PATIENCE, opening.notified()).await };
+        Box::pin(actix::fut::wrap_future::<_, Self>(opened).map(move |_late, this, _| {
+            if this.is_open { this.sign_in(sign_in) } else { Err(ConnectError::Unavailable) }
+        }))
+    }
+}
+
+/// The feed of commits is being followed, so that nobody misses what happens from now on.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Open;
+
+impl Handler<Open> for PeopleActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Open, _: &mut Self::Context) {
+        self.is_open = true;
+        self.opening.notify_waiters();
+    }
+}
+
+impl PeopleActor {
+    fn sign_in(&mut self, SignIn { user, session, addr, issued_at }: SignIn) -> Result<(), ConnectError> {
+        let Some(core) = self.core.as_ref().filter(|_| !self.is_closed) else {
+            return Err(ConnectError::Restarting);
+        };
+        let most = core.limits.sockets_per_user;
+        let was_online = self.is_online(user);
+        let was_here = self.is_here(user);
+        let sessions = self.here.entry(user).or_default();
+        if sessions.len() >= most {
+            return Err(ConnectError::TooManySockets);
+        }
+        if sessions.is_empty() {
+            // Most have one; a vector would make space for four.
+            sessions.reserve_exact(1);
+        }
+        sessions.push(Signed { session, addr, issued_at });
+        self.leaving.remove(&user);
+        if !was_here {
+            core.relay.do_send(TellPresence { user, online: true });
+        }
+        if !was_online {
+            self.tell_rooms(user, true);
+        }
+        Ok(())
+    }
+}
+
+/// A session has ended.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct SignOut {
+    /// Whose.
+    pub user: UserId,
+    /// Which one.
+    pub session: SessionId,
+}
+
+impl Handler<SignOut> for PeopleActor {
+    type Result = ();
+
+    fn handle(&mut self, SignOut { user, session }: SignOut, ctx: &mut Self::Context) {
+        let Some(sessions) = self.here.get_mut(&user) else { return };
+        sessions.retain(|signed| signed.session != session);
+        if sessions.is_empty() {
+            self.here.remove(&user);
+            self.departures += 1;
+            let departure = self.departures;
+            self.leaving.insert(user, departure);
+            if let Some(core) = &self.core {
+                self.gone_at.push_back((core.clock.now() + limits::OFFLINE_AFTER, user, departure));
+            }
+            self.part_later(ctx);
+        }
+    }
+}
+
+/// A session has taken a newer token.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Renewed {
+    /// Whose.
+    pub user: UserId,
+    /// Which one.
+    pub session: SessionId,
+    /// When the token was issued; Unix time in seconds.
+    pub issued_at: i64,
+}
+
+impl Handler<Renewed> for PeopleActor {
+    type Result = ();
+
+    fn handle(&mut self, Renewed { user, session, issued_at }: Renewed, _: &mut Self::Context) {
+        let sessions = self.here.get_mut(&user).into_iter().flatten();
+        for signed in sessions.filter(|signed| signed.session == session) {
+            signed.issued_at = issued_at;
+        }
+    }
+}
+
+/// Someone's right to be here has changed.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Changed(pub PersonChange);
+
+impl Handler<Changed> for PeopleActor {
+    type Result = ();
+
+    fn handle(&mut self, Changed(change): Changed, _: &mut Self::Context) {
+        if let Some(core) = self.core.as_ref().filter(|_| !change.is_active) {
+            // It may have been erased, with its name.
+            core.registry.do_send(Forget { user: change.user });
+        }
+        for signed in self.here.get(&change.user).into_iter().flatten() {
+            if !change.honours(signed.issued_at) {
+                signed.addr.do_send(Revoked);
+            }
+        }
+    }
+}
+
+/// A room wants to know who of these is online, now and from now on. Answered with [`OnlineNow`].
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Watch {
+    /// The room.
+    pub room: RoomId,
+    /// Its actor.
+    pub addr: Addr<RoomActor>,
+    /// The people.
+    pub users: Vec<UserId>,
+}
+
+impl Handler<Watch> for PeopleActor {
+    type Result = ();
+
+    fn handle(&mut self, Watch { room, addr, users }: Watch, _: &mut Self::Context) {
+        let came: Vec<UserId> = users.iter().copied().filter(|user| self.is_online(*user)).collect();
+        for user in &users {
+            self.watched.entry(*user).or_default().insert(room);
+        }
+        let watcher = self.watchers.entry(room).or_insert_with(|| (addr.clone(), BTreeSet::new()));
+        watcher.0 = addr.clone();
+        watcher.1.extend(users);
+        addr.do_send(OnlineNow { came, went: Vec::new() });
+    }
+}
+
+/// A room no longer wants to know.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Unwatch {
+    /// The room.
+    pub room: RoomId,
+    /// Its actor; another one may have taken its place.
+    pub addr: Addr<RoomActor>,
+}
+
+impl Handler<Unwatch> for PeopleActor {
+    type Result = ();
+
+    fn handle(&mut self, Unwatch { room, addr }: Unwatch, _: &mut Self::Context) {
+        if self.watchers.get(&room).is_none_or(|(watcher, _)| *watcher != addr) {
+            return;
+        }
+        let users = self.watchers.remove(&room).map(|(_, users)| users).unwrap_or_default();
+        for user in users {
+            if let Some(rooms) = self.watched.get_mut(&user) {
+                rooms.remove(&room);
+                if rooms.is_empty() {
+                    self.watched.remove(&user);
+                }
+            }
+        }
+    }
+}
+
+/// Another node tells who is there: all, or one who came or went.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Heard {
+    /// Which node.
+    pub node: NodeId,
+    /// What it says.
+    pub news: News,
+}
+
+/// What another node says of its people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// All who are there.
+    All(Vec<UserId>),
+    /// One came, or went.
+    One(UserId, bool),
+    /// It stops.
+    Leaving,
+}
+
+impl Handler<Heard> for PeopleActor {
+    type Result = ();
+
+    fn handle(&mut self, Heard { node, news }: Heard, ctx: &mut Self::Context) {
+        let Some(now) = self.core.as_ref().map(|core| core.clock.now()) else { return };
+        if let News::Leaving = news {
+            // As long as one who left may come back, its people may at another node.
+            ctx.run_later(limits::OFFLINE_AFTER, move |this, _| {
+                if this.elsewhere.get(&node).is_some_and(|node| node.heard_at <= now) {
+                    this.forget(node);
+                }
+            });
+            return;
+        }
+        if !self.elsewhere.contains_key(&node) {
+            // One that has just come, or that this one had lost, may not know who is here.
+            self.announce_soon(ctx);
+        }
+        let neighbour = self
+            .elsewhere
+            .entry(node)
+            .or_insert_with(|| Neighbour { online: BTreeSet::new(), heard_at: now });
+        let changed: Vec<UserId> = match news {
+            News::All(users) => {
+                neighbour.heard_at = now;
+                let online = users.into_iter().collect();
+                let before = std::mem::replace(&mut neighbour.online, online);
+                before.symmetric_difference(&neighbour.online).copied().collect()
+            }
+            News::One(user, true) if neighbour.online.insert(user) => vec![user],
+            News::One(user, false) if neighbour.online.remove(&user) => vec![user],
+            News::One(..) | News::Leaving => Vec::new(),
+        };
+        for user in changed {
+            let is_there = |(other, neighbour): (&NodeId, &Neighbour)| {
+                *other != node && neighbour.online.contains(&user)
+            };
+            if !self.is_here(user) && !self.elsewhere.iter().any(is_there) {
+                let online = self.elsewhere.get(&node).is_some_and(|node| node.online.contains(&user));
+                self.tell_rooms(user, online);
+            }
+        }
+    }
+}
+
+/// Tells other nodes soon of all who are here, without waiting for the time.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct AnnounceSoon;
+
+impl Handler<AnnounceSoon> for PeopleActor {
+    type Result = ();
+
+    fn handle(&mut self, _: AnnounceSoon, ctx: &mut Self::Context) {
+        self.announce_soon(ctx);
+    }
+}
+
+/// Takes no one in any more; the server goes.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct CloseDoors;
+
+impl Handler<CloseDoors> for PeopleActor {
+    type Result = ();
+
+    fn handle(&mut self, _: CloseDoors, _: &mut Self::Context) {
+        self.is_closed = true;
+    }
+}
+
+/// Asks whether people are signed in here.
+#[derive(Message)]
+#[rtype(result = "Vec<UserId>")]
+pub struct Here;
+
+impl Handler<Here> for PeopleActor {
+    type Result = MessageResult<Here>;
+
+    fn handle(&mut self, _: Here, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.here.keys().copied().collect())
+    }
+}

@@ -1,0 +1,7 @@
+//! The wire: frames from and to clients, close codes, and envelopes between nodes.
+
+pub mod client;
+pub mod close;
+pub mod codec;
+pub mod envelope;
+pub mod server;

@@ -1,0 +1,200 @@
+//! One room on this node: it passes commands to the store, tells what was committed in order, and
+//! brings those who join or come back to where the others are.
+//!
+//! A room has no owner among the nodes; each node that has sockets in it has an actor like this one,
+//! and the log gives the order. Nothing is told here before its commit. Without guests it is only a
+//! way for commands, and loads nothing.
+
+mod commands;
+mod delivery;
+mod guests;
+mod ring;
+mod signals;
+mod typing;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
+
+pub use commands::{Answer, Origin, Settled, Submit};
+pub use delivery::{Events, HeadIs};
+pub use guests::{Admission, Drained, Guest, Join, Leave, Purpose, Stay};
+pub use signals::{OnlineNow, SetTyping, Told, WhoIsTyping};
+pub use typing::TypingNow;
+
+use crate::core::Core;
+use crate::domain::event::Event;
+use crate::domain::ids::{MessageId, RoomId, Seq, UserId};
+use crate::domain::signal::ReadMark;
+use crate::limits;
+use crate::people::Unwatch;
+use crate::ports::store::RoomSnapshot;
+use crate::registry::Retire;
+use crate::relay::Follow;
+use crate::session::{RoomGone, SessionId};
+use commands::{Budgets, Waiting};
+use guests::{Guests, States};
+use ring::Ring;
+use typing::Typists;
+
+/// The actor.
+pub struct RoomActor {
+    core: Arc<Core>,
+    room: RoomId,
+    /// What the room looks like here; loaded with the first guest.
+    view: Option<View>,
+    /// The newest position that was heard of, also while the view is being loaded: it may be newer than
+    /// the snapshot.
+    heard: Seq,
+    /// The read marks that were heard of, for the same reason.
+    marks: BTreeMap<UserId, ReadMark>,
+    /// What those who come are told of marks and presence, until that changes.
+    states: States,
+    guests: Guests,
+    /// Guests that wait for the next snapshot.
+    arrivals: Vec<SessionId>,
+    reading_snapshot: bool,
+    /// Whether it has not been told yet who is online, since it was loaded.
+    presence_is_due: bool,
+    /// Guests that wait for that, with the snapshot that was read for them.
+    unpresented: Vec<(Vec<SessionId>, RoomSnapshot)>,
+    /// Whether a page of the log is being read, for replays or for a gap.
+    reading_log: bool,
+    /// Commands that the store has not answered.
+    waiting: BTreeMap<u64, Waiting>,
+    /// The tickets of the messages among them: the log may tell of one before its answer is there.
+    posts: BTreeMap<MessageId, u64>,
+    patience_is_due: bool,
+    next_ticket: u64,
+    budgets: BTreeMap<UserId, Budgets>,
+    typists: Typists,
+    lapse_is_due: bool,
+    sleep_is_due: bool,
+    /// Whether other nodes are heard about this room.
+    follows: bool,
+    /// Whether the registry has forgotten this actor; it only finishes what it has begun.
+    retired: bool,
+}
+
+/// A room as its guests know it.
+struct View {
+    /// What all live guests have been sent.
+    delivered: Seq,
+    /// The newest position that was heard of.
+    head: Seq,
+    is_archived: bool,
+    ring: Ring,
+    /// Events that came before the ones before them.
+    ahead: BTreeMap<Seq, Event>,
+    gap_is_due: bool,
+    /// The people in it, while they are few enough to tell who is online.
+    people: BTreeSet<UserId>,
+    online: BTreeSet<UserId>,
+}
+
+impl RoomActor {
+    /// A room that nobody is in yet.
+    #[must_use]
+    pub fn new(core: Arc<Core>, room: RoomId) -> Self {
+        Self {
+            core,
+            room,
+            view: None,
+            marks: BTreeMap::new(),
+            states: States::default(),
+            guests: Guests::default(),
+            arrivals: Vec::new(),
+            reading_snapshot: false,
+            heard: Seq::START,
+            presence_is_due: false,
+            unpresented: Vec::new(),
+            reading_log: false,
+            waiting: BTreeMap::new(),
+            posts: BTreeMap::new(),
+            patience_is_due: false,
+            next_ticket: 0,
+            budgets: BTreeMap::new(),
+            typists: Typists::default(),
+            lapse_is_due: false,
+            sleep_is_due: false,
+            follows: false,
+            retired: false,
+        }
+    }
+
+    /// Hears from now on what other nodes tell about this room.
+    fn follow(&mut self) {
+        if !self.follows {
+            self.follows = true;
+            self.core.relay.do_send(Follow { room: self.room, on: true });
+        }
+    }
+
+    /// Ends this actor after a while without guests and work.
+    fn sleep_when_idle(&mut self, ctx: &mut Context<Self>) {
+        if self.sleep_is_due || !self.guests.is_empty() {
+            return;
+        }
+        self.sleep_is_due = true;
+        ctx.run_later(limits::ROOM_IDLE, |room, ctx| {
+            room.sleep_is_due = false;
+            let now = room.core.clock.now();
+            room.budgets.retain(|_, budgets| !budgets.are_full(now));
+            if !room.guests.is_empty() {
+                return;
+            }
+            if !room.waiting.is_empty() || !room.budgets.is_empty() {
+                return room.sleep_when_idle(ctx);
+            }
+            room.retired = true;
+            room.core.registry.do_send(Retire { room: room.room, addr: ctx.address() });
+        });
+    }
+}
+
+impl Actor for RoomActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        metrics::gauge!("chat_rooms").increment(1);
+        self.sleep_when_idle(ctx);
+    }
+
+    /// Runs after a panic too: nobody is left without an answer, and guests find a new actor.
+    fn stopped(&mut self, ctx: &mut Self::Context) {
+        metrics::gauge!("chat_rooms").decrement(1);
+        for waiting in std::mem::take(&mut self.waiting).into_values() {
+            self.answer_unknown(waiting);
+        }
+        for guest in self.guests.take() {
+            guest.session.do_send(RoomGone { room: self.room });
+        }
+        if self.follows {
+            self.core.relay.do_send(Follow { room: self.room, on: false });
+        }
+        if self.view.is_some() {
+            self.core.people.do_send(Unwatch { room: self.room, addr: ctx.address() });
+        }
+    }
+}
+
+/// Ends the actor: the registry has forgotten it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Sleep;
+
+impl Handler<Sleep> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Sleep, ctx: &mut Self::Context) {
+        // Commands that were on their way when the registry forgot this actor still come through.
+        ctx.run_later(limits::ROOM_IDLE, |room, ctx| {
+            if room.waiting.is_empty() && room.guests.is_empty() {
+                ctx.stop();
+            } else {
+                ctx.notify(Sleep);
+            }
+        });
+    }
+}

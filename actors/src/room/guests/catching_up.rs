@@ -1,0 +1,183 @@
+//! How a guest gets from its position to where the others are: page by page, from the ring or the store.
+
+use std::collections::BTreeMap;
+
+use actix::{AsyncContext, Context};
+use bytes::Bytes;
+
+use super::{Guests, Pace, Phase, RoomActor, Seat};
+use crate::domain::event::{Event, EventBody};
+use crate::domain::ids::{RoomId, Seq};
+use crate::limits;
+use crate::ports::store::StoreError;
+use crate::protocol::close::CloseCode;
+use crate::protocol::server::ServerFrame;
+use crate::room::delivery::event_frame;
+use crate::room::ring::BatchBuilder;
+use crate::session::SessionId;
+use crate::switchboard::{AskTurn, Batch, Enter, Replay};
+
+impl RoomActor {
+    /// Moves every guest on that is not live yet.
+    pub(in crate::room) fn advance_all(&mut self, ctx: &mut Context<Self>) {
+        for id in self.guests.catching_up.iter().copied().collect::<Vec<_>>() {
+            self.advance(id, ctx);
+        }
+    }
+
+    /// Sends a guest what follows its position, as far as its outbox has room, and lets it go live
+    /// when it has reached what the room has delivered.
+    pub(super) fn advance(&mut self, id: SessionId, ctx: &mut Context<Self>) {
+        let Some(view) = &self.view else { return };
+        let (frames_max, bytes_max) = self.page_max();
+        loop {
+            let Some(seat) = self.guests.get_mut(id) else { return };
+            let Phase::CatchingUp { position, target, pace, .. } = &mut seat.phase else { return };
+            if view.delivered < *target {
+                // Also for the sake of what was deleted meanwhile: its text may still be in the ring.
+                return self.fill_gap(ctx);
+            }
+            if *position >= view.delivered {
+                return self.go_live(id);
+            }
+            match pace {
+                Pace::Asked => return,
+                Pace::Idle => {
+                    *pace = Pace::Asked;
+                    let (room, addr, outbox) = (self.room, ctx.address(), &seat.guest.outbox);
+                    return outbox.switchboard.do_send(AskTurn {
+                        outbox: outbox.id,
+                        session: id,
+                        room,
+                        addr,
+                    });
+                }
+                Pace::Turn => {}
+            }
+            let Some(page) = view.ring.page(*position, frames_max, bytes_max) else {
+                return self.read_log(ctx);
+            };
+            send_page(seat, self.room, page);
+        }
+    }
+
+    /// The frames and the bytes of one page: a quarter of what may wait for a socket.
+    fn page_max(&self) -> (usize, usize) {
+        let limits = &self.core.limits;
+        ((limits.outbox_frames_max / 4).max(1), limits.outbox_bytes_max / 4)
+    }
+
+    /// Reads the next page for those whose position the ring doesn't reach; one read at a time, from
+    /// the earliest of them on, serves all whom it helps.
+    fn read_log(&mut self, ctx: &mut Context<Self>) {
+        if self.reading_log {
+            return;
+        }
+        // Who comes later may not be given what is read now: it may be deleted meanwhile.
+        let readers: BTreeMap<SessionId, Seq> = self
+            .guests
+            .catching_up
+            .iter()
+            .filter_map(|id| match self.guests.seats.get(id)?.phase {
+                Phase::CatchingUp { position, pace: Pace::Turn, .. } => Some((*id, position)),
+                _ => None,
+            })
+            .collect();
+        let Some(after) = readers.values().min().copied() else { return };
+        self.reading_log = true;
+        metrics::counter!("chat_replay_reads_total").increment(1);
+        let (store, room) = (self.core.store.clone(), self.room);
+        let read = async move { store.events(room, after, limits::REPLAY_PAGE).await };
+        Self::after(ctx, read, move |room, events: Result<Vec<Event>, StoreError>, ctx| {
+            room.reading_log = false;
+            match events {
+                Ok(events) => room.feed(after, &events, &readers),
+                Err(error) => {
+                    tracing::warn!(room = %room.room, %error, "could not read a replay");
+                    room.guests.break_off();
+                }
+            }
+            room.expect_what_is_missing(ctx);
+            room.advance_all(ctx);
+        });
+    }
+
+    /// Gives each reader that it helps its part of a page of the log that begins after `after`.
+    fn feed(&mut self, after: Seq, events: &[Event], readers: &BTreeMap<SessionId, Seq>) {
+        let Some(delivered) = self.view.as_ref().map(|view| view.delivered) else { return };
+        let (frames_max, bytes_max) = self.page_max();
+        let told: Vec<&Event> = events.iter().take_while(|event| event.seq <= delivered).collect();
+        for event in &told {
+            // It may have committed before this actor knew the room, and its answer be on its way.
+            if let EventBody::MessagePosted(message) = &event.body {
+                self.found_in_log(message);
+            }
+        }
+        let frames: Vec<Bytes> = told.into_iter().map(event_frame).collect();
+        // Those who are at the same position share the bytes.
+        let mut pages: BTreeMap<Seq, Option<Batch>> = BTreeMap::new();
+        for (id, start) in readers {
+            let Some(seat) = self.guests.get_mut(*id) else { continue };
+            let Phase::CatchingUp { position, pace: Pace::Turn, .. } = seat.phase else { continue };
+            if position != *start {
+                continue;
+            }
+            let page = pages.entry(position).or_insert_with(|| {
+                let skipped = usize::try_from(position.0 - after.0).unwrap_or(usize::MAX);
+                let mut builder = BatchBuilder::after(position);
+                for frame in frames.iter().skip(skipped).take(frames_max) {
+                    builder.push(frame);
+                    if builder.len() >= bytes_max {
+                        break;
+                    }
+                }
+                builder.finish()
+            });
+            if let Some(page) = page {
+                send_page(seat, self.room, page.clone());
+            }
+        }
+    }
+
+    fn go_live(&mut self, id: SessionId) {
+        let Some(seat) = self.guests.get(id) else { return };
+        let Phase::CatchingUp { position, resumes, .. } = seat.phase else { return };
+        let room = self.room;
+        if resumes {
+            seat.guest.outbox.send(&ServerFrame::Synced { room_id: room, seq: position });
+        }
+        self.tell_states(id);
+        if let Some(seat) = self.guests.get_mut(id) {
+            let outbox = &seat.guest.outbox;
+            outbox.switchboard.do_send(Enter { room, outbox: outbox.id, position });
+            seat.phase = Phase::Live;
+        }
+        self.guests.catching_up.remove(&id);
+    }
+}
+
+impl Guests {
+    /// Ends the sockets of those who can't be given what they miss; they come back and resume.
+    fn break_off(&mut self) {
+        let stuck: Vec<SessionId> = self
+            .catching_up
+            .iter()
+            .copied()
+            .filter(|id| matches!(self.seats[id].phase, Phase::CatchingUp { pace: Pace::Turn, .. }))
+            .collect();
+        for id in stuck {
+            if let Some(seat) = self.remove(id) {
+                seat.guest.outbox.close(CloseCode::Internal);
+            }
+        }
+    }
+}
+
+/// Sends a guest its page; its turn ends with that.
+fn send_page(seat: &mut Seat, room: RoomId, page: Batch) {
+    let Phase::CatchingUp { position, pace, .. } = &mut seat.phase else { return };
+    (*position, *pace) = (page.last(), Pace::Idle);
+    let frames = u32::try_from(page.ends.len()).unwrap_or(u32::MAX);
+    let outbox = &seat.guest.outbox;
+    outbox.switchboard.do_send(Replay { outbox: outbox.id, bytes: page.bytes, frames, room });
+}

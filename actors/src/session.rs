@@ -1,0 +1,289 @@
+//! One socket: it decodes what the client sends, passes it to rooms, and knows which of them the
+//! client hears. What goes to the client waits in the outbox of the [`crate::switchboard`].
+
+mod frames;
+mod opening;
+mod rooms;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
+use bytes::Bytes;
+
+pub use frames::{Input, Received};
+pub use opening::{Connect, ConnectError, Joined, Opening, Target};
+pub use rooms::{RoomGone, Unsubscribed};
+
+use crate::core::Core;
+use crate::domain::ids::{ClientId, RoomId, UserId};
+use crate::domain::rate::Budget;
+use crate::error::{EngineError, ErrorCode};
+use crate::inbox::Unfollow;
+use crate::limits;
+use crate::people::SignOut;
+use crate::protocol::close::CloseCode;
+use crate::protocol::codec;
+use crate::protocol::server::ServerFrame;
+use crate::room::{Guest, Leave, Purpose, Submit};
+use crate::switchboard::{Detach, OutboxRef};
+use crate::worker::Worker;
+use rooms::{Asked, Place};
+
+/// Names a session of this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId {
+    /// The worker thread.
+    pub worker: usize,
+    /// The how-manieth session there.
+    pub number: u64,
+}
+
+/// The actor.
+pub struct SessionActor {
+    worker: Rc<Worker>,
+    id: SessionId,
+    user: UserId,
+    target: Target,
+    /// What is known only while the session opens.
+    opening: Option<Box<Opening>>,
+    outbox: Option<OutboxRef>,
+    rooms: Vec<Place>,
+    /// Rooms that have been asked for a place.
+    asked: BTreeMap<RoomId, Asked>,
+    /// Commands for rooms whose actor is being looked for.
+    queued: BTreeMap<RoomId, VecDeque<Submit>>,
+    /// Whether the connection is about to end: nothing more is taken from it.
+    is_closing: bool,
+    issued_at: i64,
+    /// What a client that can't renew its token is given beyond its end.
+    grace: Duration,
+    frames: Budget,
+    bad_frames: Window,
+    refusals: Window,
+}
+
+/// Counts what happens within a span of time, of whichever moment it begins.
+#[derive(Default)]
+struct Window(VecDeque<Duration>);
+
+impl Window {
+    /// Counts one at `now`; true when there are `max` within `span`.
+    fn count(&mut self, now: Duration, max: u32, span: Duration) -> bool {
+        while self.0.front().is_some_and(|first| now - *first > span) {
+            self.0.pop_front();
+        }
+        self.0.push_back(now);
+        self.0.len() >= max as usize
+    }
+}
+
+impl SessionActor {
+    /// A session that is about to open.
+    pub(crate) fn begin(worker: &Rc<Worker>, connect: Connect) -> Self {
+        let expires_at = worker.core.clock.now() + connect.credential.expires_in;
+        Self {
+            worker: worker.clone(),
+            id: worker.next_session(),
+            user: connect.credential.user,
+            target: connect.target,
+            opening: Some(Box::new(Opening::new(connect.wire, connect.accept, connect.refuse, expires_at))),
+            outbox: None,
+            rooms: Vec::new(),
+            asked: BTreeMap::new(),
+            queued: BTreeMap::new(),
+            is_closing: false,
+            issued_at: connect.credential.issued_at,
+            grace: connect.grace,
+            frames: Budget::default(),
+            bad_frames: Window::default(),
+            refusals: Window::default(),
+        }
+    }
+
+    fn core(&self) -> &Core {
+        &self.worker.core
+    }
+
+    fn send(&self, frame: &ServerFrame<'_>) {
+        self.push(codec::encode(frame));
+    }
+
+    fn push(&self, bytes: Bytes) {
+        if let Some(outbox) = &self.outbox {
+            outbox.push(bytes);
+        }
+    }
+
+    fn close(&self, code: CloseCode) {
+        if let Some(outbox) = &self.outbox {
+            outbox.close(code);
+        }
+    }
+
+    fn error(&mut self, error: &EngineError, room: Option<RoomId>, client_id: Option<ClientId>) {
+        let retry_after = error.retry_after();
+        self.error_frame(error.code(), &error.to_string(), room, client_id, retry_after);
+        if matches!(error, EngineError::RateLimited { .. }) {
+            self.count_refusal();
+        }
+    }
+
+    fn error_frame(
+        &self,
+        code: ErrorCode,
+        message: &str,
+        room_id: Option<RoomId>,
+        client_id: Option<ClientId>,
+        retry_after: Option<Duration>,
+    ) {
+        let retry_after = retry_after.map(|after| (after.as_secs_f64() * 1_000.0).ceil() / 1_000.0);
+        self.send(&ServerFrame::Error { code, message, room_id, client_id, retry_after });
+    }
+
+    fn count_refusal(&mut self) {
+        let (now, most) = (self.core().clock.now(), self.core().limits.refusals_max);
+        if self.refusals.count(now, most, limits::REFUSALS_WITHIN) {
+            self.close(CloseCode::TooManyRefusals);
+        }
+    }
+
+    fn guest(&self, purpose: Purpose, ctx: &Context<Self>) -> Option<Guest> {
+        let outbox = self.outbox.clone()?;
+        Some(Guest { id: self.id, user: self.user, outbox, session: ctx.address(), purpose })
+    }
+
+    /// The room that a socket of one room is for.
+    fn own_room(&self) -> Option<RoomId> {
+        match self.target {
+            Target::Room { room, .. } => Some(room),
+            Target::User => None,
+        }
+    }
+
+    /// Counts as gone from here on, though the connection may take its time to end.
+    fn sign_out(&mut self) {
+        self.leave_all();
+        self.core().people.do_send(SignOut { user: self.user, session: self.id });
+        if matches!(self.target, Target::User) {
+            self.core().inbox.do_send(Unfollow { user: self.user, session: self.id });
+        }
+    }
+
+    fn leave_all(&mut self) {
+        for place in self.rooms.drain(..) {
+            place.addr.do_send(Leave { session: self.id });
+        }
+    }
+}
+
+impl Actor for SessionActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        metrics::gauge!("chat_sessions").increment(1);
+        self.open(ctx);
+    }
+
+    /// Runs after a panic too, so that nothing of the session stays behind.
+    fn stopped(&mut self, _: &mut Self::Context) {
+        metrics::gauge!("chat_sessions").decrement(1);
+        self.sign_out();
+        // A room that was asked for a place may have given it meanwhile.
+        for room in std::mem::take(&mut self.asked).into_keys() {
+            if let Some(addr) = self.worker.known_room(room) {
+                addr.do_send(Leave { session: self.id });
+            }
+        }
+        if let Some(outbox) = self.outbox.take() {
+            outbox.switchboard.do_send(Detach { outbox: outbox.id });
+        }
+    }
+}
+
+/// The connection has ended.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Ended;
+
+impl Handler<Ended> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Ended, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}
+
+/// The client broke the WebSocket protocol.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Violated {
+    /// The close code of the protocol.
+    pub code: u16,
+}
+
+impl Handler<Violated> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, Violated { code }: Violated, _: &mut Self::Context) {
+        self.close(CloseCode::Framing(code));
+    }
+}
+
+/// The switchboard ends the connection; nothing of this session is told or taken any more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Closing {
+    /// Why.
+    pub code: CloseCode,
+}
+
+impl Handler<Closing> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, Closing { code }: Closing, _: &mut Self::Context) {
+        tracing::debug!(session = ?self.id, code = code.code(), "session ends");
+        self.is_closing = true;
+        self.sign_out();
+    }
+}
+
+/// One of the client's frames was refused for its rate.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Refused;
+
+impl Handler<Refused> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Refused, _: &mut Self::Context) {
+        self.count_refusal();
+    }
+}
+
+/// The person may no longer be here.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Revoked;
+
+impl Handler<Revoked> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Revoked, _: &mut Self::Context) {
+        self.close(CloseCode::Unauthorized);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_begins_at_any_moment() {
+        let mut window = Window::default();
+        let mut count = |second| window.count(Duration::from_secs(second), 3, Duration::from_secs(10));
+        assert_eq!([count(9), count(11), count(19)], [false, false, true]);
+        assert_eq!([count(31), count(32), count(40)], [false, false, true]);
+    }
+}

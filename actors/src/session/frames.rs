@@ -1,0 +1,186 @@
+//! What a client's frames come to.
+
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message};
+use bytes::Bytes;
+
+use super::SessionActor;
+use crate::domain::command::{Change, Draft, ReadTarget, Refusal, StrayReply};
+use crate::domain::ids::{ClientId, MessageId, RoomId};
+use crate::domain::message::MessageType;
+use crate::domain::text::{self, TextError};
+use crate::error::{EngineError, ErrorCode};
+use crate::failpoint::{self, Point};
+use crate::limits;
+use crate::people::Renewed;
+use crate::protocol::client::{self, Addressed, ClientFrame};
+use crate::protocol::close::CloseCode;
+use crate::protocol::codec;
+use crate::protocol::server::ServerFrame;
+use crate::room::{Purpose, SetTyping};
+
+/// What one read of the socket brought, in order. Awaiting the answer keeps the reader from running
+/// ahead of the session.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Received(pub Vec<Input>);
+
+/// One frame of the WebSocket protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A text frame; valid UTF-8.
+    Text(Bytes),
+    /// A ping, to be answered with the same payload.
+    Ping(Bytes),
+    /// The client wants to end.
+    Close,
+}
+
+impl Handler<Received> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, Received(inputs): Received, ctx: &mut Self::Context) {
+        failpoint::pass(Point::Session);
+        for input in inputs {
+            if self.is_closing {
+                return;
+            }
+            match input {
+                Input::Text(text) => self.text(&text, ctx),
+                Input::Ping(payload) => {
+                    if self.take_frame().is_ok() {
+                        self.push(codec::pong(&payload));
+                    } else {
+                        self.count_refusal();
+                    }
+                }
+                Input::Close => self.close(CloseCode::Normal),
+            }
+        }
+    }
+}
+
+impl SessionActor {
+    fn take_frame(&mut self) -> Result<(), EngineError> {
+        let (rate, now) = (self.core().limits.frames, self.core().clock.now());
+        self.frames.take(rate, now).map_err(|retry_after| EngineError::RateLimited { retry_after })
+    }
+
+    fn text(&mut self, text: &[u8], ctx: &mut Context<Self>) {
+        let decoded = std::str::from_utf8(text)
+            .map_err(|_| client::BadFrame { message: "not UTF-8", client_id: None, room: None })
+            .and_then(client::decode);
+        let (room, client_id) = match &decoded {
+            Ok(Addressed { room, frame: ClientFrame::ChatMessage { client_id, .. } }) => (*room, *client_id),
+            Ok(Addressed { room, .. }) => (*room, None),
+            Err(bad) => (bad.room, bad.client_id),
+        };
+        let room = room.or(self.own_room());
+        if let Err(error) = self.take_frame() {
+            return self.error(&error, room, client_id);
+        }
+        match decoded {
+            Ok(Addressed { room: Some(named), .. }) if self.own_room().is_some_and(|own| own != named) => {
+                self.bad_frame("room_id is not the room of this socket", self.own_room(), client_id);
+            }
+            Ok(Addressed { frame, .. }) => self.frame(room, frame, ctx),
+            Err(bad) => self.bad_frame(bad.message, self.own_room().or(bad.room), bad.client_id),
+        }
+    }
+
+    fn bad_frame(&mut self, message: &str, room: Option<RoomId>, client_id: Option<ClientId>) {
+        self.error_frame(ErrorCode::BadFrame, message, room, client_id, None);
+        let (now, most) = (self.core().clock.now(), self.core().limits.bad_frames_max);
+        if self.bad_frames.count(now, most, limits::BAD_FRAMES_WITHIN) {
+            self.close(CloseCode::BadFrames);
+        }
+    }
+
+    fn frame(&mut self, room: Option<RoomId>, frame: ClientFrame, ctx: &mut Context<Self>) {
+        match frame {
+            ClientFrame::Ping { n } => return self.send(&ServerFrame::Pong { n }),
+            ClientFrame::Auth { token } => return self.renew(token, ctx),
+            _ => {}
+        }
+        let Some(room) = room else {
+            let client_id = match frame {
+                ClientFrame::ChatMessage { client_id, .. } => client_id,
+                _ => None,
+            };
+            return self.bad_frame("room_id is missing", None, client_id);
+        };
+        match frame {
+            ClientFrame::ChatMessage { text, reply_to, client_id } => {
+                self.post(room, &text, reply_to, client_id, ctx);
+            }
+            ClientFrame::ReadReceipt { message } => {
+                self.submit(room, Change::Read(ReadTarget::Message(message)), None, ctx);
+            }
+            ClientFrame::MarkRoomRead => self.submit(room, Change::Read(ReadTarget::Head), None, ctx),
+            ClientFrame::Typing { is_typing } => match self.place(room) {
+                Some(place) => place.addr.do_send(SetTyping { session: self.id, is_typing }),
+                None => self.error(&EngineError::Refused(Refusal::NotParticipant), Some(room), None),
+            },
+            ClientFrame::Subscribe { since, epoch } if self.own_room().is_none() => {
+                self.unsubscribe(room);
+                self.join(room, Purpose::Subscription, since, epoch, ctx);
+            }
+            ClientFrame::Unsubscribe if self.own_room().is_none() => self.unsubscribe(room),
+            ClientFrame::Subscribe { .. } | ClientFrame::Unsubscribe => {
+                self.bad_frame("this socket is for one room", Some(room), None);
+            }
+            ClientFrame::Ping { .. } | ClientFrame::Auth { .. } => {}
+        }
+    }
+
+    fn post(
+        &mut self,
+        room: RoomId,
+        text: &str,
+        reply_to: Option<MessageId>,
+        client_id: Option<ClientId>,
+        ctx: &mut Context<Self>,
+    ) {
+        let content = match text::content(text) {
+            Ok(content) => content.to_owned(),
+            // An old client expects a blank message to be ignored.
+            Err(TextError::Blank) if client_id.is_none() => return,
+            Err(error) => {
+                return self.error_frame(ErrorCode::Invalid, &error.to_string(), Some(room), client_id, None);
+            }
+        };
+        let draft = Draft {
+            id: self.worker.next_message(),
+            client_id,
+            digest: Draft::digest_of(&content, reply_to, None),
+            content,
+            message_type: MessageType::Text,
+            attachment: None,
+            reply_to,
+            stray_reply: StrayReply::Drop,
+        };
+        self.submit(room, Change::Post(draft), client_id, ctx);
+    }
+
+    /// Takes a newer token of the same person; any other ends the connection.
+    fn renew(&mut self, token: String, ctx: &mut Context<Self>) {
+        let (identity, store, user) = (self.core().identity.clone(), self.core().store.clone(), self.user);
+        let verify = async move {
+            let credential = identity.verify(&token).await.filter(|credential| credential.user == user)?;
+            let is_void = match store.person(user).await {
+                Ok(Some((_, right))) => !right.honours(credential.issued_at),
+                Ok(None) => true,
+                // The feed of commits tells of a revocation when the store is back; the token is valid.
+                Err(_) => false,
+            };
+            (!is_void).then_some(credential)
+        };
+        ctx.spawn(actix::fut::wrap_future::<_, Self>(verify).map(move |credential, this, _| {
+            let Some(credential) = credential else { return this.close(CloseCode::Unauthorized) };
+            this.issued_at = credential.issued_at;
+            let (user, session, issued_at) = (this.user, this.id, credential.issued_at);
+            this.core().people.do_send(Renewed { user, session, issued_at });
+            this.expire_at(this.core().clock.now() + credential.expires_in);
+            this.send(&ServerFrame::AuthOk { expires_at: credential.expires_at });
+        }));
+    }
+}

@@ -1,0 +1,270 @@
+//! The rooms that a session is in or wants to be in, and the commands that it passes to them.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use actix::{ActorFutureExt, Addr, AsyncContext, Context, Handler, Message};
+
+use super::{Joined, SessionActor};
+use crate::domain::command::{Actor, Change, Command, Refusal};
+use crate::domain::ids::{ClientId, Epoch, RoomId, Seq};
+use crate::error::EngineError;
+use crate::limits;
+use crate::room::{Guest, Join, Leave, Origin, Purpose, RoomActor, Stay, Submit};
+use crate::session::opening::ConnectError;
+use crate::switchboard::Exit;
+
+/// Actors of one room that a guest asks for a place before it gives up: one may be going to sleep.
+const JOIN_TRIES: usize = 4;
+
+/// A room that the session is in.
+pub(super) struct Place {
+    pub(super) room: RoomId,
+    pub(super) addr: Addr<RoomActor>,
+    stay: Stay,
+}
+
+/// What a client wants of a room.
+#[derive(Clone, Copy)]
+struct Wish {
+    purpose: Purpose,
+    since: Option<Seq>,
+    epoch: Option<Epoch>,
+}
+
+/// A room that the session has asked for a place; one answer at a time is waited for.
+pub(super) struct Asked {
+    wish: Wish,
+    /// What the client has wanted since, in order: to ask again, or to hear nothing more.
+    then: VecDeque<Option<Wish>>,
+}
+
+impl SessionActor {
+    pub(super) fn place(&self, room: RoomId) -> Option<&Place> {
+        self.rooms.iter().find(|place| place.room == room)
+    }
+
+    /// Asks a room for a place; it answers with [`Joined`].
+    pub(super) fn join(
+        &mut self,
+        room: RoomId,
+        purpose: Purpose,
+        since: Option<Seq>,
+        epoch: Option<Epoch>,
+        ctx: &mut Context<Self>,
+    ) {
+        let wish = Wish { purpose, since, epoch };
+        let Some(asked) = self.asked.get_mut(&room) else {
+            return self.ask(room, wish, VecDeque::new(), ctx);
+        };
+        if asked.then.len() >= limits::WISHES_MAX {
+            return self.error(&EngineError::Overloaded, Some(room), None);
+        }
+        asked.then.push_back(Some(wish));
+    }
+
+    fn ask(&mut self, room: RoomId, wish: Wish, then: VecDeque<Option<Wish>>, ctx: &mut Context<Self>) {
+        let Some(guest) = self.guest(wish.purpose, ctx) else { return };
+        self.asked.insert(room, Asked { wish, then });
+        self.enter(room, guest, wish.since, wish.epoch, ctx);
+    }
+
+    /// A room has said whether there is a place.
+    fn answered(&mut self, room: RoomId) -> Option<Asked> {
+        let asked = self.asked.remove(&room);
+        if self.asked.is_empty() {
+            // An empty map would keep its node: as much memory as all the rest of an idle session.
+            self.asked = BTreeMap::new();
+        }
+        asked
+    }
+
+    /// Hands a guest to the room's actor; one that goes to sleep or has just ended is no longer it.
+    fn enter(
+        &self,
+        room: RoomId,
+        guest: Guest,
+        since: Option<Seq>,
+        epoch: Option<Epoch>,
+        ctx: &mut Context<Self>,
+    ) {
+        let worker = self.worker.clone();
+        let enter = async move {
+            for _ in 0..JOIN_TRIES {
+                let Some(addr) = worker.room(room).await else { return false };
+                if let Ok(true) = addr.send(Join { guest: guest.clone(), since, epoch }).await {
+                    return true;
+                }
+                worker.forget(room, &addr);
+            }
+            false
+        };
+        ctx.spawn(actix::fut::wrap_future::<_, Self>(enter).map(move |is_in, this, _| {
+            if !is_in {
+                this.answered(room);
+                this.turn_away(ConnectError::Restarting);
+            }
+        }));
+    }
+
+    /// Does what the client has wanted of a room since it was asked.
+    fn go_on(&mut self, room: RoomId, mut then: VecDeque<Option<Wish>>, ctx: &mut Context<Self>) {
+        while let Some(next) = then.pop_front() {
+            self.unsubscribe(room);
+            if let Some(wish) = next {
+                return self.ask(room, wish, then, ctx);
+            }
+        }
+    }
+
+    /// No longer hears a room.
+    pub(super) fn unsubscribe(&mut self, room: RoomId) {
+        if let Some(asked) = self.asked.get_mut(&room) {
+            if asked.then.back().is_none_or(Option::is_some) {
+                asked.then.push_back(None);
+            }
+            return;
+        }
+        let Some(at) = self.rooms.iter().position(|place| place.room == room) else { return };
+        let place = self.rooms.swap_remove(at);
+        self.part_from(room, &place.addr);
+    }
+
+    fn part_from(&self, room: RoomId, addr: &Addr<RoomActor>) {
+        addr.do_send(Leave { session: self.id });
+        if let Some(outbox) = &self.outbox {
+            outbox.switchboard.do_send(Exit { room, outbox: outbox.id });
+        }
+    }
+
+    /// Passes a command to a room, in the order in which the client sent them.
+    pub(super) fn submit(
+        &mut self,
+        room: RoomId,
+        change: Change,
+        client_id: Option<ClientId>,
+        ctx: &mut Context<Self>,
+    ) {
+        let Some(outbox) = self.outbox.clone() else { return };
+        let command = Command { room, by: Actor::Person(self.user), change };
+        let origin = Origin::Session { session: self.id, addr: ctx.address(), outbox, client_id };
+        let submit = Submit { command, origin };
+        if let Some(queue) = self.queued.get_mut(&room) {
+            // Its actor is being looked for already.
+            return match queue.len() < limits::SESSION_PENDING_MAX {
+                true => queue.push_back(submit),
+                false => self.error(&EngineError::Overloaded, Some(room), client_id),
+            };
+        }
+        let known = self.place(room).map(|place| place.addr.clone()).filter(Addr::connected);
+        if let Some(addr) = known.or_else(|| self.worker.known_room(room)) {
+            return addr.do_send(submit);
+        }
+        self.queued.insert(room, VecDeque::from([submit]));
+        let worker = self.worker.clone();
+        let resolve = async move { worker.room(room).await };
+        ctx.spawn(actix::fut::wrap_future::<_, Self>(resolve).map(move |addr, this, _| {
+            let queue = this.queued.remove(&room);
+            if this.queued.is_empty() {
+                this.queued = BTreeMap::new();
+            }
+            for submit in queue.into_iter().flatten() {
+                match &addr {
+                    Some(addr) => addr.do_send(submit),
+                    None => this.error(&EngineError::Unavailable, Some(room), submit.origin.client_id()),
+                }
+            }
+        }));
+    }
+}
+
+impl Handler<Joined> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, Joined { room, addr, result }: Joined, ctx: &mut Self::Context) {
+        let is_own = self.own_room() == Some(room);
+        let then = self.answered(room).map(|asked| asked.then).unwrap_or_default();
+        match result {
+            Ok(_) if self.is_closing => self.part_from(room, &addr),
+            Ok(admission) => {
+                if admission.tokens_valid_from.is_some_and(|from| self.issued_at < from) {
+                    self.part_from(room, &addr);
+                    return self.turn_away(ConnectError::Unauthorized);
+                }
+                if self.rooms.len() >= limits::SUBSCRIPTIONS_MAX {
+                    self.part_from(room, &addr);
+                    return self.error(&EngineError::Overloaded, Some(room), None);
+                }
+                let stay = if is_own { Stay::Socket } else { Stay::Subscription };
+                self.rooms.retain(|place| place.room != room);
+                if is_own {
+                    // It is the only one; a vector would make space for four.
+                    self.rooms.reserve_exact(1);
+                }
+                self.rooms.push(Place { room, addr, stay });
+                if is_own {
+                    self.let_in();
+                }
+            }
+            Err(EngineError::Refused(Refusal::RoomNotFound | Refusal::NotParticipant)) if is_own => {
+                self.turn_away_outsider(ctx);
+            }
+            Err(_) if is_own => self.turn_away(ConnectError::Unavailable),
+            // One answer for a room that isn't there and one that isn't this person's.
+            Err(EngineError::Refused(_)) => {
+                self.error(&EngineError::Refused(Refusal::NotParticipant), Some(room), None);
+            }
+            Err(error) => self.error(&error, Some(room), None),
+        }
+        self.go_on(room, then, ctx);
+    }
+}
+
+/// A room no longer has this session as its guest.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Unsubscribed {
+    /// The room.
+    pub room: RoomId,
+}
+
+impl Handler<Unsubscribed> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, Unsubscribed { room }: Unsubscribed, _: &mut Self::Context) {
+        self.rooms.retain(|place| place.room != room);
+    }
+}
+
+/// A room's actor has died. The session joins its successor where it was.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct RoomGone {
+    /// The room.
+    pub room: RoomId,
+}
+
+impl Handler<RoomGone> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, RoomGone { room }: RoomGone, ctx: &mut Self::Context) {
+        if let Some(Asked { wish, .. }) = self.asked.get(&room) {
+            let wish = *wish;
+            if let Some(guest) = self.guest(wish.purpose, ctx) {
+                self.enter(room, guest, wish.since, wish.epoch, ctx);
+            }
+            return;
+        }
+        let Some(at) = self.rooms.iter().position(|place| place.room == room) else { return };
+        let stay = self.rooms.swap_remove(at).stay;
+        let Some(guest) = self.guest(Purpose::Return(stay), ctx) else { return };
+        let exit = Exit { room, outbox: guest.outbox.id };
+        let asked = guest.outbox.switchboard.send(exit);
+        ctx.spawn(actix::fut::wrap_future::<_, Self>(asked).map(move |position, this, ctx| {
+            match position.ok().flatten() {
+                Some(position) => this.enter(room, guest, Some(position), None, ctx),
+                // It was still catching up: only the client knows how far it is.
+                None => guest.outbox.close(crate::protocol::close::CloseCode::Internal),
+            }
+        }));
+    }
+}

@@ -1,0 +1,204 @@
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use clap::Parser;
+use jsonwebtoken::{Algorithm, EncodingKey, crypto};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use super::{Claims, Grant, InvalidToken, SubjectKind, TokenVerifier, now_seconds};
+use crate::{
+    auth::mint::{AccessRequest, TokenMint},
+    config::{AuthConfig, AuthSettings},
+};
+
+mod crafted;
+
+const SIMPLE_JWT: &str = include_str!("../../../tests/fixtures/tokens/simplejwt.json");
+const FOREIGN: &str = include_str!("../../../tests/fixtures/tokens/foreign.json");
+const SECRET: &str = "a-key-that-is-only-for-the-tests-of-this-crate";
+
+#[derive(Parser)]
+struct Flags {
+    #[command(flatten)]
+    auth: AuthConfig,
+}
+
+fn settings(flags: &[&str]) -> AuthSettings {
+    Flags::try_parse_from([&["chat"], flags].concat()).expect("flags").auth.validate(false).expect("settings")
+}
+
+fn verifier(flags: &[&str]) -> TokenVerifier {
+    let settings = settings(&[&["--jwt-secret", SECRET], flags].concat());
+    TokenVerifier::new(&settings, settings.secret.as_ref())
+}
+
+fn vectors(text: &str) -> Value {
+    serde_json::from_str(text).expect("vectors")
+}
+
+fn simple_jwt(name: &str) -> String {
+    vectors(SIMPLE_JWT)["tokens"][name].as_str().expect(name).to_owned()
+}
+
+/// Signs whatever is given, however wrong it is.
+fn craft(header: &str, payload: &str, key: &[u8], algorithm: Algorithm) -> String {
+    let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
+    let signature =
+        crypto::sign(message.as_bytes(), &EncodingKey::from_secret(key), algorithm).expect("signed");
+    format!("{message}.{signature}")
+}
+
+fn with_header(header: &Value) -> String {
+    craft(&header.to_string(), &good().to_string(), SECRET.as_bytes(), Algorithm::HS256)
+}
+
+fn with_payload(payload: &str) -> String {
+    craft(r#"{"alg":"HS256","typ":"JWT"}"#, payload, SECRET.as_bytes(), Algorithm::HS256)
+}
+
+/// A good payload with some claims put in, or taken out by `null`.
+fn with(changes: &Value) -> String {
+    let mut payload = good();
+    for (name, value) in changes.as_object().expect("claims") {
+        if value.is_null() {
+            payload.as_object_mut().expect("claims").remove(name);
+        } else {
+            payload[name] = value.clone();
+        }
+    }
+    with_payload(&payload.to_string())
+}
+
+fn good() -> Value {
+    let now = now_seconds();
+    json!({"token_type": "access", "exp": now + 300, "iat": now, "jti": "0f", "user_id": 42})
+}
+
+#[tokio::test]
+async fn real_simplejwt_tokens_are_accepted() {
+    let verifier = verifier(&[]);
+    for name in ["access_string_id", "access_integer_id", "access_issuer", "access_other_issuer"] {
+        let claims = verifier.verify(&simple_jwt(name)).await.expect(name);
+        assert_eq!((claims.user_id, claims.is_service, claims.grant), (Some(42), false, None), "{name}");
+        assert_eq!((claims.iat, claims.exp), (1_704_067_200, 4_102_444_800), "{name}");
+    }
+    let person = verifier.verify(&simple_jwt("access_person")).await.expect("a person");
+    assert_eq!(person.username.as_deref(), Some("ana"));
+    assert_eq!(person.full_name.as_deref(), Some("Ana Díaz"));
+    assert_eq!(person.email.as_deref(), Some("ana@example.com"));
+    let service = verifier.verify(&simple_jwt("access_service")).await.expect("a service");
+    assert_eq!((service.user_id, service.is_service), (None, true));
+    let guest = verifier.verify(&simple_jwt("access_grant")).await.expect("a grant");
+    assert_eq!(guest.grant, Some(Grant { kind: SubjectKind::Task, id: 7 }));
+    let refresh = verifier.verify_refresh(&simple_jwt("refresh")).expect("a refresh token");
+    assert_eq!(refresh.user_id, 42);
+    assert!(verifier.verify_any(&simple_jwt("refresh")).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_issuer_is_demanded_when_one_is_set() {
+    let verifier = verifier(&["--jwt-issuer", "aristay-app"]);
+    assert!(verifier.verify(&simple_jwt("access_issuer")).await.is_ok());
+    assert_eq!(verifier.verify(&simple_jwt("access_other_issuer")).await, Err(InvalidToken));
+    assert_eq!(verifier.verify(&simple_jwt("access_string_id")).await, Err(InvalidToken));
+    assert_eq!(verifier.verify(&with(&json!({"iss": ["aristay-app"]}))).await, Err(InvalidToken));
+}
+
+#[tokio::test]
+async fn the_audience_is_demanded_when_one_is_set_and_foreign_ones_are_refused() {
+    let ours = verifier(&["--jwt-audience", "chat"]);
+    assert!(ours.verify(&with(&json!({"aud": "chat"}))).await.is_ok());
+    assert!(ours.verify(&with(&json!({"aud": ["mail", "chat"]}))).await.is_ok());
+    assert!(ours.verify(&with(&json!({"aud": "mail"}))).await.is_err());
+    assert!(ours.verify(&with(&json!({}))).await.is_err());
+    assert!(verifier(&[]).verify(&with(&json!({"aud": "mail"}))).await.is_err());
+}
+
+#[tokio::test]
+async fn a_header_that_points_elsewhere_is_not_followed() {
+    let verifier = verifier(&[]);
+    for header in [
+        json!({"alg": "HS256", "kid": "../../../../dev/null"}),
+        json!({"alg": "HS256", "kid": "' UNION SELECT 'key"}),
+        json!({"alg": "HS256", "jku": "https://evil.example/keys"}),
+        json!({"alg": "HS256", "x5u": "https://evil.example/cert"}),
+    ] {
+        assert!(verifier.verify(&with_header(&header)).await.is_ok(), "{header}: the right key signed it");
+        for key in [&b""[..], b"key", b"https://evil.example/keys"] {
+            let token = craft(&header.to_string(), &good().to_string(), key, Algorithm::HS256);
+            assert_eq!(verifier.verify(&token).await, Err(InvalidToken), "{header}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn public_keys_verify_what_their_owner_signed_and_nothing_else() {
+    let vectors = vectors(FOREIGN);
+    let all: String = vectors["pem"].as_object().expect("keys").values().filter_map(Value::as_str).collect();
+    let settings = settings(&["--jwt-public-keys", &all]);
+    let verifier = TokenVerifier::new(&settings, None);
+    for (algorithm, token) in vectors["tokens"].as_object().expect("tokens") {
+        let claims = verifier.verify(token.as_str().expect("a token")).await.expect(algorithm);
+        assert_eq!(claims.user_id, Some(42), "{algorithm}");
+    }
+    for (name, token) in vectors["bad"].as_object().expect("tokens") {
+        // Keys in PEM have no name, so there a token may call its right key whatever it likes.
+        if name != "kid_of_another_key" {
+            assert_eq!(verifier.verify(token.as_str().expect("a token")).await, Err(InvalidToken), "{name}");
+        }
+    }
+    for pem in vectors["pem"].as_object().expect("keys").values().filter_map(Value::as_str) {
+        let header = r#"{"alg":"HS256","typ":"JWT"}"#;
+        let confused = craft(header, &good().to_string(), pem.as_bytes(), Algorithm::HS256);
+        assert_eq!(verifier.verify(&confused).await, Err(InvalidToken));
+    }
+    assert_eq!(verifier.verify(&simple_jwt("access_string_id")).await, Err(InvalidToken));
+    assert_eq!(verifier.verify_refresh(&simple_jwt("refresh")), Err(InvalidToken));
+}
+
+#[tokio::test]
+async fn a_key_set_is_indexed_by_kid_alone() {
+    let vectors = vectors(FOREIGN);
+    let keys = vectors["jwks"]["keys"].as_array().expect("keys").clone();
+    let keys: Vec<_> = keys.into_iter().map(|key| serde_json::from_value(key).expect("a key")).collect();
+    let mut settings = settings(&["--jwt-secret", SECRET]);
+    settings.public_keys = crate::auth::keys::PublicKeys::from_jwks(&keys);
+    let verifier = TokenVerifier::new(&settings, None);
+    for (algorithm, token) in vectors["tokens"].as_object().expect("tokens") {
+        assert!(verifier.verify(token.as_str().expect("a token")).await.is_ok(), "{algorithm}");
+    }
+    for (name, token) in vectors["bad"].as_object().expect("tokens") {
+        assert_eq!(verifier.verify(token.as_str().expect("a token")).await, Err(InvalidToken), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn minted_tokens_have_the_form_of_simplejwt() {
+    let settings = settings(&["--jwt-secret", SECRET, "--jwt-issuer", "aristay-app"]);
+    let secret = SecretString::from(SECRET);
+    let (mint, verifier) = (TokenMint::new(&settings, &secret), TokenVerifier::new(&settings, Some(&secret)));
+    let pair = mint.pair(42);
+    let names = |token: &str| -> Vec<String> {
+        let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).expect("a payload")).expect("base64");
+        let payload: Value = serde_json::from_slice(&payload).expect("JSON");
+        assert_eq!(payload["jti"].as_str().map(str::len), Some(32));
+        payload.as_object().expect("claims").keys().cloned().collect()
+    };
+    assert_eq!(names(&pair.access), names(&simple_jwt("access_issuer")));
+    assert_eq!(names(&pair.refresh), names(&simple_jwt("access_issuer")));
+    let claims = verifier.verify(&pair.access).await.expect("a good token");
+    assert_eq!((claims.user_id, claims.exp - claims.iat), (Some(42), 3600));
+    assert_eq!(verifier.verify_refresh(&pair.refresh).expect("a good token").user_id, 42);
+    assert_eq!(verifier.verify(&pair.refresh).await, Err(InvalidToken));
+    assert_eq!(verifier.verify_refresh(&pair.access), Err(InvalidToken));
+
+    let request = AccessRequest {
+        is_service: true,
+        grant: Some(Grant { kind: SubjectKind::Property, id: 9 }),
+        username: Some("bob".into()),
+        ..AccessRequest::default()
+    };
+    let Claims { user_id, is_service, grant, username, .. } =
+        verifier.verify(&mint.access_for(&request, 60)).await.expect("a good token");
+    assert_eq!((user_id, is_service, grant, username), (None, true, request.grant, request.username.clone()));
+    assert!(verifier.verify(&mint.access_for(&request, -31)).await.is_err());
+}

@@ -1,0 +1,124 @@
+//! How often who may do what.
+
+use std::{num::NonZeroU32, str::FromStr};
+
+use clap::Args;
+
+use super::Switch;
+
+/// A budget that refills steadily and holds at most a burst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// What comes back each second.
+    pub per_second: NonZeroU32,
+    /// What may be used at once.
+    pub burst: NonZeroU32,
+}
+
+impl FromStr for Rate {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = "must be <per second>:<burst>, two whole numbers above 0";
+        let (per_second, burst) = text.trim().split_once(':').ok_or(wrong)?;
+        let rate = Self {
+            per_second: per_second.parse().map_err(|_| wrong)?,
+            burst: burst.parse().map_err(|_| wrong)?,
+        };
+        if rate.burst < rate.per_second {
+            return Err("the burst must be at least what comes in a second");
+        }
+        Ok(rate)
+    }
+}
+
+/// The rates as settings.
+#[derive(Debug, Clone, Args)]
+pub struct RateConfig {
+    /// `off` lifts all rates, for measuring
+    #[arg(long, env = "RATE_LIMITS", value_name = "RATE_LIMITS", default_value = "on")]
+    pub rate_limits: Switch,
+
+    /// Messages of one person in one room
+    #[arg(long, env = "RATE_MESSAGES", value_name = "RATE_MESSAGES", default_value = "10:100")]
+    pub rate_messages: Rate,
+
+    /// Edits and deletions of one person
+    #[arg(long, env = "RATE_EDITS", value_name = "RATE_EDITS", default_value = "5:50")]
+    pub rate_edits: Rate,
+
+    /// Rooms made by one person
+    #[arg(long, env = "RATE_ROOMS", value_name = "RATE_ROOMS", default_value = "1:50")]
+    pub rate_rooms: Rate,
+
+    /// Uploads of one person
+    #[arg(long, env = "RATE_UPLOADS", value_name = "RATE_UPLOADS", default_value = "1:20")]
+    pub rate_uploads: Rate,
+
+    /// REST requests of one person
+    #[arg(long, env = "RATE_REST", value_name = "RATE_REST", default_value = "50:500")]
+    pub rate_rest: Rate,
+
+    /// Frames of one socket
+    #[arg(long, env = "RATE_FRAMES", value_name = "RATE_FRAMES", default_value = "50:200")]
+    pub rate_frames: Rate,
+
+    /// Handshakes of sockets on this node
+    #[arg(long, env = "RATE_HANDSHAKES", value_name = "RATE_HANDSHAKES", default_value = "500:500")]
+    pub rate_handshakes: Rate,
+
+    /// Sign-ins from one address
+    #[arg(long, env = "RATE_SIGN_INS", value_name = "RATE_SIGN_INS", default_value = "1:10")]
+    pub rate_sign_ins: Rate,
+}
+
+/// The rates in force; `None` is without a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rates {
+    /// Messages of one person in one room.
+    pub messages: Option<Rate>,
+    /// Edits and deletions of one person.
+    pub edits: Option<Rate>,
+    /// Rooms made by one person.
+    pub rooms: Option<Rate>,
+    /// Uploads of one person.
+    pub uploads: Option<Rate>,
+    /// REST requests of one person.
+    pub rest: Option<Rate>,
+    /// Frames of one socket.
+    pub frames: Option<Rate>,
+    /// Handshakes on this node.
+    pub handshakes: Option<Rate>,
+    /// Sign-ins from one address.
+    pub sign_ins: Option<Rate>,
+}
+
+impl RateConfig {
+    pub(super) fn in_force(&self) -> Rates {
+        let unless_off = |rate| (self.rate_limits == Switch::On).then_some(rate);
+        Rates {
+            messages: unless_off(self.rate_messages),
+            edits: unless_off(self.rate_edits),
+            rooms: unless_off(self.rate_rooms),
+            uploads: unless_off(self.rate_uploads),
+            rest: unless_off(self.rate_rest),
+            frames: unless_off(self.rate_frames),
+            handshakes: unless_off(self.rate_handshakes),
+            sign_ins: unless_off(self.rate_sign_ins),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rate;
+
+    #[test]
+    fn a_rate_is_two_numbers() {
+        let rate: Rate = "10:100".parse().expect("a rate");
+        assert_eq!((rate.per_second.get(), rate.burst.get()), (10, 100));
+        for text in ["", "10", "0:1", "1:0", "-1:5", "1.5:5", "10:5", "a:b", "1:2:3"] {
+            assert!(text.parse::<Rate>().is_err(), "{text:?}");
+        }
+    }
+}

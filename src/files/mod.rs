@@ -1,0 +1,21 @@
+//! Attachments: what may be uploaded, and where it lies.
+//!
+//! An upload is streamed to a temporary key under a running size limit, inspected there, and only
+//! then gets the key it is served from. What is inside decides, and must agree with the name's extension:
+//! `format` and `office` recognise it, `picture` rewrites images without what a camera wrote into
+//! them. Names are text for people and never a path. Who may see a file is not decided here.
+
+mod format;
+pub mod limits;
+mod name;
+mod office;
+mod picture;
+mod range;
+mod storage;
+mod uploads;
+
+pub use format::Kind;
+pub use name::clean_name;
+pub use range::ByteRange;
+pub use storage::{FileBody, OpenError};
+pub use uploads::{StoredFile, UploadError, Uploads};

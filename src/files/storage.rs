@@ -1,0 +1,238 @@
+//! Where attachments lie: a folder behind `object_store`, so that a bucket can take its place.
+//!
+//! An upload is written under `incoming/` and moved to its own key once it has passed; nothing is
+//! ever served from there. Files are synced to disk before a message may name them. What an upload
+//! leaves behind is removed when it is dropped, and by [`Storage::sweep`] after a crash.
+
+use std::{
+    fmt, fs, io,
+    ops::Range,
+    path::{Path as FsPath, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::BoxStream;
+use object_store::{
+    GetOptions, GetRange, MultipartUpload, ObjectStore, ObjectStoreExt as _, PutPayload,
+    local::LocalFileSystem, path::Path,
+};
+use thiserror::Error;
+use tokio::task;
+use uuid::Uuid;
+
+use super::{
+    limits::{INCOMING_AGE_MAX, PART_BYTES},
+    range::ByteRange,
+};
+
+/// Why a file can't be given out.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// It isn't there, or not any more.
+    #[error("no such file")]
+    NotFound,
+    /// The range lies outside of the file: 416 with `Content-Range: bytes */<size>`.
+    #[error("range outside of a file of {size} bytes")]
+    BadRange {
+        /// Bytes of the whole file.
+        size: u64,
+    },
+    /// The storage failed.
+    #[error("storage failed: {0}")]
+    Io(#[source] object_store::Error),
+}
+
+impl From<object_store::Error> for OpenError {
+    fn from(error: object_store::Error) -> Self {
+        match error {
+            object_store::Error::NotFound { .. } => Self::NotFound,
+            error => Self::Io(error),
+        }
+    }
+}
+
+/// A file being given out.
+pub struct FileBody {
+    /// Bytes of the whole file.
+    pub size: u64,
+    /// The bytes that `stream` gives.
+    pub range: Range<u64>,
+    /// The content, in pieces of some kilobytes.
+    pub stream: BoxStream<'static, Result<Bytes, object_store::Error>>,
+}
+
+impl fmt::Debug for FileBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileBody")
+            .field("size", &self.size)
+            .field("range", &self.range)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The folder of attachments.
+#[derive(Debug, Clone)]
+pub(super) struct Storage {
+    store: Arc<dyn ObjectStore>,
+    incoming: PathBuf,
+}
+
+impl Storage {
+    /// Opens `folder`, and makes it if it isn't there.
+    pub(super) fn open(folder: &FsPath) -> io::Result<Self> {
+        let incoming = folder.join(INCOMING);
+        fs::create_dir_all(&incoming)?;
+        let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
+        Ok(Self { store: Arc::new(store), incoming })
+    }
+
+    /// Begins a file that isn't there for anyone until it is committed.
+    pub(super) async fn begin(&self, id: Uuid) -> Result<Incoming, object_store::Error> {
+        let staged = Staged {
+            store: Arc::clone(&self.store),
+            id,
+            key: Path::from_iter([INCOMING, &id.to_string()]),
+            present: false,
+        };
+        let parts = self.store.put_multipart(&staged.key).await?;
+        Ok(Incoming { parts, waiting: BytesMut::new(), staged })
+    }
+
+    /// Gives a file out, or one range of it.
+    pub(super) async fn read(&self, id: Uuid, range: Option<ByteRange>) -> Result<FileBody, OpenError> {
+        let key = key(id);
+        let mut options = GetOptions::default();
+        if let Some(range) = range {
+            let size = self.store.head(&key).await?.size;
+            let range = range.within(size).ok_or(OpenError::BadRange { size })?;
+            options.range = Some(GetRange::Bounded(range));
+        }
+        let found = self.store.get_opts(&key, options).await?;
+        Ok(FileBody { size: found.meta.size, range: found.range.clone(), stream: found.into_stream() })
+    }
+
+    /// Deletes a file; one that isn't there is deleted already.
+    pub(super) async fn delete(&self, id: Uuid) -> Result<(), object_store::Error> {
+        match self.store.delete(&key(id)).await {
+            Err(object_store::Error::NotFound { .. }) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Removes what uploads of a killed server left behind; gives how many files that were.
+    pub(super) async fn sweep(&self) -> io::Result<usize> {
+        let incoming = self.incoming.clone();
+        task::spawn_blocking(move || sweep(&incoming, SystemTime::now())).await.map_err(io::Error::other)?
+    }
+}
+
+const INCOMING: &str = "incoming";
+
+/// Files go by their id's last digits, which are random, into 256 folders.
+fn key(id: Uuid) -> Path {
+    let name = id.to_string();
+    Path::from_iter([&name[name.len() - 2..], &name])
+}
+
+/// Goes by the folder itself: the store hides the parts of an unfinished upload.
+fn sweep(incoming: &FsPath, now: SystemTime) -> io::Result<usize> {
+    let mut removed = 0;
+    for entry in fs::read_dir(incoming)? {
+        let entry = entry?;
+        let written = entry.metadata()?.modified()?;
+        if now.duration_since(written).is_ok_and(|age| age > INCOMING_AGE_MAX) {
+            fs::remove_file(entry.path())?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+/// A file being written; dropped, it leaves nothing behind.
+pub(super) struct Incoming {
+    parts: Box<dyn MultipartUpload>,
+    waiting: BytesMut,
+    staged: Staged,
+}
+
+impl Incoming {
+    /// Adds bytes; they are written when a part is full.
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), object_store::Error> {
+        self.waiting.extend_from_slice(bytes);
+        while self.waiting.len() >= PART_BYTES {
+            let part = self.waiting.split_to(PART_BYTES).freeze();
+            self.parts.put_part(part.into()).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is left.
+    pub(super) async fn finish(mut self) -> Result<Staged, object_store::Error> {
+        if !self.waiting.is_empty() {
+            let part = self.waiting.split().freeze();
+            self.parts.put_part(part.into()).await?;
+        }
+        self.staged.present = true;
+        self.parts.complete().await?;
+        Ok(self.staged)
+    }
+}
+
+/// A complete upload under its temporary key; dropped without a commit, it is removed.
+pub(super) struct Staged {
+    store: Arc<dyn ObjectStore>,
+    id: Uuid,
+    key: Path,
+    present: bool,
+}
+
+impl Staged {
+    /// Reads some bytes back.
+    pub(super) async fn read(&self, range: Range<u64>) -> Result<Bytes, object_store::Error> {
+        self.store.get_range(&self.key, range).await
+    }
+
+    /// Gives the upload its own key, as it came.
+    pub(super) async fn commit(mut self) -> Result<(), object_store::Error> {
+        self.store.rename(&self.key, &key(self.id)).await?;
+        self.present = false;
+        Ok(())
+    }
+
+    /// Stores `bytes` in place of the upload.
+    pub(super) async fn commit_as(self, bytes: Vec<u8>) -> Result<(), object_store::Error> {
+        let payload = PutPayload::from(bytes);
+        self.store.put(&key(self.id), payload).await?;
+        Ok(())
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        let runtime = tokio::runtime::Handle::try_current();
+        if let (true, Ok(runtime)) = (self.present, runtime) {
+            let (store, key) = (Arc::clone(&self.store), self.key.clone());
+            // The sweep takes what this fails to remove.
+            runtime.spawn(async move { store.delete(&key).await });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn the_sweep_takes_what_is_old_and_leaves_what_is_under_way() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let storage = Storage::open(folder.path()).expect("storage");
+        fs::write(storage.incoming.join("a#1"), "left behind").expect("written");
+        let now = SystemTime::now();
+        assert_eq!(sweep(&storage.incoming, now).expect("swept"), 0);
+        let later = now + INCOMING_AGE_MAX + Duration::from_secs(60);
+        assert_eq!(sweep(&storage.incoming, later).expect("swept"), 1);
+    }
+}

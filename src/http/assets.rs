@@ -1,0 +1,91 @@
+//! The page, the tag and their parts, as they were built into the binary.
+
+use std::borrow::Cow;
+
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, ETAG, HeaderValue, IF_NONE_MATCH, LOCATION, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::web::{self, Path, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+use super::error::ApiError;
+
+/// What the web client's build has made. Empty where it was not built.
+#[derive(RustEmbed)]
+#[folder = "web/dist"]
+#[allow_missing = true]
+struct Dist;
+
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; \
+     connect-src 'self' ws: wss:; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
+     frame-ancestors 'self'";
+/// A name with a hash in it never means anything else.
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
+const FOR_MINUTES: &str = "public, max-age=300";
+const NEVER: &str = "no-cache";
+const NOT_BUILT: &str = "The page was not built into this binary: run `npm ci && npm run build` in web/ and \
+     build again. The API is at /api/docs/.\n";
+
+/// Puts the page under `/chat/` and the tag at the root.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .route("/", web::get().to(to_page))
+        .route("/chat", web::get().to(to_page))
+        .route("/chat-room.js", web::get().to(tag))
+        .route("/chat/{path:.*}", web::get().to(part));
+}
+
+async fn to_page() -> HttpResponse {
+    HttpResponse::Found().insert_header((LOCATION, "/chat/")).finish()
+}
+
+async fn tag(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    asset(&request, "chat-room.js", FOR_MINUTES).ok_or_else(ApiError::not_found)
+}
+
+async fn part(request: HttpRequest, path: Path<String>) -> Result<HttpResponse, ApiError> {
+    // A path of the page's own, such as /chat/rooms/<id>, is the page.
+    if path.rsplit('/').next().is_none_or(|name| !name.contains('.')) {
+        return Ok(page(&request));
+    }
+    let caching = if path.starts_with("assets/") { FOR_EVER } else { FOR_MINUTES };
+    asset(&request, &path, caching).ok_or_else(ApiError::not_found)
+}
+
+fn page(request: &HttpRequest) -> HttpResponse {
+    match asset(request, "index.html", NEVER) {
+        Some(mut page) => {
+            let headers = page.headers_mut();
+            headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+            headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+            page
+        }
+        None => HttpResponse::NotFound().content_type("text/plain; charset=utf-8").body(NOT_BUILT),
+    }
+}
+
+fn asset(request: &HttpRequest, path: &str, caching: &'static str) -> Option<HttpResponse> {
+    let EmbeddedFile { data, metadata, .. } = Dist::get(path)?;
+    let tag = format!("\"{}\"", hex(&metadata.sha256_hash()[..12]));
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((CACHE_CONTROL, caching)).insert_header((ETAG, tag.clone()));
+    answer.insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"));
+    // Modules are loaded by pages of other origins, which must be allowed to read them.
+    answer.insert_header(("Access-Control-Allow-Origin", "*"));
+    if request.headers().get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
+        return Some(answer.status(actix_web::http::StatusCode::NOT_MODIFIED).finish());
+    }
+    let kind = mime_guess::from_path(path).first_or_octet_stream();
+    let kind = if kind.type_() == "text" { format!("{kind}; charset=utf-8") } else { kind.to_string() };
+    answer.content_type(kind);
+    Some(match data {
+        Cow::Borrowed(bytes) => answer.body(bytes),
+        Cow::Owned(bytes) => answer.body(bytes),
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

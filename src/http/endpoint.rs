@@ -1,0 +1,80 @@
+//! One path with its methods. Any other method is answered 405 with what is allowed.
+
+use actix_web::http::Method;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{FromRequest, Handler, Resource, Responder, Route};
+
+use super::error::ApiError;
+
+/// A path and what it answers.
+pub struct Endpoint {
+    /// The path, with its parameters in braces.
+    pub path: &'static str,
+    /// The methods that it answers, besides `HEAD` where there is `GET`.
+    pub methods: Vec<Method>,
+    resource: Resource,
+}
+
+/// Begins an endpoint.
+#[must_use]
+pub fn at(path: &'static str) -> Endpoint {
+    Endpoint { path, methods: Vec::new(), resource: web::resource(path) }
+}
+
+macro_rules! methods {
+    ($($name:ident $method:ident),*) => {
+        $(
+            #[doc = concat!("Answers `", stringify!($method), "`.")]
+            #[must_use]
+            pub fn $name<F, Args>(self, handler: F) -> Self
+            where
+                F: Handler<Args>,
+                Args: FromRequest + 'static,
+                F::Output: Responder + 'static,
+            {
+                self.on(Method::$method, handler)
+            }
+        )*
+    };
+}
+
+impl Endpoint {
+    methods!(post POST, put PUT, patch PATCH, delete DELETE);
+
+    /// Answers `GET`, and `HEAD` as HTTP wants it.
+    #[must_use]
+    pub fn get<F, Args>(mut self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.resource = self.resource.route(web::head().to(handler.clone()));
+        self.on(Method::GET, handler)
+    }
+
+    fn on<F, Args>(mut self, method: Method, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.resource = self.resource.route(Route::new().method(method.clone()).to(handler));
+        self.methods.push(method);
+        self
+    }
+
+    /// Puts it among the routes.
+    pub fn register(self, config: &mut ServiceConfig) {
+        let mut allowed: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
+        if allowed.contains(&"GET") {
+            allowed.push("HEAD");
+        }
+        let allowed = allowed.join(", ");
+        let refuse = move || {
+            let allowed = allowed.clone();
+            async move { Err::<&str, _>(ApiError::MethodNotAllowed(allowed)) }
+        };
+        config.service(self.resource.default_service(web::to(refuse)));
+    }
+}

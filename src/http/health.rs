@@ -1,0 +1,45 @@
+//! Whether this node lives, whether it may be given work, and its figures.
+
+use std::sync::atomic::Ordering;
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Json};
+use actors::error::EngineError;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::error::ApiError;
+use super::rest::Rest;
+
+/// A node that is well.
+#[derive(Serialize, ToSchema)]
+pub struct Health {
+    /// `ok`.
+    pub status: &'static str,
+}
+
+/// Answers as long as the process does.
+#[utoipa::path(get, path = "/health/live", tag = "operation", security(()),
+    responses((status = 200, body = Health)))]
+pub async fn live() -> Json<Health> {
+    Json(Health { status: "ok" })
+}
+
+/// Answers 200 while this node takes new work and its store answers.
+#[utoipa::path(get, path = "/health/ready", tag = "operation", security(()),
+    responses((status = 200, body = Health)))]
+pub async fn ready(rest: Data<Rest>) -> Result<Json<Health>, ApiError> {
+    if rest.is_ready.load(Ordering::Acquire) && rest.store.is_reachable().await {
+        Ok(Json(Health { status: "ok" }))
+    } else {
+        Err(EngineError::Unavailable.into())
+    }
+}
+
+/// Gives the figures of this node, in the form of Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "operation", security(()),
+    responses((status = 200, body = String, content_type = "text/plain")))]
+pub async fn metrics(rest: Data<Rest>) -> Result<HttpResponse, ApiError> {
+    let figures = rest.metrics.as_ref().ok_or_else(ApiError::not_found)?;
+    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(figures.render()))
+}

@@ -1,0 +1,103 @@
+//! Pages of lists: `{count, next, previous, results}`.
+
+use actix_web::HttpRequest;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::error::ApiError;
+use super::query::Query;
+use super::rest::Rest;
+
+/// One page of a list.
+#[derive(Serialize, ToSchema)]
+pub struct Page<T> {
+    /// How many there are in all.
+    pub count: i64,
+    /// Where the next page is.
+    pub next: Option<String>,
+    /// Where the page before is.
+    pub previous: Option<String>,
+    /// What is on this page.
+    pub results: Vec<T>,
+}
+
+/// Which page is wanted, by `page` and `page_size`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageWanted {
+    /// From 1.
+    page: i64,
+    /// How many there are on one.
+    size: i64,
+}
+
+/// Messages on a page when the client says nothing.
+pub const MESSAGES_DEFAULT: usize = 50;
+/// Others on a page when the client says nothing.
+pub const OTHERS_DEFAULT: usize = 10;
+/// The most on a page.
+pub const SIZE_MAX: usize = 100;
+
+impl PageWanted {
+    /// Reads `page` and `page_size`.
+    ///
+    /// # Errors
+    /// 404 for a page under 1.
+    pub fn read(query: &Query, size_default: usize) -> Result<Self, ApiError> {
+        let page = query.number("page").unwrap_or(1);
+        if page < 1 {
+            return Err(ApiError::invalid_page());
+        }
+        let size = query.count("page_size", size_default, SIZE_MAX);
+        Ok(Self { page, size: i64::try_from(size).unwrap_or(i64::MAX) })
+    }
+
+    /// How many are wanted.
+    #[must_use]
+    pub fn limit(self) -> i64 {
+        self.size
+    }
+
+    /// How many are on the pages before.
+    #[must_use]
+    pub fn offset(self) -> i64 {
+        // Half the range is past every end, and a sum with the limit still fits.
+        (self.page - 1).saturating_mul(self.size).min(i64::MAX / 2)
+    }
+
+    /// Puts a page together out of what was found.
+    ///
+    /// # Errors
+    /// 404 for a page past the end.
+    pub fn of<T>(
+        self,
+        request: &HttpRequest,
+        query: &Query,
+        count: i64,
+        results: Vec<T>,
+    ) -> Result<Page<T>, ApiError> {
+        if self.page > 1 && self.offset() >= count {
+            return Err(ApiError::invalid_page());
+        }
+        let link = |page: i64| {
+            let rest = Rest::of(request);
+            let mut url = rest.base_url(request);
+            url.set_path(request.path());
+            {
+                let mut pairs = url.query_pairs_mut();
+                pairs.extend_pairs(query.without("page"));
+                if page > 1 {
+                    pairs.append_pair("page", &page.to_string());
+                }
+            }
+            let text = url.as_str();
+            text.strip_suffix('?').unwrap_or(text).to_owned()
+        };
+        let has_next = self.offset().saturating_add(self.size) < count;
+        Ok(Page {
+            count,
+            next: has_next.then(|| link(self.page + 1)),
+            previous: (self.page > 1).then(|| link(self.page - 1)),
+            results,
+        })
+    }
+}

@@ -1,0 +1,3 @@
+//! Adapters of the port through which nodes hint to each other.
+
+pub mod rabbitmq;

@@ -1,0 +1,3 @@
+//! Adapters of the engine's store.
+
+pub mod postgres;

@@ -1,0 +1,125 @@
+//! One lent connection, as those who read through it see it: each statement is prepared once, waits
+//! for a bounded time, and fails in the words of the store's port.
+
+use std::time::Duration;
+
+use actors::ports::store::StoreError;
+use deadpool_postgres::{Client, Transaction};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use super::PostgresStore;
+use super::errors::{Failure, within};
+
+/// How long one statement of a reader may take; an answer of REST has 5 s in all.
+const STATEMENT_WITHIN: Duration = Duration::from_millis(3_500);
+
+/// Bounds the statements of one transaction, in milliseconds.
+const LIMIT: &str = "SELECT set_config('statement_timeout', $1, true)";
+
+/// The parameters of a statement.
+pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// A connection that reads.
+pub(super) struct Reader {
+    client: Client,
+}
+
+/// A connection that writes.
+pub(super) struct WriteClient {
+    client: Client,
+}
+
+/// A transaction that writes what isn't a room's: people, accounts, files.
+pub(super) struct Writer<'a> {
+    transaction: Transaction<'a>,
+}
+
+impl PostgresStore {
+    /// Lends a connection to a reader.
+    pub(super) async fn reader(&self) -> Result<Reader, StoreError> {
+        Ok(Reader { client: self.read().await? })
+    }
+
+    /// Lends a connection to one who writes.
+    pub(super) async fn writer(&self) -> Result<WriteClient, StoreError> {
+        Ok(WriteClient { client: self.write().await? })
+    }
+}
+
+impl Reader {
+    /// Reads all rows of one statement.
+    pub(super) async fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
+        within(STATEMENT_WITHIN, async {
+            let statement = self.client.prepare_cached(sql).await?;
+            self.client.query(&statement, params).await
+        })
+        .await
+        .map_err(Failure::into_error)
+    }
+
+    /// Reads the first row, where there is one.
+    pub(super) async fn row(&self, sql: &str, params: Params<'_>) -> Result<Option<Row>, StoreError> {
+        Ok(self.rows(sql, params).await?.into_iter().next())
+    }
+
+    /// Reads all rows of one statement that the database itself ends after `limit`; `None` when it did.
+    pub(super) async fn rows_within(
+        &mut self,
+        limit: Duration,
+        sql: &str,
+        params: Params<'_>,
+    ) -> Result<Option<Vec<Row>>, StoreError> {
+        let told = within(STATEMENT_WITHIN, async {
+            let transaction = self.client.transaction().await?;
+            let limit = limit.as_millis().to_string();
+            let limited = transaction.prepare_cached(LIMIT).await?;
+            transaction.execute(&limited, &[&limit]).await?;
+            let statement = transaction.prepare_cached(sql).await?;
+            let rows = match transaction.query(&statement, params).await {
+                Err(error) if error.code() == Some(&tokio_postgres::error::SqlState::QUERY_CANCELED) => None,
+                other => Some(other?),
+            };
+            transaction.rollback().await?;
+            Ok::<_, tokio_postgres::Error>(rows)
+        });
+        told.await.map_err(Failure::into_error)
+    }
+}
+
+impl WriteClient {
+    /// Begins a transaction.
+    pub(super) async fn begin(&mut self) -> Result<Writer<'_>, StoreError> {
+        let begun = within(STATEMENT_WITHIN, self.client.transaction());
+        Ok(Writer { transaction: begun.await.map_err(Failure::into_error)? })
+    }
+}
+
+impl Writer<'_> {
+    /// Carries out one statement and gives the rows that it returns.
+    pub(super) async fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
+        within(STATEMENT_WITHIN, async {
+            let statement = self.transaction.prepare_cached(sql).await?;
+            self.transaction.query(&statement, params).await
+        })
+        .await
+        .map_err(Failure::into_error)
+    }
+
+    /// Carries out one statement and gives the first row that it returns.
+    pub(super) async fn row(&self, sql: &str, params: Params<'_>) -> Result<Option<Row>, StoreError> {
+        Ok(self.rows(sql, params).await?.into_iter().next())
+    }
+
+    /// Makes all of it durable.
+    ///
+    /// # Errors
+    /// [`StoreError::OutcomeUnknown`] when the answer to the commit is lost.
+    pub(super) async fn commit(self) -> Result<(), StoreError> {
+        match within(STATEMENT_WITHIN, self.transaction.commit()).await {
+            Ok(()) => Ok(()),
+            Err(Failure::Broken(_)) => Err(StoreError::OutcomeUnknown),
+            Err(other) => Err(other.into_error()),
+        }
+    }
+}

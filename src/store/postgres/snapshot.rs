@@ -1,0 +1,90 @@
+//! Reads a room as of one moment: one transaction on one snapshot, in one round trip.
+
+use actors::domain::ids::{MessageId, RoomId, Seq, UserId};
+use actors::domain::signal::ReadMark;
+use actors::ports::store::{RoomSnapshot, Visitor};
+use deadpool_postgres::ClientWrapper;
+use tokio_postgres::{Error, Row};
+
+use super::ledgers::{ask, prepare};
+use super::rows::{self, author_columns, participant_columns, room_columns};
+
+const ROOM: &str =
+    concat!("SELECT ", room_columns!(), " FROM rooms r WHERE r.id = $1 AND r.deleted_at IS NULL");
+
+/// What each visitor has not read. Many share one mark, so what lies after a mark is counted once for
+/// it; what a visitor wrote after the mark is taken off.
+const VISITORS: &str = concat!(
+    "WITH visitors AS (SELECT p.user_id, \
+     greatest(p.read_seq, p.joined_seq, p.visible_from_seq - 1) AS mark, ",
+    "u.username, u.full_name, u.erased_at IS NOT NULL AS is_erased, u.tokens_valid_from",
+    " FROM participants p JOIN people u ON u.id = p.user_id \
+      WHERE p.room_id = $1 AND p.user_id = ANY($2) AND p.left_at IS NULL AND u.is_active), \
+      marks AS (SELECT mark, (SELECT count(*) FROM messages m \
+      WHERE m.room_id = $1 AND m.seq > mark AND m.deleted_at IS NULL) AS after \
+      FROM (SELECT DISTINCT mark FROM visitors) d) \
+      SELECT user_id, username, full_name, is_erased, tokens_valid_from, after - CASE WHEN after = 0 THEN 0 ELSE \
+      (SELECT count(*) FROM messages m WHERE m.room_id = $1 AND m.sender_id = user_id AND m.seq > mark \
+      AND m.deleted_at IS NULL) END FROM visitors JOIN marks USING (mark) ORDER BY user_id"
+);
+
+const ROSTER: &str = concat!(
+    "SELECT ",
+    participant_columns!(),
+    ", p.read_at FROM participants p JOIN people u ON u.id = p.user_id \
+     WHERE p.room_id = $1 AND p.left_at IS NULL ORDER BY p.id"
+);
+
+/// The newest message at or before each mark.
+const MARKED: &str = "SELECT d.mark, m.id FROM (SELECT DISTINCT read_seq AS mark FROM participants \
+     WHERE room_id = $1 AND left_at IS NULL AND read_seq > 0) d CROSS JOIN LATERAL \
+     (SELECT id FROM messages WHERE room_id = $1 AND seq <= d.mark ORDER BY seq DESC LIMIT 1) m";
+
+/// Reads the room, what each of `visitors` sees of it, and who is in it.
+pub(super) async fn read(
+    client: &ClientWrapper,
+    room: RoomId,
+    visitors: &[i64],
+    roster: bool,
+) -> Result<Option<RoomSnapshot>, Error> {
+    let whole = client.prepare_cached(ROOM).await?;
+    let visits = prepare(client, VISITORS, !visitors.is_empty()).await?;
+    let people = prepare(client, ROSTER, roster).await?;
+    let marked = prepare(client, MARKED, roster).await?;
+    let (begun, found, visits, people, marked, ended) = futures_util::join!(
+        client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+        ask(client, Some(&whole), [&room.0]),
+        ask(client, visits.as_ref(), [&room.0, &visitors]),
+        ask(client, people.as_ref(), [&room.0]),
+        ask(client, marked.as_ref(), [&room.0]),
+        client.batch_execute("COMMIT"),
+    );
+    begun?;
+    let (found, visits, people, marked) = (found?, visits?, people?, marked?);
+    ended?;
+    let Some(found) = found.first() else { return Ok(None) };
+    let marked: Vec<(Seq, MessageId)> =
+        marked.iter().map(|row| (Seq(row.get(0)), MessageId(row.get(1)))).collect();
+    Ok(Some(RoomSnapshot {
+        room: rows::room(found, 0),
+        visitors: visits.iter().map(visitor).collect(),
+        roster: people.iter().map(|row| rows::participant(row, 0)).collect(),
+        marks: people.iter().filter_map(|row| mark(row, &marked)).collect(),
+    }))
+}
+
+fn visitor(row: &Row) -> Visitor {
+    Visitor {
+        person: rows::author(row, UserId(row.get(0)), 1),
+        tokens_valid_from: row.get(4),
+        unread: row.get(5),
+    }
+}
+
+fn mark(row: &Row, marked: &[(Seq, MessageId)]) -> Option<ReadMark> {
+    let participant = rows::participant(row, 0);
+    let at = row.get::<_, Option<_>>(rows::PARTICIPANT_WIDTH)?;
+    let up_to = participant.read_seq;
+    let message = marked.iter().find(|(mark, _)| *mark == up_to).map(|(_, id)| *id);
+    (up_to > Seq::START).then_some(ReadMark { user: participant.user.id, up_to, message, at })
+}

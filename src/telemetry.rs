@@ -1,0 +1,177 @@
+//! Logs, metrics and the report of a panic.
+//!
+//! Set up once by `main`, before anything else. Whoever logs keeps texts, tokens and query strings
+//! out; the panic report does so itself.
+
+use std::{panic, thread, time::Duration};
+
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing::{Level, Subscriber};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{ParseError, filter_fn},
+    fmt::MakeWriter,
+    layer::SubscriberExt,
+    util::{SubscriberInitExt, TryInitError},
+};
+
+use crate::config::LogFormat;
+
+/// Bounds of the histograms of durations, in seconds: from a fast append to the deadline of a send.
+const SECONDS: &[f64] =
+    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// Bounds of the histograms of counts, such as events in a batch.
+const COUNTS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0];
+/// How often recorded values are folded into their histograms; until then each takes memory.
+const FOLD: Duration = Duration::from_secs(5);
+
+/// Why logs or metrics can't be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The filter isn't one.
+    #[error("LOG: {0}")]
+    Filter(#[from] ParseError),
+    /// Logs are set up already.
+    #[error("logs: {0}")]
+    Logs(#[from] TryInitError),
+    /// Metrics are set up already.
+    #[error("metrics: {0}")]
+    Metrics(#[from] BuildError),
+}
+
+/// Sends the log lines that `filter` lets through to the error output, and panics with them.
+///
+/// # Errors
+/// [`TelemetryError`] when the filter isn't one, or at a second call.
+pub fn start_logs(filter: &str, format: LogFormat) -> Result<(), TelemetryError> {
+    subscriber(filter, format, std::io::stderr)?.try_init()?;
+    log_panics();
+    Ok(())
+}
+
+fn subscriber<W>(
+    filter: &str,
+    format: LogFormat,
+    writer: W,
+) -> Result<impl Subscriber + Send + Sync, ParseError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    let lines = match format {
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Text => lines.boxed(),
+    };
+    Ok(tracing_subscriber::registry()
+        .with(EnvFilter::builder().parse(filter)?)
+        .with(filter_fn(|line| {
+            is_own(line.target()) || *line.level() <= Level::INFO && !repeats_itself(line.target())
+        }))
+        .with(lines))
+}
+
+/// Whether the line is of the client of RabbitMQ, which tells the same errors at each try to connect. The
+/// link says once what broke, and counts.
+fn repeats_itself(target: &str) -> bool {
+    target.split("::").next() == Some("lapin")
+}
+
+/// Whether the line is this project's. Libraries log what they handle at their finer levels (the
+/// database's client every parameter of a statement), and that is people's texts.
+fn is_own(target: &str) -> bool {
+    ["aristay_chat", "actors"].contains(&target.split("::").next().unwrap_or_default())
+}
+
+/// Starts to count, and gives what `/metrics` shows.
+///
+/// Histograms whose name ends in `_seconds` get bounds for durations, all others for counts.
+///
+/// # Errors
+/// [`TelemetryError::Metrics`] at a second call.
+pub fn start_metrics() -> Result<PrometheusHandle, TelemetryError> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS)?
+        .set_buckets(COUNTS)?
+        .install_recorder()?;
+    let folding = handle.clone();
+    let folder = thread::Builder::new().name("metrics".into()).spawn(move || {
+        loop {
+            thread::sleep(FOLD);
+            folding.run_upkeep();
+        }
+    });
+    if let Err(error) = folder {
+        tracing::error!(%error, "metrics are folded only when they are read");
+    }
+    Ok(handle)
+}
+
+/// Reports a panic as a log line with its place.
+///
+/// The message stands there only when it is written in the source: a formatted one may hold what
+/// someone wrote or a secret.
+fn log_panics() {
+    panic::set_hook(Box::new(|report| {
+        let message =
+            report.payload().downcast_ref::<&'static str>().copied().unwrap_or("(formatted, not shown)");
+        let place = report.location().map(ToString::to_string).unwrap_or_default();
+        let thread = thread::current();
+        metrics::counter!("panics_total").increment(1);
+        tracing::error!(place, message, thread = thread.name().unwrap_or_default(), "panic");
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use super::{start_metrics, subscriber};
+    use crate::config::LogFormat;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("lines").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn libraries_do_not_log_what_they_handle_however_much_is_asked_for() {
+        let lines = Lines::default();
+        let theirs = lines.clone();
+        let subscriber = subscriber("trace", LogFormat::Json, move || theirs.clone()).expect("a filter");
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::debug!(target: "tokio_postgres::query", "executing with parameters: [\"a text\"]");
+            tracing::info!(target: "tokio_postgres::connection", "a notice");
+            tracing::debug!(target: "aristay_chat::app", rooms = 3, "own");
+        });
+        let text = String::from_utf8(lines.0.lock().expect("lines").clone()).expect("text");
+        assert!(!text.contains("a text") && text.contains("a notice"), "{text}");
+        let own: serde_json::Value =
+            serde_json::from_str(text.lines().last().expect("a line")).expect("JSON");
+        assert_eq!((own["message"].as_str(), own["rooms"].as_i64()), (Some("own"), Some(3)));
+    }
+
+    #[test]
+    fn metrics_are_shown_with_buckets() {
+        let handle = start_metrics().expect("a recorder");
+        metrics::histogram!("append_seconds").record(0.003);
+        metrics::histogram!("batch_events").record(7.0);
+        metrics::counter!("messages_total").increment(2);
+        let shown = handle.render();
+        assert!(shown.contains("append_seconds_bucket{le=\"0.005\"} 1"), "{shown}");
+        assert!(shown.contains("batch_events_bucket{le=\"10\"} 1"), "{shown}");
+        assert!(shown.contains("messages_total 2"), "{shown}");
+        assert!(start_metrics().is_err());
+    }
+}

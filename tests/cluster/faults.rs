@@ -1,0 +1,334 @@
+//! Nodes, broker and database fail, and nothing is lost but time.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use aristay_chat::store::postgres::private::PrivatePostgres;
+use futures_util::StreamExt;
+use lapin::{
+    Channel, Connection, ConnectionProperties,
+    options::{BasicCancelOptions, BasicConsumeOptions, QueueDeleteOptions},
+    types::{AMQPValue, FieldTable},
+};
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    broker::Broker,
+    checker::violations,
+    cluster::{Cluster, broker, database, report},
+    proxy::{Mode, Proxy},
+    workload::{Workload, quantile},
+};
+
+/// What is done to the installation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    NodeKilled,
+    NodeFrozen,
+    BrokerKilled,
+    BrokerFrozen,
+    BrokerShortOfMemory,
+    QueueDeleted,
+    BindingDeleted,
+    PartitionedFromBroker,
+    HalfPartitionedFromBroker,
+    PostgresKilled,
+}
+
+const QUICK: [Fault; 6] = [
+    Fault::NodeKilled,
+    Fault::BrokerFrozen,
+    Fault::QueueDeleted,
+    Fault::PartitionedFromBroker,
+    Fault::PostgresKilled,
+    Fault::BindingDeleted,
+];
+pub(crate) const ALL: [Fault; 10] = [
+    Fault::NodeKilled,
+    Fault::NodeFrozen,
+    Fault::BrokerKilled,
+    Fault::BrokerFrozen,
+    Fault::BrokerShortOfMemory,
+    Fault::QueueDeleted,
+    Fault::BindingDeleted,
+    Fault::PartitionedFromBroker,
+    Fault::HalfPartitionedFromBroker,
+    Fault::PostgresKilled,
+];
+
+/// Nodes whose ways to the broker can be broken one by one, on a database that may be killed.
+pub(crate) struct Ground {
+    pub(crate) cluster: Cluster,
+    pub(crate) postgres: PrivatePostgres,
+    ways: Vec<Proxy>,
+    random: u64,
+}
+
+impl Ground {
+    pub(crate) async fn new(broker: &Broker, nodes: usize, seed: u64) -> Self {
+        let postgres = PrivatePostgres::temporary().await.unwrap();
+        let mut cluster = Cluster::prepare(nodes, &database(&postgres).await, &broker.url());
+        let mut ways = Vec::new();
+        for node in &mut cluster.nodes {
+            let way = Proxy::start(vec![SocketAddr::from((Ipv4Addr::LOCALHOST, broker.port()))]).await;
+            node.set("AMQP_URL", &broker.url_at(way.port()));
+            node.start();
+            ways.push(way);
+        }
+        cluster.linked().await;
+        Self { cluster, postgres, ways, random: seed }
+    }
+
+    fn draw(&mut self, below: usize) -> usize {
+        self.random =
+            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.random >> 33).unwrap() % below
+    }
+
+    /// Does it, and undoes it after a while.
+    pub(crate) async fn suffer(&mut self, fault: Fault, broker: &mut Broker) {
+        let victim = self.draw(self.ways.len());
+        let span = Duration::from_millis(1_500 + self.draw(2_000) as u64);
+        match fault {
+            Fault::NodeKilled => {
+                self.cluster.nodes[victim].kill();
+                sleep(span / 2).await;
+                self.cluster.nodes[victim].start();
+                self.cluster.nodes[victim].ready().await;
+            }
+            Fault::NodeFrozen => {
+                self.cluster.nodes[victim].signal("STOP");
+                sleep(span).await;
+                self.cluster.nodes[victim].signal("CONT");
+            }
+            Fault::BrokerKilled => {
+                broker.kill();
+                sleep(span).await;
+                tokio::task::block_in_place(|| broker.restart());
+            }
+            Fault::BrokerFrozen => {
+                broker.freeze();
+                sleep(span).await;
+                broker.thaw();
+            }
+            Fault::BrokerShortOfMemory => {
+                tokio::task::block_in_place(|| broker.set_memory_alarm(true));
+                sleep(span).await;
+                tokio::task::block_in_place(|| broker.set_memory_alarm(false));
+            }
+            Fault::QueueDeleted => {
+                let (_connection, channel, queues) = hands(broker).await;
+                if let Some(queue) = queues.first() {
+                    let _gone =
+                        channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await;
+                }
+            }
+            Fault::BindingDeleted => {
+                let (_connection, channel, queues) = hands(broker).await;
+                for queue in queues.iter().take(1) {
+                    for shard in 0..256 {
+                        let key = format!("room.{shard}").into();
+                        let exchange = "chat.v1".into();
+                        let unbound =
+                            channel.queue_unbind(queue.as_str().into(), exchange, key, FieldTable::default());
+                        let _gone = unbound.await;
+                    }
+                }
+            }
+            Fault::PartitionedFromBroker | Fault::HalfPartitionedFromBroker => {
+                let mode = match fault {
+                    Fault::HalfPartitionedFromBroker => Mode::HoldClients,
+                    _ => [Mode::Hold, Mode::Cut][self.draw(2)],
+                };
+                self.ways[victim].set(mode);
+                sleep(span).await;
+                self.ways[victim].set(Mode::Pass);
+            }
+            Fault::PostgresKilled => {
+                let pid = self.postgres.postmaster_pid().expect("a postmaster").to_string();
+                assert!(Command::new("/bin/kill").args(["-KILL", &pid]).status().unwrap().success());
+                sleep(Duration::from_millis(200)).await;
+                self.postgres.ready().await.unwrap();
+            }
+        }
+    }
+}
+
+/// What an operator's hands do at the broker, and the queues that are there.
+async fn hands(broker: &Broker) -> (Connection, Channel, Vec<String>) {
+    let listed = tokio::task::block_in_place(|| broker.ctl(&["list_queues", "name"]));
+    let queues = listed.lines().filter(|name| name.starts_with("chat.")).map(str::to_owned).collect();
+    let connection = Connection::connect(&broker.url(), ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    (connection, channel, queues)
+}
+
+struct Run {
+    sockets: usize,
+    rate: f64,
+    faults: Vec<Fault>,
+    calm: Duration,
+    seed: u64,
+}
+
+async fn run(Run { sockets, rate, faults, calm, seed }: Run) {
+    let mut broker = broker().await;
+    let mut ground = Ground::new(&broker, 3, seed).await;
+    let workload = Workload::start(&ground.cluster, sockets, 3, rate).await;
+    let begin = Instant::now();
+    for fault in &faults {
+        sleep(calm).await;
+        ground.suffer(*fault, &mut broker).await;
+    }
+    for node in &mut ground.cluster.nodes {
+        node.ready().await;
+    }
+    let (history, mut figures, converged) = workload.finish(&ground.cluster, Duration::from_secs(12)).await;
+    let wrong = violations(&history);
+    report(&format!(
+        "{} faults in {:?}, {sockets} sockets, seed {seed}: {} acked, {} connects, {} resets, {} retries, \
+         {} removals, ack p50 {:?} p99 {:?}, converged after {converged:?}, violations {}",
+        faults.len(),
+        begin.elapsed(),
+        history.acked.len(),
+        figures.connects,
+        figures.resets,
+        figures.retries,
+        figures.removals,
+        quantile(&mut figures.acks, 0.5),
+        quantile(&mut figures.acks, 0.99),
+        wrong.len(),
+    ));
+    assert!(wrong.is_empty(), "seed {seed}: {wrong:#?}");
+    assert!(converged < Duration::from_secs(12), "{converged:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn some_faults_lose_nothing() {
+    let faults = QUICK.to_vec();
+    run(Run { sockets: 12, rate: 60.0, faults, calm: Duration::from_millis(700), seed: 1 }).await;
+}
+
+pub(crate) fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |value| value.parse().expect(name))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "CLUSTER_SECONDS, 300 by default"]
+async fn faults_for_minutes_lose_nothing() {
+    let (seconds, seed) = (setting("CLUSTER_SECONDS", 300), setting("CLUSTER_SEED", 7));
+    // A fault takes some four seconds with the calm before it.
+    let mut random = seed;
+    let faults = (0..seconds / 5).map(|_| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(99);
+        ALL[usize::try_from(random >> 33).unwrap() % ALL.len()]
+    });
+    let sockets = usize::try_from(setting("CLUSTER_SOCKETS", 100)).unwrap();
+    let rate = setting("CLUSTER_RATE", 300) as f64;
+    run(Run { sockets, rate, faults: faults.collect(), calm: Duration::from_millis(2_000), seed }).await;
+}
+
+/// A consumer that comes before the node's own takes the last message of a burst away.
+async fn stolen_last_messages(times: usize) {
+    let broker = broker().await;
+    let postgres = PrivatePostgres::shared().await.unwrap();
+    let mut cluster = Cluster::start(2, &database(postgres).await, &broker.url()).await;
+    let (ann, bob) = (cluster.person().await, cluster.person().await);
+    let room = cluster.room(&[&ann, &bob]).await;
+    let (mut anns, mut bobs) =
+        (cluster.room_socket(0, &ann, &room).await, cluster.room_socket(1, &bob, &room).await);
+    let mut late = Vec::new();
+    for n in 0..times {
+        // Anew each time: a thief that stays too long takes the node's beacons too, and with them its trust
+        // in this connection.
+        let (_connection, channel, queues) = hands(&broker).await;
+        let queue = queues.iter().rfind(|name| name.starts_with("chat.node2.")).expect("its queue");
+        for m in 0..5 {
+            anns.says(&format!("burst {n} {m}")).await;
+        }
+        bobs.hears(&format!("burst {n} 4")).await;
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-priority".into(), AMQPValue::LongInt(10));
+        let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+        let tag = format!("thief {n}");
+        let mut thief = channel
+            .basic_consume(queue.as_str().into(), tag.as_str().into(), options, arguments)
+            .await
+            .unwrap();
+        let text = format!("last {n}");
+        anns.says(&text).await;
+        let begin = Instant::now();
+        let stolen = timeout(Duration::from_secs(5), async {
+            while let Some(Ok(delivery)) = thief.next().await {
+                if delivery.routing_key.as_str().starts_with("room.") {
+                    return true;
+                }
+            }
+            false
+        });
+        assert_eq!(stolen.await, Ok(true), "the message was not taken away");
+        channel.basic_cancel(tag.as_str().into(), BasicCancelOptions::default()).await.unwrap();
+        bobs.hears(&text).await;
+        late.push(begin.elapsed());
+    }
+    let longest = late.iter().max().copied().unwrap_or_default();
+    report(&format!("the last message of {times} bursts taken away: shown after {longest:?} at most"));
+    assert!(longest < Duration::from_secs(3), "{late:?}");
+    for node in &mut cluster.nodes {
+        assert!(node.stop().await.success(), "{}", node.log_end());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_message_of_a_burst_is_shown_though_the_broker_lost_it() {
+    stolen_last_messages(5).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a minute"]
+async fn twenty_last_messages_are_shown_though_the_broker_lost_them() {
+    stolen_last_messages(20).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_broker_acks_come_as_usual_and_others_hear_within_three_seconds() {
+    let mut broker = broker().await;
+    let postgres = PrivatePostgres::shared().await.unwrap();
+    let cluster = Cluster::start(2, &database(postgres).await, &broker.url()).await;
+    let (ann, bob) = (cluster.person().await, cluster.person().await);
+    let room = cluster.room(&[&ann, &bob]).await;
+    let (mut anns, mut bobs) =
+        (cluster.room_socket(0, &ann, &room).await, cluster.room_socket(1, &bob, &room).await);
+    let mut figures = Vec::new();
+    for is_away in [false, true] {
+        if is_away {
+            broker.kill();
+        }
+        let (mut acks, mut late) = (Vec::new(), Vec::new());
+        for n in 0..60 {
+            let text = format!("{is_away} {n}");
+            let begin = Instant::now();
+            acks.push(anns.says(&text).await.1);
+            if n % 10 == 0 {
+                bobs.hears(&text).await;
+                late.push(begin.elapsed());
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        figures.push((quantile(&mut acks, 0.5), quantile(&mut acks, 0.99), late.into_iter().max().unwrap()));
+    }
+    report(&format!(
+        "ack p50, p99, longest way to the other node: {:?}; without a broker {:?}",
+        figures[0], figures[1]
+    ));
+    assert!(figures[1].2 < Duration::from_secs(3), "{figures:?}");
+    // And who was deactivated meanwhile is cut off within five seconds.
+    let begin = Instant::now();
+    cluster.put_user(0, bob.id, serde_json::json!({"is_active": false})).await;
+    assert_eq!(bobs.ends().await, 4401);
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    tokio::task::block_in_place(|| broker.restart());
+}

@@ -1,0 +1,53 @@
+//! Who is there, when nodes come and go.
+
+use std::time::{Duration, Instant};
+
+use aristay_chat::store::postgres::private::PrivatePostgres;
+use serde_json::Value;
+
+use crate::{
+    client::Came,
+    cluster::{Cluster, broker, database},
+};
+
+/// A node that has just started knows within 5 s who is at the others; one that dies takes its people
+/// along within 30 s; one that stops in order, within a few seconds more than it takes to come back.
+#[tokio::test]
+async fn nodes_that_start_stop_or_die_leave_nobody_in_the_wrong_state() {
+    let broker = broker().await;
+    let postgres = PrivatePostgres::shared().await.unwrap();
+    let mut cluster = Cluster::start(2, &database(postgres).await, &broker.url()).await;
+    let (ann, bob, cat) = (cluster.person().await, cluster.person().await, cluster.person().await);
+    let room = cluster.room(&[&ann, &bob, &cat]).await;
+    let mut anns = cluster.room_socket(0, &ann, &room).await;
+    let is = |frame: &Value, id: i64, status: &str| frame["user_id"] == id && frame["status"] == status;
+
+    let _bobs = cluster.room_socket(1, &bob, &room).await;
+    anns.sees_where("presence", |frame| is(frame, bob.id, "online")).await;
+    let begin = Instant::now();
+    cluster.nodes[1].kill();
+    while begin.elapsed() < Duration::from_secs(19) {
+        let came = tokio::time::timeout(Duration::from_secs(19).saturating_sub(begin.elapsed()), anns.next());
+        if let Ok(came) = came.await {
+            assert!(matches!(&came, Came::Frame(frame) if frame["type"] != "presence"), "{came:?}");
+        }
+    }
+    anns.sees_where("presence", |frame| is(frame, bob.id, "offline")).await;
+    assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
+
+    cluster.nodes[1].start();
+    cluster.nodes[1].ready().await;
+    let begin = Instant::now();
+    let mut cats = cluster.room_socket(1, &cat, &room).await;
+    let state = cats.sees("presence_state").await;
+    if !state["online"].as_array().unwrap().contains(&ann.id.into()) {
+        cats.sees_where("presence", |frame| is(frame, ann.id, "online")).await;
+    }
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+
+    anns.sees_where("presence", |frame| is(frame, cat.id, "online")).await;
+    let begin = Instant::now();
+    assert!(cluster.nodes[1].stop().await.success());
+    anns.sees_where("presence", |frame| is(frame, cat.id, "offline")).await;
+    assert!(begin.elapsed() < Duration::from_secs(12), "{:?}", begin.elapsed());
+}

@@ -1,0 +1,362 @@
+//! People who talk whatever happens: each sends again with the same `client_id` until it is answered,
+//! goes to another node when one fails, and resumes where it was.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+
+use crate::{
+    checker::{Acked, Deliveries, History, Row},
+    client::{Came, Socket},
+    cluster::{Cluster, Person},
+};
+
+/// Sends of one person that may wait for their answers.
+const WINDOW: usize = 8;
+/// The promise is 10 s; a busy machine and the way there take a little.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(12);
+/// Events asked for at once.
+const PAGE: usize = 1_000;
+
+/// Members of rooms, spread over the nodes.
+pub(crate) struct Workload {
+    members: Vec<JoinHandle<Deliveries>>,
+    visitors: Vec<JoinHandle<()>>,
+    phase: watch::Sender<Phase>,
+    shared: Arc<Shared>,
+    pub(crate) rooms: Vec<String>,
+    reader: Person,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Phase {
+    Talk,
+    /// Nothing new is said; all that was said is to be answered.
+    Quiet,
+    /// Each is to reach the end of its room's log.
+    Reach(BTreeMap<String, i64>),
+}
+
+struct Shared {
+    ports: Vec<u16>,
+    history: Mutex<History>,
+    figures: Mutex<Figures>,
+}
+
+/// What a run was like.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Figures {
+    pub(crate) acks: Vec<Duration>,
+    pub(crate) connects: usize,
+    pub(crate) resets: usize,
+    pub(crate) retries: usize,
+    pub(crate) going_away: usize,
+    pub(crate) removals: usize,
+}
+
+impl Shared {
+    fn history(&self) -> std::sync::MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn figures(&self) -> std::sync::MutexGuard<'_, Figures> {
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Workload {
+    /// Puts `sockets` people into `rooms` rooms, who together say `rate` messages a second; and into each
+    /// room someone who is put in and taken out again and again.
+    pub(crate) async fn start(cluster: &Cluster, sockets: usize, rooms: usize, rate: f64) -> Self {
+        let shared = Arc::new(Shared {
+            ports: cluster.nodes.iter().map(|node| node.port).collect(),
+            history: Mutex::default(),
+            figures: Mutex::default(),
+        });
+        let phase = watch::Sender::new(Phase::Talk);
+        let reader = cluster.person().await;
+        let pause = Duration::from_secs_f64(sockets as f64 / rate);
+        let mut workload = Self {
+            members: Vec::new(),
+            visitors: Vec::new(),
+            phase,
+            shared: shared.clone(),
+            rooms: Vec::new(),
+            reader: reader.clone(),
+        };
+        for n in 0..rooms {
+            let mut people = Vec::new();
+            for _ in (n..sockets).step_by(rooms) {
+                people.push(cluster.person().await);
+            }
+            let all: Vec<&Person> = [&reader].into_iter().chain(&people).collect();
+            let room = cluster.room(&all).await;
+            for person in people {
+                let node = workload.members.len();
+                let talk =
+                    member(shared.clone(), workload.phase.subscribe(), person, room.clone(), node, pause);
+                workload.members.push(tokio::spawn(talk));
+            }
+            let guest = cluster.person().await;
+            let visits =
+                visitor(shared.clone(), workload.phase.subscribe(), reader.clone(), guest, room.clone(), n);
+            workload.visitors.push(tokio::spawn(visits));
+            workload.rooms.push(room);
+        }
+        workload
+    }
+
+    /// Ends the talk, and gives all that was seen with all that is stored. Everyone has `patience` to
+    /// reach the end of the log.
+    pub(crate) async fn finish(self, cluster: &Cluster, patience: Duration) -> (History, Figures, Duration) {
+        self.phase.send_replace(Phase::Quiet);
+        for visitor in self.visitors {
+            visitor.await.unwrap();
+        }
+        // Everyone's last sends are answered or given up.
+        sleep(Duration::from_secs(1)).await;
+        let begin = Instant::now();
+        let mut heads = BTreeMap::new();
+        for room in &self.rooms {
+            let path = format!("/api/chat/rooms/{room}/events/?since=0&limit=1");
+            let (_, page) = cluster.call(0, Method::GET, &path, &self.reader.token, None).await;
+            heads.insert(room.clone(), page["seq"].as_i64().unwrap());
+        }
+        self.phase.send_replace(Phase::Reach(heads));
+        let mut deliveries = Vec::new();
+        for member in self.members {
+            match timeout(patience.saturating_sub(begin.elapsed()).max(Duration::from_secs(1)), member).await
+            {
+                Ok(done) => deliveries.push(done.unwrap()),
+                Err(_) => {
+                    deliveries.push(Deliveries { who: "one who is late".into(), ..Deliveries::default() });
+                }
+            }
+        }
+        let converged = begin.elapsed();
+        let mut history = self.shared.history().clone();
+        history.deliveries = deliveries;
+        for room in self.rooms {
+            let mut logs = Vec::new();
+            for node in 0..cluster.nodes.len() {
+                logs.push(log_of(cluster, node, &self.reader, &room).await);
+            }
+            history.logs.insert(room, logs);
+        }
+        let figures = self.shared.figures().clone();
+        (history, figures, converged)
+    }
+}
+
+/// A room's whole log, as a node tells it by REST.
+async fn log_of(cluster: &Cluster, node: usize, reader: &Person, room: &str) -> Vec<Row> {
+    let mut log: Vec<Row> = Vec::new();
+    loop {
+        let since = log.last().map_or(0, |row| row.seq);
+        let path = format!("/api/chat/rooms/{room}/events/?since={since}&limit={PAGE}");
+        let (status, page) = cluster.call(node, Method::GET, &path, &reader.token, None).await;
+        assert!(status.is_success(), "{status} {page}");
+        log.extend(page["events"].as_array().unwrap().iter().filter_map(row));
+        if page["has_more"] != true {
+            return log;
+        }
+    }
+}
+
+/// The position that a frame has in its room's log, when it is an event.
+fn row(frame: &Value) -> Option<Row> {
+    let kind = frame["type"].as_str()?;
+    if ["connection_established", "subscribed", "synced", "reset", "ack", "error"].contains(&kind) {
+        return None;
+    }
+    let client_id = (kind == "chat_message").then(|| frame["message"]["client_id"].as_str()).flatten();
+    Some(Row { seq: frame["seq"].as_i64()?, client_id: client_id.map(str::to_owned) })
+}
+
+struct Send {
+    client_id: String,
+    since: Instant,
+    /// Whether it is under way on this connection.
+    sent_at: Option<Instant>,
+}
+
+async fn member(
+    shared: Arc<Shared>,
+    mut phase: watch::Receiver<Phase>,
+    person: Person,
+    room: String,
+    mut node: usize,
+    pause: Duration,
+) -> Deliveries {
+    let mut got = Deliveries { who: format!("person {}", person.id), room: room.clone(), rows: Vec::new() };
+    let mut pending: VecDeque<Send> = VecDeque::new();
+    let mut beats = interval(pause);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        let since = got.rows.last().map_or(0, |row| row.seq);
+        let path = format!("/ws/chat/{room}/?token={}&since={since}", person.token);
+        let Ok(mut socket) = Socket::open(shared.ports[node % shared.ports.len()], &path).await else {
+            node += 1;
+            sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        shared.figures().connects += 1;
+        pending.iter_mut().for_each(|send| send.sent_at = None);
+        loop {
+            if is_done(&phase.borrow(), &room, &got, &pending) {
+                return got;
+            }
+            for send in pending.iter_mut().filter(|send| send.sent_at.is_none()) {
+                let frame = json!({"type": "chat_message", "message": "a leak in the roof",
+                    "client_id": send.client_id});
+                send.sent_at = Some(Instant::now());
+                if !socket.send(&frame).await {
+                    break;
+                }
+            }
+            let came = tokio::select! {
+                came = socket.next() => came,
+                _ = beats.tick() => {
+                    if *phase.borrow() == Phase::Talk && pending.len() < WINDOW {
+                        let client_id = uuid::Uuid::new_v4().to_string();
+                        pending.push_back(Send { client_id, since: Instant::now(), sent_at: None });
+                    }
+                    let late = pending.iter().find(|send| {
+                        send.sent_at.is_some_and(|at| at.elapsed() > ANSWER_PATIENCE)
+                    });
+                    if let Some(late) = late {
+                        shared.history().unanswered.push(late.client_id.clone());
+                        break;
+                    }
+                    continue;
+                }
+                Ok(()) = phase.changed() => continue,
+            };
+            let Came::Frame(frame) = came else { break };
+            if let Some(row) = row(&frame) {
+                got.rows.push(row);
+                continue;
+            }
+            match frame["type"].as_str().unwrap_or_default() {
+                "ack" => {
+                    let client_id = frame["client_id"].as_str().unwrap_or_default().to_owned();
+                    if let Some(at) = pending.iter().position(|send| send.client_id == client_id) {
+                        let send = pending.remove(at).expect("found above");
+                        shared.figures().acks.push(send.since.elapsed());
+                    }
+                    let seq = frame["seq"].as_i64().unwrap_or_default();
+                    shared.history().acked.push(Acked { room: room.clone(), client_id, seq });
+                }
+                "error" => {
+                    let client_id = frame["client_id"].as_str().unwrap_or_default();
+                    let code = frame["code"].as_str().unwrap_or_default();
+                    let again = ["overloaded", "unavailable", "unknown_outcome"].contains(&code);
+                    if again {
+                        shared.figures().retries += 1;
+                        sleep(Duration::from_millis(50)).await;
+                        for send in pending.iter_mut().filter(|send| send.client_id == client_id) {
+                            send.sent_at = None;
+                        }
+                    } else {
+                        shared.history().refused.insert(client_id.to_owned());
+                        pending.retain(|send| send.client_id != client_id);
+                    }
+                }
+                "reset" => shared.figures().resets += 1,
+                "going_away" => shared.figures().going_away += 1,
+                _ => {}
+            }
+        }
+        node += 1;
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn is_done(phase: &Phase, room: &str, got: &Deliveries, pending: &VecDeque<Send>) -> bool {
+    let reached = got.rows.last().map_or(0, |row| row.seq);
+    matches!(phase, Phase::Reach(heads) if reached >= heads[room]) && pending.is_empty()
+}
+
+/// Someone who is put in, listens, and is taken out.
+async fn visitor(
+    shared: Arc<Shared>,
+    phase: watch::Receiver<Phase>,
+    admin: Person,
+    guest: Person,
+    room: String,
+    mut node: usize,
+) {
+    let http = reqwest::Client::new();
+    // The same one each time that he comes back.
+    let mut known = None;
+    while *phase.borrow() == Phase::Talk {
+        node += 1;
+        let port = shared.ports[node % shared.ports.len()];
+        let put = http
+            .post(format!("http://127.0.0.1:{port}/api/chat/participants/"))
+            .bearer_auth(&admin.token)
+            .json(&json!({"room": room, "user": guest.id}))
+            .timeout(Duration::from_secs(10))
+            .send()
+            .await;
+        known = place_of(put).await.or(known);
+        let Some(place) = known else {
+            sleep(Duration::from_millis(200)).await;
+            continue;
+        };
+        // On another node than the one that takes him out.
+        let elsewhere = shared.ports[(node + 1) % shared.ports.len()];
+        let path = format!("/ws/chat/{room}/?token={}", guest.token);
+        let Ok(mut socket) = Socket::open(elsewhere, &path).await else {
+            sleep(Duration::from_millis(200)).await;
+            continue;
+        };
+        sleep(Duration::from_millis(300)).await;
+        let taken_out = http
+            .delete(format!("http://127.0.0.1:{port}/api/chat/participants/{place}/"))
+            .bearer_auth(&admin.token)
+            .timeout(Duration::from_secs(10))
+            .send();
+        let out = tokio::spawn(taken_out);
+        let mut left_at = None;
+        let listening = async {
+            while let Came::Frame(frame) = socket.next().await {
+                let Some(row) = row(&frame) else { continue };
+                if left_at.is_some() {
+                    shared.history().after_removal.push((format!("person {}", guest.id), row.seq));
+                }
+                if frame["type"] == "participant_left" && frame["participant"]["user"]["id"] == guest.id {
+                    left_at = Some(row.seq);
+                }
+            }
+        };
+        let ended = timeout(Duration::from_secs(15), listening).await.is_ok();
+        let is_out = out.await.is_ok_and(|answer| answer.is_ok_and(|answer| answer.status().is_success()));
+        if is_out && !ended {
+            shared.history().after_removal.push((format!("person {}, who stays", guest.id), 0));
+        }
+        shared.figures().removals += usize::from(is_out);
+    }
+}
+
+async fn place_of(answer: reqwest::Result<reqwest::Response>) -> Option<i64> {
+    let place: Value = answer.ok()?.json().await.ok()?;
+    place["id"].as_i64()
+}
+
+/// A figure of an ordered share of these: 0.5 is the median.
+pub(crate) fn quantile(figures: &mut [Duration], share: f64) -> Duration {
+    figures.sort_unstable();
+    let at = ((figures.len() as f64) * share) as usize;
+    figures.get(at.min(figures.len().saturating_sub(1))).copied().unwrap_or_default()
+}

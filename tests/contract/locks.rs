@@ -1,0 +1,220 @@
+//! Two transactions and one room: what locks decide, on PostgreSQL.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actors::domain::command::{Actor, Change, Command, Refusal, Reply};
+use actors::domain::ids::{RoomId, Seq};
+use actors::domain::participant::Role;
+use actors::ports::store::{Store, StoreError};
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use crate::world::{ANN, BOB, CAT, World, say, say_once};
+
+/// Takes a room's lock in a transaction of its own.
+async fn hold(client: &Client, room: RoomId) {
+    client.batch_execute("BEGIN").await.unwrap();
+    client.execute("SELECT FROM rooms WHERE id = $1 FOR UPDATE", &[&room.0]).await.unwrap();
+}
+
+/// Waits until someone waits for a lock.
+async fn someone_waits(client: &Client) {
+    for _ in 0..1_000 {
+        let waiting = "SELECT count(*) FROM pg_stat_activity \
+             WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        if client.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("nobody waits for the lock");
+}
+
+#[tokio::test]
+async fn a_held_room_keeps_nobody_else_waiting() {
+    let world = World::postgres().await;
+    let (held, free) = (world.group(&[ANN, BOB]).await, world.group(&[ANN, BOB]).await);
+    let other = world.database().database.client().await;
+    hold(&other, held).await;
+    let batch = vec![say(ANN, held, "late"), say(ANN, free, "hi"), say(ANN, RoomId::new(), "lost")];
+    let answers = world.append(batch, false).await.unwrap();
+    assert_eq!(answers[0], None);
+    assert!(matches!(answers[1], Some(Ok(_))));
+    assert_eq!(answers[2], Some(Err(Refusal::RoomNotFound)));
+    let began = Instant::now();
+    assert_eq!(world.append(vec![say(ANN, held, "late")], true).await, Err(StoreError::Locked));
+    assert!((1_400..2_500).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+    other.batch_execute("ROLLBACK").await.unwrap();
+    world.says(ANN, held, "now").await;
+    assert_eq!(world.head(held).await, Seq(4));
+}
+
+#[tokio::test]
+async fn one_who_is_removed_while_his_message_waits_is_refused() {
+    let world = World::postgres().await;
+    let room = world.group(&[ANN, BOB]).await;
+    let (other, watcher) =
+        (world.database().database.client().await, world.database().database.client().await);
+    hold(&other, room).await;
+    let store = Arc::clone(&world.store);
+    let sending = tokio::spawn(async move { store.append(&[Arc::new(say(BOB, room, "hi"))], true).await });
+    someone_waits(&watcher).await;
+    let remove = "UPDATE participants SET left_at = now() WHERE room_id = $1 AND user_id = $2";
+    other.execute(remove, &[&room.0, &BOB.0]).await.unwrap();
+    other.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(sending.await.unwrap().unwrap(), [Some(Err(Refusal::NotParticipant))]);
+    assert_eq!(world.head(room).await, Seq(3));
+}
+
+#[tokio::test]
+async fn a_message_that_waits_takes_the_number_after_the_other() {
+    let world = World::postgres().await;
+    let room = world.group(&[ANN, BOB]).await;
+    let (other, watcher) =
+        (world.database().database.client().await, world.database().database.client().await);
+    hold(&other, room).await;
+    let store = Arc::clone(&world.store);
+    let sending = tokio::spawn(async move { store.append(&[Arc::new(say(BOB, room, "hi"))], true).await });
+    someone_waits(&watcher).await;
+    other
+        .execute("UPDATE rooms SET head = 4, modified_at = '2100-01-01' WHERE id = $1", &[&room.0])
+        .await
+        .unwrap();
+    other
+        .execute(
+            "INSERT INTO events (room_id, seq, kind, at) VALUES ($1, 4, 'room_updated', now())",
+            &[&room.0],
+        )
+        .await
+        .unwrap();
+    other.batch_execute("COMMIT").await.unwrap();
+    let answer = sending.await.unwrap().unwrap().remove(0).unwrap().unwrap();
+    assert_eq!(answer.events[0].seq, Seq(5));
+    assert!(answer.events[0].at.to_rfc3339().starts_with("2100"), "times of a room never go backwards");
+}
+
+#[tokio::test]
+async fn one_of_two_last_admins_stays_in_a_race() {
+    let world = World::postgres().await;
+    let nodes = [world.store.clone(), Arc::new(world.database().second_node().await)];
+    for _ in 0..30 {
+        let room = world.group(&[ANN, BOB, CAT]).await;
+        world.does(ANN, room, Change::SetRole { user: BOB, role: Role::Admin }).await.unwrap();
+        let leave = |user, node: &Arc<dyn Store>| {
+            let (node, by) = (Arc::clone(node), Actor::Person(user));
+            let command = Arc::new(Command { room, by, change: Change::Leave });
+            tokio::spawn(async move { node.append(&[command], true).await.unwrap().remove(0).unwrap() })
+        };
+        let (ann, bob) = (leave(ANN, &nodes[0]), leave(BOB, &nodes[1]));
+        let left = [ann.await.unwrap(), bob.await.unwrap()];
+        assert_eq!(left.iter().filter(|left| **left == Err(Refusal::LastAdmin)).count(), 1, "{left:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_id_sent_at_once_from_two_nodes_is_one_message() {
+    let world = World::postgres().await;
+    let room = world.group(&[ANN, BOB]).await;
+    let nodes: [Arc<dyn Store>; 2] = [world.store.clone(), Arc::new(world.database().second_node().await)];
+    let id = Uuid::new_v4();
+    let sends = (0..40).map(|n| {
+        let node = Arc::clone(&nodes[n % 2]);
+        tokio::spawn(async move {
+            loop {
+                // More wait than there are connections: that is told, and nothing is stored.
+                match node.append(&[Arc::new(say_once(ANN, room, "hi", id))], true).await {
+                    Ok(mut answers) => return answers.remove(0).unwrap().unwrap().reply,
+                    Err(StoreError::Unavailable(_)) => {}
+                    Err(other) => panic!("{other}"),
+                }
+            }
+        })
+    });
+    let (mut ids, mut first) = (Vec::new(), 0);
+    for send in sends.collect::<Vec<_>>() {
+        let Reply::Posted { message, duplicate } = send.await.unwrap() else { panic!("not posted") };
+        ids.push(message.id);
+        first += u32::from(!duplicate);
+    }
+    ids.dedup();
+    assert_eq!((ids.len(), first, world.head(room).await), (1, 1, Seq(4)));
+}
+
+#[tokio::test]
+async fn two_nodes_number_densely_in_the_same_rooms() {
+    let world = World::postgres().await;
+    let mut rooms = Vec::new();
+    for _ in 0..3 {
+        rooms.push(world.group(&[ANN, BOB]).await);
+    }
+    let nodes: [Arc<dyn Store>; 2] = [world.store.clone(), Arc::new(world.database().second_node().await)];
+    let rounds = nodes.map(|node| {
+        let rooms = rooms.clone();
+        tokio::spawn(async move {
+            for n in 0..40_usize {
+                let batch: Vec<_> =
+                    (0..9).map(|k| Arc::new(say(ANN, rooms[(n + k) % 3], &format!("{n} {k}")))).collect();
+                for answer in node.append(&batch, n % 2 == 0).await.unwrap() {
+                    assert!(answer.is_none_or(|answer| answer.is_ok()));
+                }
+            }
+        })
+    });
+    for round in rounds {
+        round.await.unwrap();
+    }
+    for room in rooms {
+        let log = world.log(room).await;
+        let seqs: Vec<i64> = log.iter().map(|event| event.seq.0).collect();
+        assert_eq!(seqs, (1..=log.len() as i64).collect::<Vec<_>>());
+        assert!(log.is_sorted_by_key(|event| event.at));
+        assert_eq!(world.head(room).await, log.last().unwrap().seq);
+    }
+}
+
+#[tokio::test]
+async fn the_feed_tells_what_began_early_and_committed_late() {
+    let world = World::postgres().await;
+    let (slow, fast) = (world.group(&[ANN, BOB]).await, world.group(&[ANN, BOB]).await);
+    let other = world.database().database.client().await;
+    let start = world.store.changes(None).await.unwrap();
+    hold(&other, slow).await;
+    let insert = "INSERT INTO events (room_id, seq, kind, at) VALUES ($1, 4, 'room_updated', now())";
+    other.execute(insert, &[&slow.0]).await.unwrap();
+    world.says(ANN, fast, "one").await;
+    let first = world.store.changes(Some(start.next)).await.unwrap();
+    assert_eq!(first.rooms, [(fast, Seq(4))]);
+    let second = world.store.changes(Some(first.next)).await.unwrap();
+    assert!(second.rooms.is_empty(), "an open transaction makes nothing be told twice");
+    world.says(ANN, fast, "two").await;
+    other.batch_execute("COMMIT").await.unwrap();
+    let third = world.store.changes(Some(second.next)).await.unwrap();
+    let mut expected = vec![(slow, Seq(4)), (fast, Seq(5))];
+    expected.sort_unstable();
+    assert_eq!(third.rooms, expected);
+}
+
+#[tokio::test]
+async fn a_row_that_the_database_refuses_stores_nothing_of_its_batch() {
+    let world = World::postgres().await;
+    let room = world.group(&[ANN, BOB]).await;
+    world
+        .database()
+        .database
+        .run(
+            "ALTER TABLE messages ADD CHECK (content <> 'checked'); \
+             CREATE FUNCTION veto() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             IF NEW.content = 'raised' THEN RAISE EXCEPTION 'no'; END IF; \
+             IF NEW.content = 'divided' THEN PERFORM 1 / (length(NEW.content) - 7); END IF; \
+             IF NEW.content = 'unknown' THEN PERFORM no_such_function(); END IF; \
+             RETURN NEW; END $$; \
+             CREATE TRIGGER veto BEFORE INSERT ON messages FOR EACH ROW EXECUTE FUNCTION veto()",
+        )
+        .await;
+    for culprit in ["checked", "raised", "divided", "unknown"] {
+        let batch = vec![say(ANN, room, "fine"), say(ANN, room, culprit)];
+        assert_eq!(world.append(batch, false).await, Err(StoreError::RowRefused), "{culprit}");
+    }
+    assert_eq!(world.says(ANN, room, "fine").await.seq, Seq(4));
+}

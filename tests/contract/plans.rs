@@ -1,0 +1,125 @@
+//! The plans of what is asked often: by index, however many rows there are.
+
+use actors::domain::ids::{RoomId, Seq, UserId};
+use actors::ports::store::Store;
+use aristay_chat::store::postgres::PostgresStore;
+use aristay_chat::store::postgres::messages::{MessageFilter, Place};
+use aristay_chat::store::postgres::rooms::RoomFilter;
+use aristay_chat::store::postgres::search::SearchError;
+use uuid::Uuid;
+
+use crate::world::{ANN, BOB, Postgres, say_once};
+
+/// A hundred thousand messages in a thousand rooms, half of them in one.
+const SEED: &str = "
+    INSERT INTO people (id, username) SELECT n, 'user' || n FROM generate_series(1, 1000) n;
+    INSERT INTO rooms (id, room_type, created_at, modified_at, head, last_message_id, last_message_seq, last_message_at)
+        SELECT md5('room' || n)::uuid, 'group', now(), now(), CASE WHEN n = 1 THEN 50003 ELSE 53 END,
+               md5(n || ' ' || CASE WHEN n = 1 THEN 50003 ELSE 53 END)::uuid, 53, now()
+        FROM generate_series(1, 1000) n;
+    INSERT INTO participants (room_id, user_id, role, joined_at, joined_seq, read_seq)
+        SELECT md5('room' || n)::uuid, u, 'member', now(), 3, CASE WHEN n = 1 THEN 50000 ELSE 50 END
+        FROM generate_series(1, 1000) n,
+             LATERAL (SELECT 1 AS u UNION SELECT 2 UNION SELECT 3 + (n * 7 + k) % 997 FROM generate_series(1, 10) k) p;
+    INSERT INTO messages (room_id, id, seq, rev, sender_id, client_id, message_type, content, created_at, modified_at)
+        SELECT md5('room' || n)::uuid, md5(n || ' ' || s)::uuid, s, s, 1 + s % 2, md5(s || ' ' || n)::uuid, 'text',
+               'message ' || s, now(), now()
+        FROM generate_series(1, 1000) n, generate_series(4, CASE WHEN n = 1 THEN 50003 ELSE 53 END) s;
+    INSERT INTO events (room_id, seq, kind, actor, message_id, at, xid)
+        SELECT room_id, seq, 'message_posted', sender_id, id, created_at, '3' FROM messages;
+    INSERT INTO read_moves (room_id, user_id, seq, at, xid)
+        SELECT room_id, sender_id, seq, created_at, '3' FROM messages;
+    ANALYZE;";
+
+/// How many rows were read in sequence from the large tables since the statistics were reset.
+const SEQUENTIAL: &str = "SELECT relname::text, seq_tup_read FROM pg_stat_user_tables \
+     WHERE relname IN ('messages', 'events', 'participants', 'read_moves') AND seq_tup_read > 0";
+
+#[tokio::test]
+async fn what_is_asked_often_reads_no_large_table_in_sequence() {
+    let (postgres, store, large) = seeded().await;
+    let cursor = store.changes(None).await.unwrap().next;
+    reset(&postgres).await;
+
+    // Often enough that the planner turns to its generic plans.
+    for n in 0..8 {
+        let batch: Vec<_> = (0..50)
+            .map(|k| say_once(ANN, large, &format!("{n} {k}"), Uuid::new_v4()))
+            .map(std::sync::Arc::new)
+            .collect();
+        assert!(store.append(&batch, false).await.unwrap().iter().flatten().all(Result::is_ok));
+        let snapshot = store.snapshot(large, &[ANN, BOB], true).await.unwrap().unwrap();
+        assert_eq!(snapshot.visitors.len(), 2);
+        assert_eq!(store.events(large, Seq(40_000), 200).await.unwrap().len(), 200);
+        assert!(!store.inbox(BOB, Some(&[large])).await.unwrap().is_empty());
+        assert!(!store.changes(Some(cursor.clone())).await.unwrap().rooms.is_empty());
+        assert!((5..30).contains(&store.inbox(UserId(500), None).await.unwrap().len()));
+    }
+
+    assert_eq!(read_in_sequence(&postgres, store).await, []);
+}
+
+#[tokio::test]
+async fn pages_and_searches_read_no_large_table_in_sequence() {
+    let (postgres, store, large) = seeded().await;
+    let someone = UserId(500);
+    let in_large = MessageFilter { room: Some(large), ..MessageFilter::default() };
+    let anywhere = MessageFilter::default();
+    reset(&postgres).await;
+
+    // Often enough that the planner turns to its generic plans.
+    for n in 0..8 {
+        for place in [Place::Newest, Place::Before(Seq(20_000 + n)), Place::After(Seq(20_000 + n))] {
+            assert_eq!(store.message_run(BOB, large, place, 50).await.unwrap().messages.len(), 50);
+        }
+        assert_eq!(store.message_page(someone, &anywhere, 20, 0).await.unwrap().messages.len(), 20);
+        // One that a busy machine makes too slow is given up, which shows its plan as well.
+        for (who, text, filter) in
+            [(BOB, format!("{}", 30_000 + n), &in_large), (someone, "message 40".into(), &anywhere)]
+        {
+            match store.search_messages(who, &text, filter, 20, 0).await {
+                Ok(found) => assert!(found.count > 0),
+                Err(error) => assert!(matches!(error, SearchError::TooBroad), "{error}"),
+            }
+        }
+        let newest = &store.message_run(BOB, large, Place::Newest, 1).await.unwrap().messages[0].message;
+        assert!(store.message(BOB, newest.id).await.unwrap().is_some());
+        assert!((5..30).contains(&store.room_page(someone, &RoomFilter::default(), 20, 0).await.unwrap().0));
+        assert!(!store.unread_rooms(someone).await.unwrap().is_empty());
+        assert!(store.head(large).await.unwrap().is_some());
+    }
+
+    assert_eq!(read_in_sequence(&postgres, store).await, []);
+}
+
+/// A store on the seeded tables, which plans its statements anew, as a new process would; and the large
+/// room.
+async fn seeded() -> (Postgres, PostgresStore, RoomId) {
+    let postgres = Postgres::new().await;
+    postgres.database.run(SEED).await;
+    let store = postgres.second_node().await;
+    let large = RoomId(Uuid::from_bytes(md5(&postgres, "room1").await));
+    (postgres, store, large)
+}
+
+async fn reset(postgres: &Postgres) {
+    let client = postgres.database.client().await;
+    client.batch_execute("SELECT pg_stat_reset()").await.unwrap();
+}
+
+/// The large tables that were read in sequence since [`reset`], each with how many rows.
+async fn read_in_sequence(postgres: &Postgres, store: PostgresStore) -> Vec<(String, i64)> {
+    let client = postgres.database.client().await;
+    // Statistics are sent when a connection has been idle for a moment, or ends.
+    store.close();
+    drop(store);
+    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    let read = client.query(SEQUENTIAL, &[]).await.unwrap();
+    read.iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+async fn md5(postgres: &Postgres, text: &str) -> [u8; 16] {
+    let row = postgres.database.client().await;
+    let row = row.query_one("SELECT md5($1)::uuid", &[&text]).await.unwrap();
+    *row.get::<_, Uuid>(0).as_bytes()
+}

@@ -1,0 +1,297 @@
+//! The rules of a room, as each store must keep them.
+
+use actors::domain::command::{
+    Actor, Change, Command, Draft, OpenRoom, ReadTarget, Refusal, Reply, StrayReply,
+};
+use actors::domain::event::EventBody;
+use actors::domain::ids::{MessageId, RoomId, Seq};
+use actors::domain::participant::Role;
+use actors::domain::room::RoomType;
+use actors::domain::signal::Signal;
+use uuid::Uuid;
+
+use crate::world::{
+    ANN, BOB, CAT, DAN, World, add, delete, draft, edit, on_both, opening, posted, read_to, say, say_once,
+};
+
+on_both!(
+    numbers_are_dense_and_in_order,
+    a_batch_keeps_the_order_of_each_room,
+    one_client_id_is_one_message,
+    a_client_id_for_another_text_is_a_conflict,
+    a_retry_gets_the_message_as_it_is_now,
+    an_archived_room_takes_nothing_new,
+    who_is_not_in_the_room_does_nothing,
+    writing_to_a_direct_room_brings_the_partner_back,
+    the_last_admin_stays,
+    a_stray_reply_is_refused_or_dropped,
+    one_who_comes_back_is_the_same_participant,
+    only_the_author_edits_and_deletes,
+    a_deleted_room_is_gone,
+    muting_is_for_oneself,
+    an_unknown_room_is_not_found,
+    an_inactive_person_says_nothing,
+    an_expelled_admin_leaves_an_heir,
+    posts_edits_and_deletes_fit_in_one_batch,
+);
+
+async fn numbers_are_dense_and_in_order(world: &World) {
+    let room = world.group(&[ANN, BOB]).await;
+    for text in ["one", "two", "three"] {
+        world.says(ANN, room, text).await;
+    }
+    let log = world.log(room).await;
+    let seqs: Vec<i64> = log.iter().map(|event| event.seq.0).collect();
+    assert_eq!(seqs, [1, 2, 3, 4, 5, 6]);
+    assert!(log.is_sorted_by_key(|event| event.at));
+    assert!(matches!(log[0].body, EventBody::RoomCreated(_)));
+    assert_eq!(world.head(room).await, Seq(6));
+}
+
+async fn a_batch_keeps_the_order_of_each_room(world: &World) {
+    let rooms = [world.group(&[ANN, BOB]).await, world.group(&[ANN, CAT]).await];
+    let batch = (0..20).map(|n| say(ANN, rooms[n % 2], &n.to_string())).collect();
+    let answers = world.append(batch, false).await.unwrap();
+    for (n, answer) in answers.into_iter().enumerate() {
+        let message = posted(answer.unwrap().unwrap());
+        assert_eq!((message.content, message.seq), (n.to_string(), Seq(4 + (n as i64) / 2)));
+    }
+}
+
+async fn one_client_id_is_one_message(world: &World) {
+    let room = world.group(&[ANN, BOB]).await;
+    let id = Uuid::new_v4();
+    let first = posted(world.run(say_once(ANN, room, "hi", id)).await.unwrap());
+    let again = world.run(say_once(ANN, room, "hi", id)).await.unwrap();
+    assert!(again.events.is_empty());
+    assert_eq!(again.reply, Reply::Posted { message: Box::new(first.clone()), duplicate: true });
+    let other = Uuid::new_v4();
+    let twice = vec![say_once(ANN, room, "ho", other), say_once(ANN, room, "ho", other)];
+    let answers = world.append(twice, true).await.unwrap();
+    let ids: Vec<_> = answers.into_iter().map(|answer| posted(answer.unwrap().unwrap()).id).collect();
+    assert_eq!(ids[0], ids[1]);
+    // Another person's id is another's.
+    assert_ne!(posted(world.run(say_once(BOB, room, "hi", id)).await.unwrap()).id, first.id);
+    assert_eq!(world.head(room).await, Seq(6));
+}
+
+async fn a_client_id_for_another_text_is_a_conflict(world: &World) {
+    let room = world.group(&[ANN, BOB]).await;
+    let id = Uuid::new_v4();
+    world.run(say_once(ANN, room, "hi", id)).await.unwrap();
+    assert_eq!(world.run(say_once(ANN, room, "ho", id)).await, Err(Refusal::ClientIdConflict));
+}
+
+async fn a_retry_gets_the_message_as_it_is_now(world: &World) {
+    let room = world.group(&[ANN, BOB]).await;
+    let id = Uuid::new_v4();
+    let first = posted(world.run(say_once(ANN, room, "hi", id)).await.unwrap());
+    world.does(ANN, room, edit(&first, "ho")).await.unwrap();
+    assert_eq!(posted(world.run(say_once(ANN, room, "hi", id)).await.unwrap()).content, "ho");
+    world.does(ANN, room, delete(&first)).await.unwrap();
+    let gone = posted(world.run(say_once(ANN, room, "hi", id)).await.unwrap());
+    assert_eq!(gone.content, "[Message deleted]");
+    assert!(gone.deleted_at.is_some());
+}
+
+async fn an_archived_room_takes_nothing_new(world: &World) {
+    let room = world.group(&[ANN, BOB]).await;
+    let message = world.says(BOB, room, "hi").await;
+    assert_eq!(world.does(BOB, room, Change::Archive).await, Err(Refusal::Forbidden));
+    world.does(ANN, room, Change::Archive).await.unwrap();
+    assert_eq!(world.run(say(BOB, room, "ho")).await, Err(Refusal::Archived));
+    assert_eq!(world.does(BOB, room, edit(&message, "ho")).await, Err(Refusal::Archived));
+    assert_eq!(world.does(ANN, room, add(CAT)).await, Err(Refusal::Archived));
+    world.does(ANN, room, Change::Read(ReadTarget::Head)).await.unwrap();
+    world.does(BOB, room, delete(&message)).await.unwrap();
+    world.does(BOB, room, Change::Leave).await.unwrap();
+    world.does(ANN, room, Change::Unarchive).await.unwrap();
+    world.says(ANN, room, "again").await;
+}
+
+async fn who_is_not_in_the_room_does_nothing(world: &World) {
+    let room = world.group(&[ANN, BOB]).await;
+    world.does(ANN, room, Change::Remove { user: BOB }).await.unwrap();
+    for user in [BOB, CAT] {
+        assert_eq!(world.run(say(user, room, "hi")).await, Err(Refusal::NotParticipant));
+        assert_eq!(
+            world.does(user, room, Change::Read(ReadTarget::Head)).await,
+            Err(Refusal::NotParticipant)
+        );
+    }
+}
+
+async fn writing_to_a_direct_room_brings_the_partner_back(world: &World) {
+    let room = world.direct(ANN, BOB).await.unwrap().room;
+    world.does(BOB, room, Change::Leave).await.unwrap();
+    assert_eq!(world.run(say(BOB, room, "hi")).await, Err(Refusal::NotParticipant));
+    let outcome = world.run(say(ANN, room, "hi")).await.unwrap();
+    assert!(matches!(&outcome.events[0].body, EventBody::ParticipantJoined(who) if who.user.id == BOB));
+    assert_eq!(outcome.events[1].seq, outcome.events[0].seq.next());
+    assert_eq!(world.unread(BOB, room).await, Some(1));
+    world.does(BOB, room, Change::Leave).await.unwrap();
+    world.put_person(BOB, "bob", false).await;
+    assert_eq!(world.run(say(ANN, room, "ho")).await.unwrap().events.len(), 1);
+}
+
+async fn the_last_admin_stays(world: &World) {
+    let room = world.group(&[ANN, BOB]).await;
+    assert_eq!(world.does(ANN, room, Change::Leave).await, Err(Refusal::LastAdmin));
+    let demote = Change::SetRole { user: ANN, role: Role::Member };
+    assert_eq!(world.does(ANN, room, demote.clone()).await, Err(Refusal::LastAdmin));
+    world.does(ANN, room, Change::SetRole { user: BOB, role: Role::Admin }).await.unwrap();
+    world.does(ANN, room, demote).await.unwrap();
+    assert_eq!(world.does(BOB, room, Change::Leave).await, Err(Refusal::LastAdmin));
+    world.does(BOB, room, Change::Remove { user: ANN }).await.unwrap();
+    world.does(BOB, room, Change::Leave).await.unwrap();
+}
+
+async fn a_stray_reply_is_refused_or_dropped(world: &World) {
+    let (room, other) = (world.group(&[ANN, BOB]).await, world.group(&[ANN, CAT]).await);
+    let elsewhere = world.says(ANN, other, "elsewhere").await;
+    let here = world.says(BOB, room, "here").await;
+    let answer = |reply_to: MessageId, stray_reply| {
+        let draft = Draft { reply_to: Some(reply_to), stray_reply, ..draft("answer") };
+        world.does(ANN, room, Change::Post(draft))
+    };
+    for stray in [elsewhere.id, MessageId::new()] {
+        assert_eq!(answer(stray, StrayReply::Refuse).await, Err(Refusal::StrayReply));
+        assert_eq!(posted(answer(stray, StrayReply::Drop).await.unwrap()).reply_to, None);
+    }
+    let quote = posted(answer(here.id, StrayReply::Refuse).await.unwrap()).reply_to.unwrap();
+    assert_eq!((quote.id, quote.content.as_str(), quote.username.as_str()), (here.id, "here", "bob"));
+    world.does(BOB, room, delete(&here)).await.unwrap();
+    assert_eq!(answer(here.id, StrayReply::Refuse).await, Err(Refusal::StrayReply));
+}
+
+async fn one_who_comes_back_is_the_same_participant(world: &World) {
+    let room = world.group(&[ANN, BOB]).await;
+    let first = match world.does(ANN, room, add(CAT)).await.unwrap().reply {
+        Reply::Participant(participant) => *participant,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(world.does(ANN, room, add(CAT)).await, Err(Refusal::AlreadyIn));
+    assert!(world.does(ANN, room, add(actors::domain::ids::UserId(99))).await.is_err());
+    world.does(CAT, room, Change::Leave).await.unwrap();
+    let again = match world.does(ANN, room, add(CAT)).await.unwrap().reply {
+        Reply::Participant(participant) => *participant,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(again.id, first.id);
+    assert!(again.joined_seq > first.joined_seq);
+    assert_eq!(again.left_at, None);
+}
+
+async fn only_the_author_edits_and_deletes(world: &World) {
+    let room = world.group(&[ANN, BOB]).await;
+    let message = world.says(BOB, room, "hi").await;
+    assert_eq!(world.does(ANN, room, edit(&message, "ho")).await, Err(Refusal::Forbidden));
+    assert_eq!(world.does(ANN, room, delete(&message)).await, Err(Refusal::Forbidden));
+    let edited = world.does(BOB, room, edit(&message, "ho")).await.unwrap();
+    let Reply::Edited(edited) = edited.reply else { panic!("no edit") };
+    assert_eq!((edited.content.as_str(), edited.seq, edited.rev), ("ho", message.seq, Seq(5)));
+    assert!(edited.edited_at.is_some());
+    world.does(BOB, room, delete(&message)).await.unwrap();
+    for change in [edit(&message, "hu"), delete(&message)] {
+        assert_eq!(world.does(BOB, room, change).await, Err(Refusal::MessageNotFound));
+    }
+}
+
+async fn a_deleted_room_is_gone(world: &World) {
+    let room = world.group(&[ANN, BOB]).await;
+    world.does(ANN, room, Change::DeleteRoom).await.unwrap();
+    assert_eq!(world.run(say(ANN, room, "hi")).await, Err(Refusal::RoomNotFound));
+    assert_eq!(world.store.snapshot(room, &[ANN], true).await.unwrap(), None);
+    assert!(world.store.inbox(ANN, None).await.unwrap().is_empty());
+    assert_eq!(world.log(room).await.len(), 4);
+}
+
+async fn muting_is_for_oneself(world: &World) {
+    let room = world.group(&[ANN, BOB]).await;
+    let outcome = world.does(BOB, room, Change::Mute { muted: true, until: None }).await.unwrap();
+    assert_eq!((outcome.events.len(), outcome.signal), (0, Some(Signal::Muted { user: BOB })));
+    assert!(world.store.inbox(BOB, None).await.unwrap()[0].is_muted);
+    assert!(!world.store.inbox(ANN, None).await.unwrap()[0].is_muted);
+    let past = Some(chrono::DateTime::UNIX_EPOCH);
+    world.does(BOB, room, Change::Mute { muted: true, until: past }).await.unwrap();
+    assert!(!world.store.inbox(BOB, None).await.unwrap()[0].is_muted);
+}
+
+async fn an_unknown_room_is_not_found(world: &World) {
+    let here = world.group(&[ANN, BOB]).await;
+    let nowhere = RoomId::new();
+    for wait in [true, false] {
+        let batch = vec![say(ANN, nowhere, "hi"), say(ANN, here, "hi")];
+        let answers = world.append(batch, wait).await.unwrap();
+        assert_eq!(answers[0], Some(Err(Refusal::RoomNotFound)));
+        assert!(matches!(answers[1], Some(Ok(_))));
+    }
+    assert_eq!(world.store.snapshot(nowhere, &[ANN], true).await.unwrap(), None);
+    assert!(world.log(nowhere).await.is_empty());
+}
+
+async fn an_inactive_person_says_nothing(world: &World) {
+    let room = world.group(&[ANN, BOB]).await;
+    world.put_person(BOB, "bob", false).await;
+    assert_eq!(world.run(say(BOB, room, "hi")).await, Err(Refusal::NotParticipant));
+    assert_eq!(world.unread(BOB, room).await, None);
+    world.put_person(DAN, "dan", false).await;
+    assert_eq!(world.does(ANN, room, add(DAN)).await, Err(Refusal::PeopleNotFound(vec![DAN])));
+}
+
+async fn an_expelled_admin_leaves_an_heir(world: &World) {
+    let room = world.group(&[ANN, BOB, CAT]).await;
+    let expel = Command { room, by: Actor::Service, change: Change::Expel { user: ANN } };
+    let events = world.run(expel).await.unwrap().events;
+    assert!(matches!(&events[0].body, EventBody::ParticipantUpdated(heir) if heir.user.id == BOB));
+    assert!(matches!(&events[1].body, EventBody::ParticipantLeft(gone) if gone.user.id == ANN));
+    assert_eq!(events[1].by, None);
+    world.does(BOB, room, Change::Rename { name: "ours".into() }).await.unwrap();
+    let open = OpenRoom { people: vec![BOB], ..opening(ANN, RoomType::Group) };
+    assert!(world.open(&open).await.unwrap().made);
+}
+
+async fn posts_edits_and_deletes_fit_in_one_batch(world: &World) {
+    let room = world.group(&[ANN, BOB]).await;
+    let (kept, gone) = (draft("kept"), draft("gone"));
+    let by_ann = |change| Command { room, by: Actor::Person(ANN), change };
+    let change = |message, content: &str| Change::Edit { message, content: content.to_owned() };
+    let batch = vec![
+        by_ann(Change::Post(kept.clone())),
+        by_ann(Change::Post(gone.clone())),
+        by_ann(change(kept.id, "kept 2")),
+        by_ann(change(kept.id, "kept 3")),
+        by_ann(change(gone.id, "gone 2")),
+        by_ann(Change::Delete { message: gone.id }),
+        by_ann(Change::Read(ReadTarget::Head)),
+        by_ann(add(CAT)),
+        by_ann(add(DAN)),
+        by_ann(Change::Remove { user: CAT }),
+    ];
+    for answer in world.append(batch, false).await.unwrap() {
+        answer.unwrap().unwrap();
+    }
+    let log = world.log(room).await;
+    assert_eq!(log.len(), 12);
+    let EventBody::MessagePosted(message) = &log[3].body else { panic!("{:?}", log[3]) };
+    assert_eq!((message.content.as_str(), message.rev), ("kept 3", Seq(7)));
+    let EventBody::MessagePosted(message) = &log[4].body else { panic!("{:?}", log[4]) };
+    assert_eq!((message.content.as_str(), message.rev), ("[Message deleted]", Seq(9)));
+    let people = world.store.snapshot(room, &[], true).await.unwrap().unwrap().roster;
+    assert_eq!(people.iter().map(|who| who.user.id).collect::<Vec<_>>(), [ANN, BOB, DAN]);
+    let inbox = world.store.inbox(BOB, None).await.unwrap();
+    assert_eq!((inbox[0].last_message_preview.as_str(), inbox[0].unread), ("kept 3", 1));
+    world.does(ANN, room, read_to(&posted_first(world, room).await)).await.unwrap();
+}
+
+async fn posted_first(world: &World, room: RoomId) -> actors::domain::message::Message {
+    world
+        .log(room)
+        .await
+        .into_iter()
+        .find_map(|event| match event.body {
+            EventBody::MessagePosted(message) => Some(*message),
+            _ => None,
+        })
+        .expect("something was posted")
+}

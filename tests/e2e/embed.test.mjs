@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { closeBrowser, DESK, host, message, open, PEOPLE, Server, says, tokenOf } from './harness.mjs'
+
+const { alice, bob } = PEOPLE
+const POLICY = url =>
+  `default-src 'none'; script-src 'self' ${url}; connect-src ${url} ${url.replace('http', 'ws')}; img-src ${url} blob:; style-src 'none'`
+let server
+let close
+let page
+
+before(async () => {
+  server = await new Server().start()
+  const token = tokenOf({ ...alice, grant: 'task:42' })
+  const script = `
+    addEventListener('unread-changed', event => { window.unread = event.detail.unread })
+    addEventListener('message-sent', event => { window.sent = event.detail.text })
+    addEventListener('auth-needed', () => { window.asked = (window.asked ?? 0) + 1 })
+    const early = document.querySelector('chat-room')
+    early.subject = 'Fix the boiler'
+    early.token = () => { window.given = (window.given ?? 0) + 1; return ${JSON.stringify(token)} }
+    document.querySelector('chat-badge').token = early.token`
+  const html = `<!doctype html><html lang="en"><title>Task 42</title><main><h1>Task 42</h1>
+    <chat-badge></chat-badge><div id="a"><chat-room task="42"></chat-room></div><div id="b"></div><div id="more"></div></main>
+    <script src="/early.js"></script><script type="module" src="${server.url}/chat-room.js"></script></html>`
+  const headers = { 'Content-Type': 'text/html', 'Content-Security-Policy': POLICY(server.url) }
+  close = await host(server, {
+    '/': { headers, body: html },
+    '/early.js': { headers: { 'Content-Type': 'text/javascript' }, body: script },
+  })
+  page = await open({ url: server.foreign }, null, DESK, '/')
+})
+
+after(async () => {
+  await closeBrowser()
+  await close()
+  await server.stop()
+})
+
+test('the tag works in a page of another origin under a strict policy', async () => {
+  await page.locator('chat-composer textarea').waitFor()
+  assert.equal(await page.locator('chat-conversation h2').textContent(), 'Fix the boiler')
+  await says(page, 'Pressure is low')
+  await message(page, 'Pressure is low').locator('.meta svg').waitFor()
+  assert.equal(await page.evaluate(() => window.sent), 'Pressure is low')
+  await message(page, 'Pressure is low').locator('.bubble').click({ button: 'right' })
+  await page.locator('chat-actions [role=menuitem]').first().waitFor()
+  await page.keyboard.press('Escape')
+  assert.deepEqual(page.faults, [])
+})
+
+test('the badge counts what is unread elsewhere, and the page is told', async () => {
+  const { id: room } = await server.group('Elsewhere', bob, alice)
+  await page.waitForFunction(() => window.unread === 0)
+  assert.equal(await page.locator('chat-badge [part=count]').count(), 0)
+  for (const content of ['One', 'Two']) await server.call(bob, 'POST', 'messages/', { room, content })
+  await page.locator('chat-badge [part=count]:has-text("2")').waitFor()
+  await page.waitForFunction(() => window.unread === 2)
+  await server.call(alice, 'POST', `rooms/${room}/mark_read/`)
+  await page.locator('chat-badge [part=count]').waitFor({ state: 'detached' })
+  await page.waitForFunction(() => window.unread === 0)
+})
+
+test('a room is shown by property or id too, in the colours of the page', async () => {
+  const { id } = await server.group('By its id', alice, bob)
+  const token = tokenOf({ ...alice, grant: 'property:7' })
+  await page.evaluate(
+    ({ id, token }) => {
+      document.querySelector('#more').innerHTML =
+        `<chat-room property="7" subject="Villa Seeblick" token="${token}" theme="dark"></chat-room>
+         <chat-room room="${id}" token="${token}"></chat-room>`
+      document.querySelector('#more').lastElementChild.style.setProperty('--chat-accent', 'rgb(1, 2, 3)')
+    },
+    { id, token },
+  )
+  const house = page.locator('#more chat-room').first()
+  const byId = page.locator('#more chat-room').last()
+  await house.locator('h2:has-text("Villa Seeblick")').waitFor()
+  await byId.locator('h2:has-text("By its id")').waitFor()
+  const colour = (of, selector, name) =>
+    of.locator(selector).evaluate((one, name) => getComputedStyle(one)[name], name)
+  assert.equal(await colour(byId, '.send', 'backgroundColor'), 'rgb(1, 2, 3)')
+  assert.equal(await colour(house, 'header', 'color'), 'rgb(233, 235, 238)')
+  await page.evaluate(() => document.querySelector('#more').replaceChildren())
+})
+
+test('a token that has ended is asked for again, and without another one the page is told', async () => {
+  const short = tokenOf({ ...bob, grant: 'task:42' }, 4)
+  const long = tokenOf({ ...bob, grant: 'task:42' })
+  await page.evaluate(
+    ({ short, long }) => {
+      const add = token => {
+        const one = document.createElement('chat-room')
+        one.task = '42'
+        one.token = token
+        document.querySelector('#more').append(one)
+      }
+      window.calls = 0
+      add(() => (window.calls++ === 0 ? short : long))
+    },
+    { short, long },
+  )
+  const theirs = page.locator('#more chat-room')
+  await page.waitForFunction(() => window.calls > 1)
+  await says({ locator: selector => theirs.locator(selector) }, 'With the second token')
+  await theirs.locator('chat-message:has-text("With the second token") .meta svg').first().waitFor()
+  assert.equal(await page.evaluate(() => window.asked ?? 0), 0)
+  await page.evaluate(
+    token => {
+      document.querySelector('#more chat-room').token = token
+    },
+    tokenOf({ ...PEOPLE.carol, grant: 'task:42' }, -10),
+  )
+  await page.waitForFunction(() => window.asked > 0)
+  await theirs.getByText('Please sign in again.').first().waitFor()
+  await page.evaluate(() => document.querySelector('#more').replaceChildren())
+})
+
+test('moving the element keeps its connection', async () => {
+  const seen = []
+  page.on('websocket', socket => seen.push(socket.url()))
+  await page.evaluate(() => document.querySelector('#b').append(document.querySelector('chat-room')))
+  await page.locator('#b chat-composer textarea').waitFor()
+  await says(page, 'Still here')
+  await message(page, 'Still here').waitFor()
+  await page.waitForTimeout(3_500)
+  await says(page, 'And now')
+  await message(page, 'And now').locator('.meta svg').waitFor()
+  assert.deepEqual(seen, [])
+})
+
+test('a hundred mounts leave nothing behind', async () => {
+  const cdp = await page.context().newCDPSession(page)
+  const mount = times =>
+    page.evaluate(async times => {
+      const token = document.querySelector('chat-room').token
+      for (let n = 0; n < times; n++) {
+        const element = document.createElement('chat-room')
+        element.setAttribute('task', '42')
+        element.token = token
+        document.body.append(element)
+        await new Promise(done => setTimeout(done, 20))
+        element.remove()
+      }
+      await new Promise(done => setTimeout(done, 500))
+    }, times)
+  const count = async () => {
+    for (let n = 0; n < 3; n++) await cdp.send('HeapProfiler.collectGarbage')
+    const { nodes, jsEventListeners } = await cdp.send('Memory.getDOMCounters')
+    return { nodes, jsEventListeners }
+  }
+  await mount(10)
+  const before = await count()
+  await mount(100)
+  const after = await count()
+  assert.ok(after.nodes - before.nodes < 200, `${after.nodes - before.nodes} nodes more`)
+  assert.ok(
+    after.jsEventListeners - before.jsEventListeners < 50,
+    `${after.jsEventListeners - before.jsEventListeners} listeners more`,
+  )
+})

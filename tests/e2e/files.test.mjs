@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { closeBrowser, DESK, enter, message, open, PEOPLE, PHONE, Server, says } from './harness.mjs'
+
+const { alice, bob } = PEOPLE
+const UPLOAD_BYTES_MAX = 2_000_000
+let server
+let desk
+let phone
+
+before(async () => {
+  server = await new Server({ env: { MAX_UPLOAD_BYTES: String(UPLOAD_BYTES_MAX) } }).start()
+  await server.group('Invoices', alice, bob)
+  desk = await open(server, alice, DESK)
+  phone = await open(server, bob, PHONE)
+  await enter(desk, 'Invoices')
+  await enter(phone, 'Invoices')
+})
+
+after(async () => {
+  await closeBrowser()
+  await server.stop()
+})
+
+async function choose(name, bytes) {
+  const buffer = Buffer.alloc(bytes, '%PDF-1.4\n')
+  const file = { name, mimeType: 'application/pdf', buffer }
+  await desk.locator('chat-composer input[type=file]').setInputFiles(file)
+}
+
+/** Makes the desk's line slow, or as it was. */
+async function slow(bytes_per_second) {
+  const cdp = await desk.context().newCDPSession(desk)
+  await cdp.send('Network.enable')
+  const line = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: bytes_per_second }
+  await cdp.send('Network.emulateNetworkConditions', line)
+}
+
+test('an upload tells how far it is, and is cut off on request', async () => {
+  await slow(200_000)
+  await choose('too slow.pdf', 1_900_000)
+  await says(desk, 'This takes long')
+  const doc = message(desk, 'too slow.pdf').locator('.doc')
+  await doc.getByText(/[1-9]\d? %/).waitFor()
+  await doc.click()
+  await message(desk, 'too slow.pdf').waitFor({ state: 'detached' })
+  await slow(-1)
+  await says(desk, 'Never mind')
+  await message(phone, 'Never mind').waitFor()
+  assert.equal(await phone.locator('chat-message').count(), 1)
+})
+
+test('what fails says why, and goes when it is tried again', async () => {
+  await desk.route(
+    '**/api/chat/messages/',
+    route => route.fulfill({ status: 422, json: { code: 'rejected' } }),
+    {
+      times: 1,
+    },
+  )
+  await choose('bill.pdf', 1_000)
+  await says(desk, 'The bill')
+  await message(desk, 'bill.pdf').getByText('It was refused.').waitFor()
+  await message(desk, 'bill.pdf').locator('button:has-text("Try again")').click()
+  await message(phone, 'bill.pdf').waitFor()
+  await message(desk, 'bill.pdf').locator('.fail').waitFor({ state: 'detached' })
+})
+
+test('a file that is too large for the server is given up', async () => {
+  await choose('film.pdf', UPLOAD_BYTES_MAX + 200_000)
+  await says(desk, 'The film')
+  await message(desk, 'film.pdf').getByText('The file is too large.').waitFor()
+  await message(desk, 'film.pdf').locator('button:has-text("Discard")').click()
+  await message(desk, 'film.pdf').waitFor({ state: 'detached' })
+})
+
+test('what is chosen can be put back before it is sent', async () => {
+  await choose('not this.pdf', 1_000)
+  await desk.getByLabel('Discard not this.pdf').click()
+  await says(desk, 'Only words')
+  await message(phone, 'Only words').waitFor()
+  assert.equal(await message(phone, 'Only words').locator('.doc').count(), 0)
+})
+
+/** Gives a file to the page as a browser does when one is dropped or pasted. */
+async function give(selector, type, name) {
+  await desk.locator(selector).evaluate(
+    (one, { type, name }) => {
+      const data = new DataTransfer()
+      data.items.add(new File(['%PDF-1.4\n'], name, { type: 'application/pdf' }))
+      const more = { bubbles: true, composed: true, cancelable: true }
+      const event =
+        type === 'paste'
+          ? new ClipboardEvent(type, { clipboardData: data, ...more })
+          : new DragEvent(type, { dataTransfer: data, ...more })
+      one.dispatchEvent(event)
+    },
+    { type, name },
+  )
+}
+
+test('a file is dropped, and another one pasted', async () => {
+  await give('chat-timeline', 'dragover', 'dropped.pdf')
+  await desk.getByText('Drop files to attach them').waitFor()
+  await give('chat-timeline', 'drop', 'dropped.pdf')
+  await desk.getByText('Drop files to attach them').waitFor({ state: 'detached' })
+  await give('chat-composer textarea', 'paste', 'pasted.pdf')
+  await desk.locator('chat-chosen:has-text("dropped.pdf"):has-text("pasted.pdf")').waitFor()
+  await desk.locator('chat-composer .send').click()
+  await message(phone, 'dropped.pdf').waitFor()
+  await message(phone, 'pasted.pdf').waitFor()
+})
+
+test('a file of a message is saved by its name', async () => {
+  const saved = phone.waitForEvent('download')
+  await message(phone, 'pasted.pdf').locator('.doc').tap()
+  assert.equal((await saved).suggestedFilename(), 'pasted.pdf')
+})
+
+test('the sheet of the phone asks for a camera, pictures or any file', async () => {
+  const input = phone.locator('chat-composer input[type=file]')
+  await input.evaluate(one => {
+    one.click = () => {
+      one.dataset.asked = `${one.accept} ${one.hasAttribute('capture') ? 'by camera' : ''}`
+    }
+  })
+  for (const [line, asked] of [
+    ['Take a photo', /image.* by camera$/],
+    ['Choose a picture', /image.* $/],
+    ['Choose a file', /^ $/],
+  ]) {
+    await phone.locator('chat-composer button[aria-label="Attach a file"]').tap()
+    await phone.locator(`chat-attach [role=menuitem]:has-text("${line}")`).tap()
+    await phone.locator('chat-attach').waitFor({ state: 'detached' })
+    assert.match(await input.getAttribute('data-asked'), asked)
+  }
+  assert.deepEqual([desk.faults, phone.faults], [[], []])
+})

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { closeBrowser, DESK, message, open, PEOPLE, Server } from './harness.mjs'
+
+const { alice, bob } = PEOPLE
+let server
+let desk
+let loud
+let quiet
+
+before(async () => {
+  server = await new Server().start()
+  loud = await server.group('Night shift', alice, bob)
+  quiet = await server.group('Small talk', alice, bob)
+  const { results } = await server.call(alice, 'GET', `participants/?room=${quiet.id}&user=${alice.user_id}`)
+  await server.call(alice, 'POST', `participants/${results[0].id}/mute/`, { muted: true })
+  desk = await open(server, alice, DESK)
+  await desk.locator('button.room.quiet:has-text("Small talk")').waitFor()
+  await desk.evaluate(() => {
+    window.notices = []
+    window.Notification = class {
+      static permission = 'granted'
+      constructor(title, { body }) {
+        window.notices.push({ title, body })
+        window.notice = this
+      }
+      close() {}
+    }
+  })
+})
+
+after(async () => {
+  await closeBrowser()
+  await server.stop()
+})
+
+/** Tells the page that it is looked at, or not. */
+async function look(state) {
+  await desk.evaluate(value => {
+    Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => value })
+    document.dispatchEvent(new Event('visibilitychange'))
+  }, state)
+}
+
+test('a page that nobody looks at notifies, but not of what is muted', async () => {
+  await look('hidden')
+  await server.call(bob, 'POST', 'messages/', { room: quiet.id, content: 'Did you see the match?' })
+  await server.call(bob, 'POST', 'messages/', { room: loud.id, content: 'The alarm went off' })
+  await desk.waitForFunction(() => window.notices.length > 0)
+  await desk.waitForFunction(() => document.title.startsWith('(1)'))
+  assert.deepEqual(await desk.evaluate(() => window.notices), [
+    { title: 'Night shift', body: 'The alarm went off' },
+  ])
+  assert.match(await desk.locator('link[rel=icon]').getAttribute('href'), /icon-unread\.svg$/)
+})
+
+test('a notification leads to its room', async () => {
+  await look('visible')
+  await desk.evaluate(() => window.notice.onclick())
+  await message(desk, 'The alarm went off').waitFor()
+  await desk.waitForFunction(() => !document.title.startsWith('('))
+  assert.match(await desk.locator('link[rel=icon]').getAttribute('href'), /icon\.svg$/)
+})
+
+test('a page that is looked at does not notify', async () => {
+  await server.call(bob, 'POST', 'messages/', { room: loud.id, content: 'False alarm' })
+  await message(desk, 'False alarm').waitFor()
+  assert.equal(await desk.evaluate(() => window.notices.length), 1)
+  assert.deepEqual(desk.faults, [])
+})

@@ -1,0 +1,138 @@
+//! Attachments: taken in, given out, gone.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::stage::{Answer, Someone, someone, text_of};
+
+/// The smallest picture: one pixel.
+pub const PNG: &[u8] = &[
+    0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13, b'I', b'H', b'D', b'R', 0, 0, 0, 1, 0, 0, 0,
+    1, 8, 6, 0, 0, 0, 0x1f, 0x15, 0xc4, 0x89, 0, 0, 0, 13, b'I', b'D', b'A', b'T', 0x78, 0x9c, 0x63, 0xf8,
+    0xcf, 0xc0, 0xf0, 0x1f, 0, 5, 0, 1, 0xff, 0x89, 0x99, 0x3d, 0x1d, 0, 0, 0, 0, b'I', b'E', b'N', b'D',
+    0xae, 0x42, 0x60, 0x82,
+];
+const PDF: &[u8] = b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n";
+
+async fn attaches(person: &Someone, room: &str, name: &str, bytes: &[u8]) -> Answer {
+    person.posts_form("/api/chat/messages/", &[("room", room)], &[("attachment", name, bytes)]).await
+}
+
+#[tokio::test]
+async fn a_file_is_sent_and_given_out_to_those_in_the_room() {
+    let (alice, bob, eve) = (someone("alice").await, someone("bob").await, someone("eve").await);
+    let room = alice.makes_group(&[&bob]).await;
+    let texts = [
+        ("room", room.as_str()),
+        ("content", ""),
+        ("message_type", "image"),
+        ("attachment_name", "../plan\u{202e}.pdf"),
+    ];
+    let sent = alice.posts_form("/api/chat/messages/", &texts, &[("attachment", "a.pdf", PDF)]).await.is(201);
+    assert_eq!((&sent["message_type"], &sent["attachment_name"]), (&json!("file"), &json!("plan.pdf")));
+    assert_eq!(sent["attachment_size"], PDF.len());
+    let address = text_of(&sent["attachment"]);
+    assert!(address.starts_with("http://") && address.contains("&sig="), "{address}");
+    let nobody = alice.without_token();
+    let given = nobody.get(&address).await;
+    assert_eq!((given.status, given.bytes.as_slice()), (200, PDF));
+    assert_eq!(given.header("content-type"), Some("application/pdf"));
+    assert_eq!(given.header("x-content-type-options"), Some("nosniff"));
+    assert!(given.header("content-security-policy").expect("a policy").contains("sandbox"));
+    assert!(given.header("content-disposition").expect("a disposition").starts_with("attachment"));
+    let path = address.split('?').next().expect("a path").to_owned();
+    nobody.get(&path).await.is(404);
+    nobody.get(&format!("{address}0")).await.is(404);
+    eve.get(&path).await.is(404);
+    assert_eq!(bob.get(&path).await.status, 200);
+    let range = async |range: &str| Someone::hears(bob.asks(Method::GET, &path).header("range", range)).await;
+    let part = range("bytes=0-3").await;
+    assert_eq!((part.status, part.bytes.as_slice()), (206, &PDF[..4]));
+    assert_eq!(part.header("content-range"), Some(format!("bytes 0-3/{}", PDF.len()).as_str()));
+    assert_eq!(range("bytes=9999-").await.status, 416);
+    let listed = alice.get("/api/chat/rooms/").await.is(200);
+    assert_eq!(listed["results"][0]["last_message_preview"], "[File Attachment]");
+    let by_bob = text_of(
+        &bob.get(&format!("/api/chat/messages/?room={room}")).await.is(200)["results"][0]["attachment"],
+    );
+    assert_ne!(by_bob, address, "an address is made for one person");
+    alice.removes(&bob, &room).await;
+    nobody.get(&by_bob).await.is(404);
+    bob.get(&path).await.is(404);
+}
+
+#[tokio::test]
+async fn deleting_a_message_takes_its_file_away() {
+    let alice = someone("alice").await;
+    let room = alice.makes_group(&[]).await;
+    let sent = attaches(&alice, &room, "a.png", PNG).await.is(201);
+    assert_eq!(sent["message_type"], "image");
+    let address = text_of(&sent["attachment"]);
+    assert_eq!(alice.get(&address).await.header("content-type"), Some("image/png"));
+    alice.delete(&format!("/api/chat/messages/{}/", text_of(&sent["id"]))).await.is(204);
+    alice.get(&address).await.is(404);
+}
+
+#[tokio::test]
+async fn what_may_not_be_attached_is_refused() {
+    let alice = someone("alice").await;
+    let room = alice.makes_group(&[]).await;
+    for (name, bytes) in [
+        ("page.html", b"<html></html>".as_slice()),
+        ("page.png", b"<html></html>"),
+        ("a.svg", b"<svg/>"),
+        ("a.pdf", PNG),
+        ("a.png", b""),
+        ("a", PNG),
+    ] {
+        attaches(&alice, &room, name, bytes).await.blames(&["attachment"]);
+    }
+    let post = "/api/chat/messages/";
+    alice.posts_form(post, &[("room", &room), ("attachment", "text")], &[]).await.blames(&["attachment"]);
+    let two = [("attachment", "a.png", PNG), ("attachment", "b.png", PNG)];
+    alice.posts_form(post, &[("room", &room)], &two).await.blames(&["attachment"]);
+    alice.posts_form(post, &[], &[two[0]]).await.blames(&["room"]);
+    alice.posts_form(post, &[("room", &room)], &[]).await.blames(&["content"]);
+    let named =
+        alice.posts_form(post, &[("room", &room)], &[("attachment", "../../x.png", PNG)]).await.is(201);
+    assert_eq!(named["attachment_name"], "x.png");
+    let elsewhere = someone("eve").await;
+    attaches(&elsewhere, &room, "a.png", PNG).await.blames(&["room"]);
+}
+
+#[tokio::test]
+async fn a_file_over_the_limit_is_cut_off() {
+    let alice = someone("alice").await;
+    let room = alice.makes_group(&[]).await;
+    let mut large = PDF.to_vec();
+    large.resize(26 * 1024 * 1024, b' ');
+    let request = alice.asks(Method::POST, "/api/chat/messages/");
+    let head = format!(
+        "--edge\r\nContent-Disposition: form-data; name=\"room\"\r\n\r\n{room}\r\n--edge\r\n\
+         Content-Disposition: form-data; name=\"attachment\"; filename=\"a.pdf\"\r\n\r\n"
+    );
+    let body = [head.as_bytes(), &large, b"\r\n--edge--\r\n"].concat();
+    let request = request.header("content-type", "multipart/form-data; boundary=edge").body(body);
+    // A server that has said no may end the connection while the rest is still being sent.
+    if let Ok(answer) = request.send().await {
+        assert_eq!(answer.status().as_u16(), 413);
+        let body: Value = answer.json().await.expect("JSON");
+        assert_eq!(body["code"], "too_large");
+    }
+}
+
+#[tokio::test]
+async fn a_retry_with_a_file_makes_nothing_new() {
+    let alice = someone("alice").await;
+    let room = alice.makes_group(&[]).await;
+    let id = uuid::Uuid::new_v4().to_string();
+    let texts = [("room", room.as_str()), ("client_id", &id)];
+    let sends = async |bytes| {
+        alice.posts_form("/api/chat/messages/", &texts, &[("attachment", "a.pdf", bytes)]).await
+    };
+    let first = sends(PDF).await.is(201);
+    let again = sends(PDF).await.is(200);
+    assert_eq!(again["id"], first["id"]);
+    assert_eq!(alice.get(&text_of(&again["attachment"])).await.status, 200);
+    assert_eq!(sends(b"%PDF-1.4 other").await.is(409)["code"], "client_id_conflict");
+}

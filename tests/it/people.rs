@@ -1,0 +1,130 @@
+//! People and who may be here.
+
+use aristay_chat::auth::mint::AccessRequest;
+use serde_json::json;
+
+use crate::server::shared;
+use crate::stage::{Someone, fresh_id, host, someone, text_of};
+
+#[tokio::test]
+async fn one_unknown_but_validly_signed_is_let_in() {
+    let id = fresh_id();
+    let plain =
+        Someone::with(shared().await, &AccessRequest { user_id: Some(id), ..AccessRequest::default() });
+    assert_eq!(
+        plain.get("/api/chat/users/me/").await.is(200),
+        json!({"id": id, "username": format!("user{id}"), "full_name": format!("user{id}"), "email": ""})
+    );
+    let says = AccessRequest {
+        user_id: Some(id),
+        username: Some("ann".to_owned()),
+        full_name: Some("Ann A.".to_owned()),
+        email: Some("ann@example.org".to_owned()),
+        ..AccessRequest::default()
+    };
+    let named = Someone::with(shared().await, &says);
+    let me = named.get("/api/chat/users/me/").await.is(200);
+    assert_eq!((&me["username"], &me["email"]), (&json!("ann"), &json!("ann@example.org")));
+    host().await.put(&format!("/api/chat/users/{id}/"), json!({"username": "told"})).await.is(200);
+    assert_eq!(named.get("/api/chat/users/me/").await.is(200)["username"], "told", "the host's word wins");
+}
+
+#[tokio::test]
+async fn the_host_tells_of_people() {
+    let (host, alice) = (host().await, someone("alice").await);
+    let path = format!("/api/chat/users/{}/", alice.id);
+    alice.put(&path, json!({"is_staff": true})).await.is(403);
+    alice.post("/api/chat/users/sync/", json!([])).await.is(403);
+    alice.delete(&path).await.is(403);
+    let told = host.put(&path, json!({"is_staff": true, "tokens_valid_from": null})).await.is(200);
+    assert_eq!((&told["is_staff"], &told["is_active"]), (&json!(true), &json!(true)));
+    host.put(&path, json!({"username": "", "is_active": "no", "tokens_valid_from": "x"})).await.blames(&[
+        "is_active",
+        "tokens_valid_from",
+        "username",
+    ]);
+    let new = fresh_id();
+    let synced =
+        host.post("/api/chat/users/sync/", json!([{"id": alice.id}, {"id": new, "username": "new"}])).await;
+    assert_eq!(synced.is(200), json!({"created": 1, "updated": 1}));
+    host.post("/api/chat/users/sync/", json!([{"username": "x"}])).await.blames(&["id"]);
+    host.post("/api/chat/users/sync/", json!({})).await.is(400);
+    host.post("/api/chat/users/sync/", json!(vec![json!({"id": 1}); 1_001])).await.is(400);
+    host.put("/api/chat/users/abc/", json!({})).await.is(404);
+}
+
+#[tokio::test]
+async fn people_are_found_by_their_names() {
+    let (alice, bob) = (someone("alice").await, someone("bob").await);
+    let found = alice.get(&format!("/api/chat/users/?search=bob{}", bob.id)).await.is(200);
+    assert_eq!(found["count"], 1);
+    assert_eq!((&found["results"][0]["id"], &found["results"][0]["email"]), (&json!(bob.id), &json!("")));
+    assert_eq!(alice.get(&format!("/api/chat/users/?search=OF%20{}", bob.id)).await.is(200)["count"], 1);
+    assert_eq!(alice.get("/api/chat/users/?search=%25%25").await.is(200)["count"], 0);
+    host().await.put(&format!("/api/chat/users/{}/", bob.id), json!({"is_active": false})).await.is(200);
+    assert_eq!(alice.get(&format!("/api/chat/users/?search=bob{}", bob.id)).await.is(200)["count"], 0);
+}
+
+#[tokio::test]
+async fn one_deactivated_or_revoked_is_out_at_once() {
+    let (host, alice, bob) = (host().await, someone("alice").await, someone("bob").await);
+    let path = format!("/api/chat/users/{}/", alice.id);
+    host.put(&path, json!({"is_active": false})).await.is(200);
+    let refused = alice.get("/api/chat/rooms/").await;
+    assert_eq!(refused.header("www-authenticate"), Some("Bearer realm=\"api\""));
+    assert_eq!(refused.is(401)["code"], "token_not_valid");
+    host.put(&path, json!({"is_active": true})).await.is(200);
+    alice.get("/api/chat/rooms/").await.is(200);
+    let path = format!("/api/chat/users/{}/", bob.id);
+    let soon = chrono::Utc::now().timestamp() + 5;
+    host.put(&path, json!({"tokens_valid_from": soon})).await.is(200);
+    bob.get("/api/chat/rooms/").await.is(401);
+    host.put(&path, json!({"tokens_valid_from": "2020-01-01T00:00:00Z"})).await.is(200);
+    bob.get("/api/chat/rooms/").await.is(200);
+}
+
+#[tokio::test]
+async fn an_erased_account_stays_as_an_author_without_a_name() {
+    let (host, alice, bob) = (host().await, someone("alice").await, someone("bob").await);
+    let room = alice.makes_group(&[&bob]).await;
+    let direct = bob.opens_direct(&alice).await;
+    alice.says(&room, "by alice").await;
+    let path = format!("/api/chat/users/{}/", alice.id);
+    host.delete(&path).await.is(204);
+    host.delete(&path).await.is(204);
+    alice.get("/api/chat/rooms/").await.is(401);
+    let message = bob.get(&format!("/api/chat/messages/?room={room}")).await.is(200)["results"][0].clone();
+    let tombstone = json!({"id": alice.id, "username": "deleted", "full_name": "Deleted user", "email": ""});
+    assert_eq!(message["sender"], tombstone);
+    assert_eq!(message["content"], "by alice");
+    let shown = bob.room(&room).await;
+    assert_eq!(shown["participant_count"], 1);
+    assert_eq!(shown["participants"][0]["is_admin"], true, "someone must be able to go on");
+    assert_eq!(bob.room(&direct).await["display_name"], "Deleted user");
+    host.delete(&format!("/api/chat/users/{}/", fresh_id())).await.is(404);
+}
+
+#[tokio::test]
+async fn texts_go_with_their_author_when_the_host_says_so() {
+    let (host, alice, bob) = (host().await, someone("alice").await, someone("bob").await);
+    let room = alice.makes_group(&[&bob]).await;
+    alice.says(&room, "by alice").await;
+    bob.says(&room, "by bob").await;
+    host.delete(&format!("/api/chat/users/{}/?texts=true", alice.id)).await.is(204);
+    assert_eq!(bob.sees(&room).await, ["by bob"]);
+    let events = bob.get(&format!("/api/chat/rooms/{room}/events/")).await;
+    assert!(!String::from_utf8_lossy(&events.bytes).contains("by alice"));
+}
+
+#[tokio::test]
+async fn mail_is_for_oneself_staff_and_the_host() {
+    let (alice, bob, staff) = (someone("alice").await, someone("bob").await, someone("staff").await);
+    host().await.put(&format!("/api/chat/users/{}/", staff.id), json!({"is_staff": true})).await.is(200);
+    let room = alice.makes_group(&[&bob, &staff]).await;
+    let mails = async |viewer: &Someone| {
+        let room = viewer.room(&room).await;
+        let shown = room["participants"].as_array().expect("participants").clone();
+        shown.iter().filter(|one| !text_of(&one["user"]["email"]).is_empty()).count()
+    };
+    assert_eq!((mails(&alice).await, mails(&bob).await, mails(&staff).await), (1, 1, 3));
+}

@@ -1,0 +1,138 @@
+//! The application that all tests of this binary share: one node on a temporary PostgreSQL.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use actix_web::web::Data;
+use actix_web::{App, HttpServer};
+use actors::domain::ids::NodeId;
+use actors::engine::{EngineHandle, Parts};
+use actors::limits::Limits;
+use actors::ports::clock::Clock;
+use actors::ports::identity::{Credential, Identity};
+use actors::protocol::envelope::LinkKey;
+use aristay_chat::auth::{FileUrlSigner, TokenMint, TokenVerifier, passwords};
+use aristay_chat::config::{Config, Settings};
+use aristay_chat::files::Uploads;
+use aristay_chat::http::{Budgets, Rest, RestSettings, routes};
+use aristay_chat::store::postgres::private::PrivatePostgres;
+use aristay_chat::store::postgres::{Options, PostgresStore};
+use clap::Parser;
+use secrecy::SecretString;
+use tokio::sync::OnceCell;
+
+/// The key that signs the tests' tokens.
+const SECRET: &str = "7f1c2b9e4d5a60738f1e2d3c4b5a69780a1b2c3d4e5f60718293a4b5c6d7e8f9";
+
+/// A running application.
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its store, for what nobody does over REST.
+    store: PostgresStore,
+    /// Signs tokens that it accepts.
+    pub mint: TokenMint,
+}
+
+impl Server {
+    /// Makes a built-in account.
+    pub async fn keeps_account(&self, username: &str, password: &str) {
+        let hash = passwords::hash(SecretString::from(password)).await.expect("a hash");
+        self.store.keep_account(username, "", "", false, &hash).await.expect("an account");
+    }
+}
+
+/// No socket is opened by these tests.
+struct Nobody;
+
+#[async_trait::async_trait]
+impl Identity for Nobody {
+    async fn verify(&self, _token: &str) -> Option<Credential> {
+        None
+    }
+}
+
+/// The shared application, started at the first call.
+pub async fn shared() -> &'static Server {
+    static SHARED: OnceCell<Server> = OnceCell::const_new();
+    SHARED.get_or_init(|| async { start(&[]).await }).await
+}
+
+/// Starts an application with `flags` beside the tests' own settings.
+pub async fn start(flags: &[&str]) -> Server {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
+    std::thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async move {
+            let settings = settings(&flags);
+            let database = PrivatePostgres::temporary().await.expect("a PostgreSQL of the tests' own");
+            let options = Options::default();
+            let store = PostgresStore::connect(database.config(), options).await.expect("a store");
+            let engine = EngineHandle::start(Parts {
+                node: NodeId(uuid::Uuid::new_v4()),
+                limits: Limits::default(),
+                clock: Clock::start(chrono::Utc::now()),
+                store: Arc::new(store.clone()),
+                identity: Arc::new(Nobody),
+                link: None,
+                link_key: LinkKey::new(b"tests"),
+            });
+            let folder = tempfile::tempdir().expect("a folder");
+            let rest = Data::new(rest(&settings, engine, store.clone(), folder.path()));
+            let server = HttpServer::new(move || {
+                let rest = rest.clone();
+                App::new().configure(move |config| routes(config, rest))
+            })
+            .workers(2)
+            .disable_signals()
+            .bind("127.0.0.1:0")
+            .expect("a port");
+            let address = server.addrs()[0];
+            let told = tell.send((address, store)).is_ok();
+            assert!(told, "the test that started it waits");
+            server.run().await.expect("a server that runs");
+        });
+    });
+    let (address, store) = told.await.expect("the application has started");
+    let mint = TokenMint::new(&settings(&[]).auth, &SecretString::from(SECRET));
+    Server { address, store, mint }
+}
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    config: Config,
+}
+
+fn settings(flags: &[String]) -> Settings {
+    let is_rated = flags.iter().any(|flag| flag.starts_with("--rate"));
+    let own = ["it", "--jwt-secret", SECRET, "--rate-limits", if is_rated { "on" } else { "off" }];
+    let arguments = own.iter().map(ToString::to_string).chain(flags.iter().cloned());
+    Arguments::parse_from(arguments).config.validate().expect("settings")
+}
+
+fn rest(settings: &Settings, engine: EngineHandle, store: PostgresStore, folder: &std::path::Path) -> Rest {
+    let secret = SecretString::from(SECRET);
+    Rest {
+        engine,
+        log: Arc::new(store.clone()),
+        store,
+        tokens: Arc::new(TokenVerifier::new(&settings.auth, Some(&secret))),
+        mint: Some(TokenMint::new(&settings.auth, &secret)),
+        file_urls: FileUrlSigner::new(SECRET.as_bytes()),
+        uploads: Uploads::open_folder(folder, settings.limits.max_upload_bytes).expect("a folder"),
+        budgets: Budgets::new(&settings.rates),
+        is_ready: Arc::new(AtomicBool::new(true)),
+        metrics: metrics(),
+        settings: RestSettings { body_stall: Duration::from_secs(2), ..RestSettings::from(settings) },
+    }
+}
+
+/// The figures of this process: there is one set of them, however many applications.
+fn metrics() -> Option<metrics_exporter_prometheus::PrometheusHandle> {
+    static METRICS: std::sync::OnceLock<Option<metrics_exporter_prometheus::PrometheusHandle>> =
+        std::sync::OnceLock::new();
+    METRICS.get_or_init(|| aristay_chat::telemetry::start_metrics().ok()).clone()
+}

@@ -1,0 +1,222 @@
+//! The server that is measured: a process of its own on a private PostgreSQL, on a core of its own.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+
+use crate::usage::{self, Usage};
+use crate::values::Values;
+
+/// The key of the runs' tokens.
+pub(crate) const SECRET: &str = "5d0c7b62f14e9a8837c1d2e3f4a5b6978a9b0c1d2e3f40516273849596a7b8c9";
+/// How long a start and a stop may take.
+const PATIENCE: Duration = Duration::from_secs(40);
+/// Ports below those that the system gives to clients.
+const PORTS: std::ops::Range<u16> = 20_000..30_000;
+
+/// The running server.
+pub(crate) struct Node {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// The folder of the database's socket.
+    pub(crate) sockets: String,
+    child: Child,
+    postmaster: u32,
+    values: Values,
+    folder: tempfile::TempDir,
+}
+
+impl Node {
+    /// Starts `server=PATH` on `core=N`, and its PostgreSQL on `postgres_core=N`; the loader keeps to
+    /// `loader_core=N`. `settings=A=1,B=2` goes into its environment.
+    pub(crate) fn start(values: &Values) -> anyhow::Result<Self> {
+        let (address, folder) = (free_address()?, tempfile::tempdir()?);
+        let child = spawn(values, address, &folder)?;
+        let mut node =
+            Self { address, sockets: String::new(), child, postmaster: 0, values: values.clone(), folder };
+        node.begin()?;
+        pin(std::process::id(), values.get("loader_core", 1)?)?;
+        Ok(node)
+    }
+
+    /// Stops server and database and starts them again on the same data.
+    pub(crate) fn restart(&mut self) -> anyhow::Result<Duration> {
+        self.end()?;
+        let began = Instant::now();
+        self.child = spawn(&self.values, self.address, &self.folder)?;
+        self.wait()?;
+        let took = began.elapsed();
+        self.begin()?;
+        Ok(took)
+    }
+
+    fn begin(&mut self) -> anyhow::Result<()> {
+        self.wait()?;
+        self.find_postgres()?;
+        let core: usize = self.values.get("core", 0)?;
+        let postgres_core: usize = self.values.get("postgres_core", core)?;
+        for pid in usage::tree(self.postmaster) {
+            pin(pid, postgres_core)?;
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self) -> anyhow::Result<()> {
+        let since = Instant::now();
+        loop {
+            if self.get("/health/ready").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+                return Ok(());
+            }
+            if self.child.try_wait()?.is_some() || since.elapsed() > PATIENCE {
+                let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+                bail!("the server doesn't start: {log}");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Finds the database by the note that the server leaves in its folder.
+    fn find_postgres(&mut self) -> anyhow::Result<()> {
+        let data = self.folder.path().join("data");
+        let place = std::fs::read_to_string(data.join("postgres")).context("where the database is")?;
+        let file = data.join(place.trim()).join("data/postmaster.pid");
+        let text = std::fs::read_to_string(&file).with_context(|| format!("{}", file.display()))?;
+        let lines: Vec<&str> = text.lines().collect();
+        let [pid, _, _, _, sockets, ..] = lines[..] else { bail!("{} is too short", file.display()) };
+        self.postmaster = pid.trim().parse()?;
+        self.sockets = sockets.to_owned();
+        Ok(())
+    }
+
+    /// What has been used so far.
+    pub(crate) fn usage(&self) -> Usage {
+        Usage {
+            server: usage::cpu(self.child.id(), false),
+            postgres: usage::cpu_of_tree(self.postmaster),
+            loader: usage::cpu(std::process::id(), false),
+        }
+    }
+
+    /// The server's memory, in bytes.
+    pub(crate) fn resident(&self) -> u64 {
+        usage::resident(self.child.id())
+    }
+
+    /// One of the server's own counters.
+    pub(crate) fn counter(&self, name: &str) -> anyhow::Result<f64> {
+        let figures = self.get("/metrics")?;
+        let line = figures.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(line.and_then(|value| value.trim().parse().ok()).unwrap_or_default())
+    }
+
+    /// The answer to a request.
+    pub(crate) fn get(&self, path: &str) -> anyhow::Result<String> {
+        self.get_as("", path)
+    }
+
+    /// The answer to a request of the person whose token this is.
+    pub(crate) fn get_as(&self, token: &str, path: &str) -> anyhow::Result<String> {
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        let who = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: load\r\n{who}Connection: close\r\n\r\n")?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    }
+
+    /// Runs a shell command beside the measurement, with the server's process id in `SERVER`, its address
+    /// in `ADDRESS` and the key of its tokens in `SECRET`.
+    pub(crate) fn during(&self, command: &str) -> anyhow::Result<Child> {
+        let mut shell = Command::new("sh");
+        Ok(shell
+            .args(["-c", command])
+            .env("SERVER", self.child.id().to_string())
+            .env("ADDRESS", self.address.to_string())
+            .env("SECRET", SECRET)
+            .spawn()?)
+    }
+
+    /// Stops the server and its PostgreSQL.
+    pub(crate) fn stop(mut self) -> anyhow::Result<()> {
+        self.end()
+    }
+
+    fn end(&mut self) -> anyhow::Result<()> {
+        Command::new("kill").arg(self.child.id().to_string()).status()?;
+        let since = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            if since.elapsed() > PATIENCE {
+                bail!("the server doesn't stop");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+}
+
+/// Leaves nothing running when a run fails.
+impl Drop for Node {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _gone = self.child.kill();
+            let _reaped = self.child.wait();
+            let _gone = Command::new("kill").args(["-INT", &self.postmaster.to_string()]).status();
+        }
+    }
+}
+
+/// A program that was built with this one.
+fn beside_this(name: &str) -> anyhow::Result<PathBuf> {
+    Ok(std::env::current_exe()?.parent().context("a folder")?.join(name))
+}
+
+/// Starts the process; it isn't ready yet.
+fn spawn(values: &Values, address: SocketAddr, folder: &tempfile::TempDir) -> anyhow::Result<Child> {
+    let binary = values.get("server", beside_this("aristay-chat")?)?;
+    let core: usize = values.get("core", 0)?;
+    let log = std::fs::File::options().create(true).append(true).open(folder.path().join("log"))?;
+    let settings = values.text("settings").unwrap_or_default();
+    Command::new("taskset")
+        .args(["-c", &core.to_string()])
+        .arg(&binary)
+        .arg("serve")
+        .env("BIND", address.to_string())
+        .env("DATA_DIR", folder.path().join("data"))
+        .env("JWT_SECRET", SECRET)
+        .env("RATE_LIMITS", "off")
+        .env("WORKERS", values.get("workers", 1_u32)?.to_string())
+        .env("MAX_SOCKETS_PER_USER", "1000000")
+        .env("LOG", "warn")
+        .envs(settings.split(',').filter_map(|setting| setting.split_once('=')))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()
+        .with_context(|| format!("{} can't be started", binary.display()))
+}
+
+fn pin(pid: u32, core: usize) -> anyhow::Result<()> {
+    // A process that has just ended needs no core.
+    let _told = Command::new("taskset")
+        .args(["-a", "-p", "-c", &core.to_string(), &pid.to_string()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .context("taskset")?;
+    Ok(())
+}
+
+fn free_address() -> anyhow::Result<SocketAddr> {
+    for port in PORTS {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    bail!("no port is free")
+}

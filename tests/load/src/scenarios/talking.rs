@@ -1,0 +1,88 @@
+//! Scenarios in which messages are sent.
+
+use std::time::Duration;
+
+use super::{Stage, apart, seats, users as user_sockets};
+use crate::client::Wish;
+use crate::crowd::Pace;
+
+/// Handshakes under way while a crowd gathers.
+const AT_ONCE: usize = 64;
+/// The close code of a socket that doesn't read.
+const TOO_SLOW: u16 = 4431;
+
+pub(super) fn one_room(stage: &mut Stage) -> anyhow::Result<()> {
+    let members = apart(1, stage.values.get("n", 1_000)?);
+    fan_out(stage, &members, 8)
+}
+
+pub(super) fn rooms(stage: &mut Stage) -> anyhow::Result<()> {
+    let members = apart(stage.values.get("rooms", 500)?, stage.values.get("members", 10)?);
+    fan_out(stage, &members, 4)
+}
+
+pub(super) fn sends(stage: &mut Stage) -> anyhow::Result<()> {
+    let members = apart(stage.values.get("rooms", 500)?, stage.values.get("members", 10)?);
+    fan_out(stage, &members, 16)
+}
+
+fn fan_out(stage: &mut Stage, members: &[Vec<i64>], window: u64) -> anyhow::Result<()> {
+    let window = stage.values.get("window", window)?;
+    stage.note("window", window);
+    let rooms = stage.make_rooms(members, stage.values.get("messages", 0)?)?;
+    let mut crowd = stage.crowd(rooms)?;
+    crowd.gather(seats(members, None), AT_ONCE)?;
+    stage.note("sockets", crowd.open());
+    stage.talk(&mut crowd, Pace::Window(window))
+}
+
+pub(super) fn echo(stage: &mut Stage) -> anyhow::Result<()> {
+    let members = apart(stage.values.get("rooms", 10)?, stage.values.get("members", 10)?);
+    let rate = stage.values.get("rate", 100.0)?;
+    stage.note("rate", rate);
+    let rooms = stage.make_rooms(&members, 0)?;
+    let mut crowd = stage.crowd(rooms)?;
+    crowd.gather(seats(&members, None), AT_ONCE)?;
+    stage.note("sockets", crowd.open());
+    stage.talk(&mut crowd, Pace::Rate(rate))
+}
+
+pub(super) fn users(stage: &mut Stage) -> anyhow::Result<()> {
+    let (members, wishes) = user_sockets(
+        stage.values.get("n", 1_000)?,
+        stage.values.get("rooms", 20)?,
+        stage.values.get("members", 100)?,
+    );
+    let window = stage.values.get("window", 4)?;
+    stage.note("window", window);
+    let rooms = stage.make_rooms(&members, 0)?;
+    let mut crowd = stage.crowd(rooms)?;
+    crowd.gather(wishes, AT_ONCE)?;
+    stage.note("sockets", crowd.open());
+    stage.talk(&mut crowd, Pace::Window(window))
+}
+
+pub(super) fn slow(stage: &mut Stage) -> anyhow::Result<()> {
+    let (reading, stalled): (usize, usize) = (stage.values.get("n", 200)?, stage.values.get("stalled", 20)?);
+    let rate = stage.values.get("rate", 200.0)?;
+    let members = apart(1, reading + stalled);
+    let rooms = stage.make_rooms(&members, 0)?;
+    let mut crowd = stage.crowd(rooms)?;
+    let mut wishes = seats(&members, None);
+    for wish in wishes.iter_mut().skip(reading) {
+        *wish = Wish { stalls: true, ..wish.clone() };
+    }
+    crowd.gather(wishes, AT_ONCE)?;
+    stage.note("sockets", crowd.open());
+    stage.note("stalled", stalled);
+    stage.note("rate", rate);
+    // Texts of a kilobyte fill an outbox within the run.
+    crowd.text_bytes = stage.values.get("text", 1_024)?;
+    stage.talk(&mut crowd, Pace::Rate(rate))?;
+    crowd.wake(Duration::from_secs(2))?;
+    let told = crowd.tally.closed.iter().filter(|code| **code == TOO_SLOW).count();
+    stage.note("closed_4431", told);
+    let closed = stage.node.counter("chat_sockets_closed_slow_total")?;
+    stage.measured("closed_slow", closed);
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! A marked token and a marked text, which may be found nowhere but where they belong.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use lapin::options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
+use lapin::{Connection, ConnectionProperties};
+use reqwest::Method;
+use serde_json::json;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use crate::broker::Broker;
+use crate::node::Node;
+use crate::people::token;
+
+/// How long a message may take to the broker, on a machine with much else to do.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Where the nodes publish.
+const EXCHANGE: &str = "chat.v1";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_marked_token_and_a_marked_text_are_found_nowhere() {
+    let broker = tokio::task::block_in_place(Broker::start);
+    let server = Node::start(&[("AMQP_URL", &broker.url()), ("LOG", "trace")]).await;
+    let connection = Connection::connect(&broker.url(), ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let all = FieldTable::default();
+    channel.queue_declare("spy".into(), QueueDeclareOptions::default(), all.clone()).await.unwrap();
+    let bound = QueueBindOptions::default();
+    channel.queue_bind("spy".into(), EXCHANGE.into(), "#".into(), bound, all.clone()).await.unwrap();
+    let consume = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+    let mut spied = channel.basic_consume("spy".into(), "spy".into(), consume, all).await.unwrap();
+
+    let text = format!("text-{}", Uuid::new_v4().simple());
+    let ana = server.person("ana").await;
+    let ana = ana.with_token(token(json!({"user_id": ana.id, "jti": Uuid::new_v4().to_string()})));
+    let room = ana.makes_group(&[]).await;
+    let mut a = ana.enters(&room).await;
+    let mut errors = Vec::new();
+    a.says(&text).await;
+    a.sees(&text).await;
+    a.says(&format!("{text}\0")).await;
+    errors.push(a.is_told("invalid").await.to_string());
+    a.sends(json!({"type": text, "token": ana.token})).await;
+    errors.push(a.is_told("bad_frame").await.to_string());
+    a.sends(json!({"type": "read_receipt", "message_id": text})).await;
+    errors.push(a.hears("error").await.to_string());
+    let message = ana.posts_message(&room, &text).await;
+    let too_long = text.repeat(200);
+    let id = message["id"].as_str().unwrap();
+    for (method, path, body) in [
+        (Method::POST, "messages/".into(), Some(json!({"room": room, "content": too_long}))),
+        (Method::POST, "messages/".into(), Some(json!({"room": text, "content": text}))),
+        (Method::PATCH, format!("messages/{id}/"), Some(json!({"content": format!("{text}\0")}))),
+        (Method::GET, format!("messages/search/?q={text}&room={text}&token={}", ana.token), None),
+        (Method::GET, format!("{text}/?token={}", ana.token), None),
+        (Method::DELETE, "messages/".into(), Some(json!({"content": text}))),
+    ] {
+        let (status, body) = ana.asks(method, &path, body).await;
+        assert!(status.is_client_error(), "{path}: {status}");
+        errors.push(body);
+    }
+    let bent = ana.with_token(format!("{}x", ana.token));
+    errors.push(bent.asks(Method::GET, "rooms/", None).await.1);
+    assert_eq!(bent.way_into(&room).is_closed_with().await, 4401);
+    ana.posts(&format!("rooms/{room}/archive/"), json!({})).await;
+    a.hears("room_updated").await;
+    // The node's beacons are a handful of bytes and go the same way: once some have come that were sent
+    // after all this, all of it has.
+    let (mut wired, mut beacons) = (Vec::new(), 0);
+    while beacons < 4 || wired.len() < 3 {
+        let told = timeout(PATIENCE, spied.next()).await.expect("messages at the broker");
+        let data = told.unwrap().unwrap().data;
+        if data.len() > 100 {
+            wired.push(data);
+            beacons = 0;
+        } else {
+            beacons += 1;
+        }
+    }
+
+    let metrics = reqwest::get(format!("http://{}/metrics", server.address)).await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    let log = server.log();
+    assert!(metrics.contains("chat_") && log.len() > 1_000, "{metrics}{log}");
+    let signature = ana.token.rsplit('.').next().unwrap();
+    for secret in [text.as_str(), &ana.token, signature] {
+        assert!(!log.contains(secret), "in the log: {secret}");
+        assert!(!metrics.contains(secret), "in the metrics: {secret}");
+        let error = errors.iter().find(|error| error.contains(secret));
+        assert!(error.is_none(), "in an error: {error:?}");
+        let told = wired.iter().any(|data| data.windows(secret.len()).any(|part| part == secret.as_bytes()));
+        assert!(!told, "at the broker: {secret}");
+    }
+}

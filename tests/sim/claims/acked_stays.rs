@@ -1,0 +1,61 @@
+//! What was acked stands in the log exactly once, where the ack says, as it was sent.
+
+use std::collections::BTreeMap;
+
+use crate::history::{End, Fact, History, Wish};
+
+pub(super) fn check(history: &History) -> Result<(), String> {
+    let rows: BTreeMap<_, _> = history.rows().map(|(at, row)| ((row.room, row.seq), (at, row))).collect();
+    let mut asked = BTreeMap::new();
+    for (at, fact) in history.facts() {
+        let (op, end) = match fact {
+            Fact::Asked { op, room, wish, .. } => {
+                asked.insert(*op, (*room, wish));
+                continue;
+            }
+            Fact::Answered { op, end } => (op, end),
+            _ => continue,
+        };
+        let Some((room, wish)) = asked.get(op) else { return Err(format!("{op} was never asked")) };
+        match (wish, end) {
+            (Wish::Post { client_id, text, .. }, End::Acked { message, seq, .. }) => {
+                let Some((stored_at, row)) = rows.get(&(*room, *seq)) else {
+                    return Err(format!("op {op} is acked at {seq} of {room}, where nothing is"));
+                };
+                let is_it = row.message == Some(*message)
+                    && row.client_id == Some(*client_id)
+                    && row.kind == "chat_message"
+                    && row.text.as_ref() == Some(text);
+                if !is_it || *stored_at > at {
+                    return Err(format!(
+                        "op {op} is acked as {message} at {seq}, where at {stored_at} is {row:?}"
+                    ));
+                }
+            }
+            (Wish::Edit { message, text }, End::Done) => {
+                once(history, op, |row| {
+                    row.kind == "message_updated"
+                        && row.message == Some(*message)
+                        && row.text.as_ref() == Some(text)
+                })?;
+            }
+            (Wish::Delete { message }, End::Done) => {
+                once(history, op, |row| row.kind == "message_deleted" && row.message == Some(*message))?;
+            }
+            (Wish::Rename { name }, End::Done)
+                if !history.rows().any(|(_, row)| row.text.as_ref() == Some(name)) =>
+            {
+                return Err(format!("op {op} is done and not in the log"));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn once(history: &History, op: &u64, is_it: impl Fn(&crate::history::Row) -> bool) -> Result<(), String> {
+    match history.rows().filter(|(_, row)| is_it(row)).count() {
+        1 => Ok(()),
+        count => Err(format!("op {op} is done and {count} times in the log")),
+    }
+}

@@ -1,0 +1,25 @@
+//! Who is taken out of a room is told nothing that follows, on any connection that was let in before.
+
+use super::stays;
+use crate::history::{Fact, History};
+
+pub(super) fn check(history: &History) -> Result<(), String> {
+    for stay in stays::all(history)? {
+        let user = history.facts().find_map(|(_, fact)| match fact {
+            Fact::Opened { conn, user, .. } if *conn == stay.conn => Some(*user),
+            _ => None,
+        });
+        let removal = history.rows().map(|(_, row)| row).find(|row| {
+            row.room == stay.room && row.seq > stay.head && row.kind == "participant_left" && row.user == user
+        });
+        if let Some(removal) = removal
+            && let Some(late) = stay.told.iter().find(|row| row.seq > removal.seq)
+        {
+            return Err(format!(
+                "{} was told {} of {}, after the removal at {}",
+                stay.conn, late.seq, stay.room, removal.seq
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! What a client makes of the bytes that it gets.
+
+use actors::domain::ids::{ClientId, MessageId, RoomId, Seq, UserId};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::history::Row;
+
+/// One frame of the WebSocket protocol.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Frame {
+    Text(Value),
+    Ping,
+    Pong,
+    Close(u16),
+}
+
+/// Takes the whole frames off the front of what has come.
+pub(crate) fn take_frames(buffer: &mut Vec<u8>) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    while let Some((frame, length)) = first_frame(buffer) {
+        buffer.drain(..length);
+        frames.push(frame);
+    }
+    frames
+}
+
+fn first_frame(bytes: &[u8]) -> Option<(Frame, usize)> {
+    let (opcode, short) = (*bytes.first()?, usize::from(*bytes.get(1)?));
+    let (start, length) = match short {
+        126 => (4, usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?))),
+        127 => (10, usize::try_from(u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?)).ok()?),
+        _ => (2, short),
+    };
+    let payload = bytes.get(start..start + length)?;
+    let frame = match opcode {
+        0x81 => Frame::Text(serde_json::from_slice(payload).expect("the engine sends JSON")),
+        0x88 => Frame::Close(u16::from_be_bytes([payload[0], payload[1]])),
+        0x89 => Frame::Ping,
+        0x8A => Frame::Pong,
+        other => panic!("the engine sends no opcode {other:#x}"),
+    };
+    Some((frame, start + length))
+}
+
+pub(crate) fn uuid(value: &Value) -> Option<Uuid> {
+    value.as_str()?.parse().ok()
+}
+
+pub(crate) fn room(value: &Value) -> Option<RoomId> {
+    uuid(&value["room_id"]).map(RoomId)
+}
+
+pub(crate) fn seq(value: &Value) -> Option<Seq> {
+    value.as_i64().map(Seq)
+}
+
+pub(crate) fn user(value: &Value) -> Option<UserId> {
+    value.as_i64().map(UserId)
+}
+
+pub(crate) fn client_id(value: &Value) -> Option<ClientId> {
+    uuid(&value["client_id"]).map(ClientId)
+}
+
+/// The row that a frame tells of, when it tells of one.
+pub(crate) fn row(kind: &str, frame: &Value) -> Option<Row> {
+    let message = &frame["message"];
+    let mut row = Row {
+        room: room(frame)?,
+        seq: seq(&frame["seq"])?,
+        kind: kind.to_owned(),
+        message: None,
+        text: None,
+        rev: None,
+        client_id: None,
+        user: None,
+    };
+    match kind {
+        "chat_message" | "message_updated" => {
+            row.message = uuid(&message["id"]).map(MessageId);
+            row.text = message["content"].as_str().map(str::to_owned);
+            row.rev = seq(&message["rev"]);
+            row.client_id = client_id(message);
+            row.user = user(&message["sender"]["id"]);
+        }
+        "message_deleted" => row.message = uuid(&frame["message_id"]).map(MessageId),
+        "participant_joined" | "participant_left" | "participant_updated" => {
+            row.user = user(&frame["participant"]["user"]["id"]);
+        }
+        "room_updated" => row.text = frame["room"]["name"].as_str().map(str::to_owned),
+        _ => return None,
+    }
+    Some(row)
+}

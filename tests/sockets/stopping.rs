@@ -1,0 +1,121 @@
+//! Stops, orderly and not.
+
+use std::time::{Duration, Instant};
+
+use aristay_chat::store::postgres::private::PrivatePostgres;
+use serde_json::json;
+use tokio_postgres::NoTls;
+
+use crate::node::Node;
+
+#[tokio::test]
+async fn a_stop_says_when_to_come_back_and_loses_nothing() {
+    let mut server = Node::start(&[("RATE_LIMITS", "off")]).await;
+    let (ana, ben) = (server.person("ana").await, server.person("ben").await);
+    let room = ana.makes_group(&[&ben]).await;
+    let mut a = ana.enters(&room).await;
+    let mut b = ben.enters(&room).await;
+    let (mut list, _) = ben.signs_in().await;
+    for n in 0..200 {
+        a.says_surely(&format!("n{n}")).await;
+    }
+    server.is_told_to_stop();
+    let (heard, code) = a.hears_until_closed().await;
+    assert_eq!(code, 1012);
+    let acked = heard.iter().filter(|frame| frame["type"] == "ack").count();
+    let refused = heard.iter().filter(|frame| frame["type"] == "error").count();
+    assert!(heard.iter().any(|frame| frame["type"] == "going_away" && frame["retry_after"].is_number()));
+    for socket in [&mut b, &mut list] {
+        let (heard, code) = socket.hears_until_closed().await;
+        assert_eq!(code, 1012);
+        assert!(heard.iter().any(|frame| frame["type"] == "going_away"), "{heard:?}");
+    }
+    assert_eq!(server.has_ended().code(), Some(0), "{}", server.log());
+
+    let since = Instant::now();
+    server.begin();
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    let stored = ana.events(&room, 3).await.1["events"].as_array().expect("events").len();
+    assert!(stored >= acked && stored + refused <= 200, "{acked} acked, {refused} refused, {stored} stored");
+}
+
+#[tokio::test]
+async fn a_killed_server_has_lost_nothing_that_it_acknowledged() {
+    let mut server = Node::start(&[("RATE_LIMITS", "off")]).await;
+    let ana = server.person("ana").await;
+    let room = ana.makes_group(&[]).await;
+    let mut a = ana.enters(&room).await;
+    let mut sent = Vec::new();
+    for n in 0..50 {
+        sent.push(a.says_surely(&format!("n{n}")).await);
+    }
+    for _ in 0..10 {
+        a.hears("ack").await;
+    }
+    server.is_killed();
+    let (heard, code) = a.hears_until_closed().await;
+    assert_eq!(code, 1006);
+    let acked = 10 + heard.iter().filter(|frame| frame["type"] == "ack").count();
+    server.begin();
+    let mut a = ana.enters(&room).await;
+    for (n, client_id) in sent.iter().enumerate() {
+        a.sends(json!({"type": "chat_message", "message": format!("n{n}"), "client_id": client_id})).await;
+        let ack = a.hears("ack").await;
+        assert!(n >= acked || ack["duplicate"] == true, "{n} of {acked}: {ack}");
+    }
+    let page = ana.events(&room, 2).await.1;
+    let stored: Vec<&serde_json::Value> = page["events"]
+        .as_array()
+        .expect("events")
+        .iter()
+        .map(|event| &event["message"]["client_id"])
+        .collect();
+    assert_eq!(json!(stored), json!(sent), "each once and in its order");
+}
+
+#[tokio::test]
+async fn while_postgres_is_away_sockets_stay_and_sends_are_refused_in_time() {
+    let postgres = PrivatePostgres::temporary().await.expect("a PostgreSQL of its own");
+    let server = Node::start_on(&postgres, &[("RATE_LIMITS", "off")]).await;
+    let (ana, ben) = (server.person("ana").await, server.person("ben").await);
+    let room = ana.makes_group(&[&ben]).await;
+    let mut a = ana.enters(&room).await;
+    let mut b = ben.enters(&room).await;
+    a.hears("presence").await;
+    postgres.keep_down();
+    is_down(&postgres).await;
+    b.sends(json!({"type": "typing", "is_typing": true})).await;
+    assert_eq!(a.next_is("typing").await["user_id"], ben.id);
+    let since = Instant::now();
+    let client_id = a.says_surely("into the void").await;
+    let error = a.hears("error").await;
+    assert_eq!(error["client_id"], client_id);
+    assert!(error["code"] == "unavailable" || error["code"] == "unknown_outcome", "{error}");
+    assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
+    postgres.bring_up();
+    postgres.ready().await.expect("a PostgreSQL that is back");
+    let since = Instant::now();
+    loop {
+        let client_id = a.says_surely("back").await;
+        let answer = loop {
+            let frame = a.next().await;
+            if frame["client_id"] == client_id.as_str() && frame["type"] != "chat_message" {
+                break frame;
+            }
+        };
+        if answer["type"] == "ack" {
+            break;
+        }
+        assert!(since.elapsed() < Duration::from_secs(5), "{answer}");
+    }
+    b.sees("back").await;
+}
+
+/// Waits until nobody answers there any more: until then a send may still be stored.
+async fn is_down(postgres: &PrivatePostgres) {
+    let since = Instant::now();
+    while postgres.config().connect(NoTls).await.is_ok() {
+        assert!(since.elapsed() < Duration::from_secs(10), "PostgreSQL goes on");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

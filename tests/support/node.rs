@@ -1,0 +1,176 @@
+//! A real server as a process of its own, on a database of its own in the cluster of this test run.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use aristay_chat::store::postgres::private::PrivatePostgres;
+
+/// The key that signs the tokens of these tests.
+pub const SECRET: &str = "5d0c7b62f14e9a8837c1d2e3f4a5b6978a9b0c1d2e3f40516273849596a7b8c9";
+/// How long a start may take, and a stop.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A server, its settings, and its process while it runs.
+pub struct Node {
+    /// Where it listens, across restarts.
+    pub address: SocketAddr,
+    /// The URL of its database.
+    pub database: String,
+    settings: Vec<(String, String)>,
+    folder: tempfile::TempDir,
+    process: Option<Process>,
+}
+
+/// A child, with a watcher that kills it when this process is gone, however that came.
+struct Process {
+    child: Child,
+    watcher: Child,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+        drop(self.watcher.stdin.take());
+        let _reaped = self.watcher.wait();
+    }
+}
+
+impl Node {
+    /// Starts a server on a fresh database, with these settings beside those of the tests.
+    pub async fn start(settings: &[(&str, &str)]) -> Self {
+        let postgres = PrivatePostgres::shared().await.expect("a PostgreSQL of the tests' own");
+        Self::start_on(postgres, settings).await
+    }
+
+    /// The same on a cluster that the test may harm.
+    pub async fn start_on(postgres: &PrivatePostgres, settings: &[(&str, &str)]) -> Self {
+        let database = postgres.fresh_database(None).await.expect("a database");
+        let url = postgres.url();
+        let cluster = url.rsplit_once('/').expect("a URL with a path").0;
+        let name = database.get_dbname().expect("a name");
+        let mut node = Self {
+            address: free_address(),
+            database: format!("{cluster}/{name}"),
+            settings: settings.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+            folder: tempfile::tempdir().expect("a folder"),
+            process: None,
+        };
+        node.begin();
+        node
+    }
+
+    /// Sets or changes a setting for the next start.
+    pub fn is_set(&mut self, name: &str, value: &str) {
+        self.settings.retain(|(other, _)| other != name);
+        self.settings.push((name.into(), value.into()));
+    }
+
+    /// Starts the process again after its end, and waits until it serves.
+    pub fn begin(&mut self) {
+        let log = self.folder.path().join("log");
+        let log = std::fs::File::options().create(true).append(true).open(log).expect("a log");
+        let child = Command::new(env!("CARGO_BIN_EXE_aristay-chat"))
+            .args(["serve"])
+            .env("BIND", self.address.to_string())
+            .env("DATABASE_URL", &self.database)
+            .env("DATA_DIR", self.folder.path())
+            .env("JWT_SECRET", SECRET)
+            .env("NODE_ID", format!("node-{}", self.address.port()))
+            .env("WORKERS", "2")
+            .envs(self.settings.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("the same log"))
+            .stderr(log)
+            .spawn()
+            .expect("the server's binary");
+        let watcher = Command::new("/bin/sh")
+            .args(["-c", "cat > /dev/null; kill -9 $0 2> /dev/null"])
+            .arg(child.id().to_string())
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        self.process = Some(Process { child, watcher });
+        let since = Instant::now();
+        while !self.is_ready() {
+            let process = self.process.as_mut().expect("it was just started");
+            let ended = process.child.try_wait().expect("a child");
+            assert!(
+                ended.is_none() && since.elapsed() < PATIENCE,
+                "the server doesn't start: {}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        use std::io::{Read, Write};
+        let Ok(mut stream) = TcpStream::connect(self.address) else { return false };
+        let _late = stream.set_read_timeout(Some(Duration::from_secs(2)));
+        let asked =
+            stream.write_all(b"GET /health/ready HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+        let mut answer = [0; 12];
+        asked.and_then(|()| stream.read_exact(&mut answer)).is_ok() && answer.ends_with(b"200")
+    }
+
+    /// Kills the process without a warning.
+    pub fn is_killed(&mut self) {
+        self.process = None;
+    }
+
+    /// Asks the process to stop, and tells how it ended.
+    pub fn stops(&mut self) -> ExitStatus {
+        self.is_told_to_stop();
+        self.has_ended()
+    }
+
+    /// Sends the signal that asks for a stop.
+    pub fn is_told_to_stop(&self) {
+        let told = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
+        assert!(told.expect("kill").success());
+    }
+
+    /// Waits for the end of the process.
+    pub fn has_ended(&mut self) -> ExitStatus {
+        let mut process = self.process.take().expect("it runs");
+        let since = Instant::now();
+        loop {
+            if let Some(status) = process.child.try_wait().expect("a child") {
+                return status;
+            }
+            assert!(since.elapsed() < PATIENCE, "the server doesn't stop: {}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The id of the process.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("it runs").child.id()
+    }
+
+    /// What is in memory of the process, in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a status");
+        let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("a size");
+        line.split_whitespace().nth(1).and_then(|size| size.parse().ok()).expect("a number")
+    }
+
+    /// All that the server has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+/// A free port below those that the system gives to clients, which might take it otherwise.
+fn free_address() -> SocketAddr {
+    for _ in 0..1_000 {
+        let port = 20_000 + u16::try_from(uuid::Uuid::new_v4().as_u128() % 12_000).expect("below 12,000");
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+    panic!("no free port between 20000 and 32000");
+}

@@ -1,0 +1,291 @@
+/**
+ * One person at one server: the façade that elements see.
+ *
+ * It owns the socket, the outbox and the inbox, and hands frames to the rooms that are open. It knows no DOM:
+ * what differs between a browser and Node comes in as ports.
+ */
+import type { Api } from './calls.ts'
+import { EMPTY_INBOX, type Inbox, withFrame, withoutRoom, withRooms } from './inbox.ts'
+import { type Draft, Outbox, type OutboxStore } from './outbox.ts'
+import { ChatError, createApi } from './rest.ts'
+import { Room } from './room.ts'
+import { type SocketState, UserSocket } from './socket.ts'
+import { type TokenSource, Tokens } from './token.ts'
+import type { Upload } from './upload.ts'
+import type { ClientFrame, ErrorFrame, ListRoom, Message, RoomFrame, ServerFrame } from './wire.ts'
+
+/** The time within which a sent frame is answered, or the line counts as dead: the server's 10 s and the way. */
+const ANSWER_MS = 12_000
+/** Rooms read for the list. */
+const ROOMS_PAGE = 100
+const ROOM_PAGES_MAX = 10
+/** Signed file addresses kept. */
+const FILES_MAX = 1_000
+
+/** What differs between a browser and Node. */
+export interface Ports {
+  readonly WebSocket: typeof WebSocket
+  readonly fetch: typeof fetch
+  readonly upload: Upload
+  readonly store: (server: string, user: number) => Promise<OutboxStore>
+  readonly random: () => number
+  readonly now: () => number
+}
+
+interface Waiter {
+  readonly resolve: (seq: number) => void
+  readonly reject: (error: ChatError) => void
+  readonly timer: ReturnType<typeof setTimeout>
+}
+
+/** Events: `change` (state, inbox), `auth-needed`, `news` (a CustomEvent with the inbox frame). */
+export class Client extends EventTarget {
+  readonly server: string
+  readonly api: Api
+  readonly outbox: Outbox
+  inbox: Inbox = EMPTY_INBOX
+  /** The person's id; known as soon as there is a token. */
+  me: number | null
+  username = ''
+  state: SocketState = 'closed'
+  /** When the line went down, by this device's clock; null while it is up. */
+  downSince_ms: number | null = null
+  #socket: UserSocket
+  #tokens: Tokens
+  #rooms = new Map<string, Room>()
+  #waiters = new Map<string, Waiter>()
+  #files = new Map<string, string>()
+  #listing = false
+  #listAgain = false
+
+  constructor(
+    server: string,
+    user: number,
+    source: TokenSource,
+    private readonly ports: Ports,
+    /** What the source has given already, if it was asked. */
+    first: string | null = null,
+  ) {
+    super()
+    this.server = server.replace(/\/$/, '')
+    this.me = user
+    this.#tokens = new Tokens(source, ports.now, first)
+    this.api = createApi(this.server, this.#tokens, ports.fetch)
+    this.outbox = new Outbox(
+      ports.store(this.server, user),
+      (draft, onProgress, signal) => this.#send(draft, onProgress, signal),
+      room => this.#rooms.get(room)?.outboxChanged(),
+      ports.random,
+    )
+    this.#socket = new UserSocket(
+      {
+        url: `${this.server.replace(/^http/, 'ws')}/ws/chat/`,
+        tokens: this.#tokens,
+        WebSocket: ports.WebSocket,
+        random: ports.random,
+        now: ports.now,
+      },
+      { onState: state => this.#becomes(state), onFrame: frame => this.#hears(frame) },
+    )
+  }
+
+  start(): void {
+    this.downSince_ms = this.ports.now()
+    this.#socket.start()
+    void this.outbox.load()
+  }
+
+  stop(): void {
+    this.#socket.stop()
+    this.outbox.stop()
+  }
+
+  /** Takes another token or source of the same person, and goes on where it stopped. */
+  renew(source: TokenSource, first: string | null = null): void {
+    this.#tokens.replace(source, first)
+    this.#socket.start()
+  }
+
+  /** Gives the room with `id`, the same one to all who ask while it is open. */
+  room(id: string): Room {
+    let room = this.#rooms.get(id)
+    if (!room) {
+      room = new Room(id, this)
+      this.#rooms.set(id, room)
+    }
+    return room
+  }
+
+  /** Called by a room that nobody follows any more. */
+  forget(room: Room): void {
+    if (this.#rooms.get(room.id) === room) this.#rooms.delete(room.id)
+  }
+
+  send(frame: ClientFrame): boolean {
+    return this.#socket.send(frame)
+  }
+
+  /** The person or the network is back: see at once whether the line lives. */
+  poke(): void {
+    this.#socket.poke()
+  }
+
+  reconnect(): void {
+    this.#socket.reconnect()
+  }
+
+  /** Gives an address of a message's file that needs no header; it holds for a day. @throws ChatError */
+  async fileUrl(message: Message): Promise<string> {
+    const known = this.#files.get(message.id)
+    if (known && expiry(known) > this.ports.now()) return known
+    const { data } = await this.api.GET('/api/chat/messages/{id}/', { params: { path: { id: message.id } } })
+    if (!data.attachment) throw new ChatError('not_found', 'no file')
+    const url = new URL(data.attachment, this.server).href
+    if (this.#files.size >= FILES_MAX) this.#files.delete(this.#files.keys().next().value!)
+    this.#files.set(message.id, url)
+    return url
+  }
+
+  /** Reads the list of rooms anew. */
+  async list(): Promise<void> {
+    if (this.#listing) {
+      this.#listAgain = true
+      return
+    }
+    this.#listing = true
+    try {
+      do {
+        this.#listAgain = false
+        this.inbox = withRooms(this.inbox, await this.#allRooms())
+        this.#changed()
+      } while (this.#listAgain)
+    } catch (cause) {
+      if (!(cause instanceof ChatError)) this.#changed()
+    } finally {
+      this.#listing = false
+    }
+  }
+
+  async #allRooms(): Promise<ListRoom[]> {
+    const rooms: ListRoom[] = []
+    for (let page = 1; page <= ROOM_PAGES_MAX; page++) {
+      const { data } = await this.api.GET('/api/chat/rooms/', {
+        params: { query: { page, page_size: ROOMS_PAGE, include_archived: true } },
+      })
+      rooms.push(...data.results)
+      if (!data.next) break
+    }
+    return rooms
+  }
+
+  #becomes(state: SocketState): void {
+    this.state = state
+    if (state === 'open') this.downSince_ms = null
+    else this.downSince_ms ??= this.ports.now()
+    if (state !== 'open') this.#fail(new ChatError('offline', 'the line is down'))
+    if (state === 'refused') this.dispatchEvent(new Event('auth-needed'))
+    this.#changed()
+  }
+
+  #hears(frame: ServerFrame): void {
+    switch (frame.type) {
+      case 'connection_established':
+        this.me = frame.user_id
+        this.username = frame.username
+        this.inbox = { ...this.inbox, total_unread: frame.unread_count }
+        for (const room of this.#rooms.values()) room.connect()
+        void this.list()
+        this.outbox.kick()
+        this.#changed()
+        return
+      case 'inbox': {
+        const { inbox, known } = withFrame(this.inbox, frame)
+        this.inbox = inbox
+        if (!known) void this.list()
+        this.#changed()
+        this.dispatchEvent(new CustomEvent('news', { detail: frame }))
+        return
+      }
+      case 'room_added':
+        void this.list()
+        return
+      case 'room_removed':
+        this.inbox = withoutRoom(this.inbox, frame.room_id)
+        this.#rooms.get(frame.room_id)?.removed()
+        this.#changed()
+        return
+      case 'error':
+        this.#refused(frame)
+        return
+      case 'ack':
+        this.#waiter(frame.client_id)?.resolve(frame.seq)
+        return
+      case 'pong':
+      case 'auth_ok':
+      case 'going_away':
+        return
+      default:
+        this.#rooms.get(frame.room_id)?.hear(frame as RoomFrame)
+    }
+  }
+
+  #refused(frame: ErrorFrame): void {
+    const code = frame.code ?? 'invalid'
+    const error = new ChatError(code, frame.message, 0, (frame.retry_after ?? 0) * 1000)
+    if (frame.client_id) this.#waiter(frame.client_id)?.reject(error)
+    else if (frame.room_id && (code === 'forbidden' || code === 'not_found')) {
+      this.#rooms.get(frame.room_id)?.removed()
+    }
+  }
+
+  async #send(
+    draft: Draft,
+    onProgress: (share: number) => void,
+    signal: AbortSignal,
+  ): Promise<number | null> {
+    if (draft.file) {
+      const url = `${this.server}/api/chat/messages/`
+      return (await this.ports.upload(url, this.#tokens, draft, onProgress, signal)).seq
+    }
+    return new Promise((resolve, reject) => {
+      const frame: ClientFrame = {
+        type: 'chat_message',
+        room_id: draft.room_id,
+        message: draft.content,
+        client_id: draft.client_id,
+        ...(draft.reply_to ? { reply_to: draft.reply_to.id } : {}),
+      }
+      if (!this.#socket.send(frame)) {
+        reject(new ChatError('offline', 'the line is down'))
+        return
+      }
+      const timer = setTimeout(() => {
+        this.#waiter(draft.client_id)?.reject(new ChatError('unknown_outcome', 'no answer'))
+        this.#socket.reconnect()
+      }, ANSWER_MS)
+      this.#waiters.set(draft.client_id, { resolve, reject, timer })
+    })
+  }
+
+  /** Takes the one who waits for an answer about `client_id`. */
+  #waiter(client_id: string): Waiter | null {
+    const waiter = this.#waiters.get(client_id)
+    if (!waiter) return null
+    clearTimeout(waiter.timer)
+    this.#waiters.delete(client_id)
+    return waiter
+  }
+
+  #fail(error: ChatError): void {
+    for (const client_id of [...this.#waiters.keys()]) this.#waiter(client_id)?.reject(error)
+  }
+
+  #changed(): void {
+    this.dispatchEvent(new Event('change'))
+  }
+}
+
+/** When a signed address ends, in milliseconds of the epoch. */
+function expiry(url: string): number {
+  return Number(new URL(url).searchParams.get('exp') ?? 0) * 1000 - 60_000
+}

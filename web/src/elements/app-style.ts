@@ -1,0 +1,68 @@
+/** How the whole application is laid out: side by side from 900 px, else one pane at a time. */
+import { css } from 'lit'
+
+export const appStyle = css`
+  :host {
+    display: block;
+    position: relative;
+    height: 600px;
+    overflow: hidden;
+  }
+  .panes {
+    display: flex;
+    height: 100%;
+  }
+  chat-room-list {
+    flex: none;
+    width: 320px;
+    border-inline-end: 1px solid var(--_line);
+  }
+  main {
+    position: relative;
+    flex: 1;
+    min-width: 0;
+    height: 100%;
+    background: var(--_surface);
+  }
+  .none {
+    display: grid;
+    place-content: center;
+    height: 100%;
+    padding: 24px;
+    text-align: center;
+    background: var(--_surface-2);
+  }
+  .none b {
+    font-weight: 600;
+  }
+  .narrow chat-room-list,
+  .narrow main {
+    position: absolute;
+    inset: 0;
+    width: auto;
+    border: 0;
+    transition:
+      transform 200ms ease-out,
+      visibility 200ms;
+  }
+  .narrow main {
+    z-index: 1;
+    transform: translateX(100%);
+    visibility: hidden;
+  }
+  .narrow.in main {
+    transform: none;
+    visibility: visible;
+  }
+  .narrow.in chat-room-list {
+    transform: translateX(-25%);
+    visibility: hidden;
+  }
+  .held main,
+  .held chat-room-list {
+    transition: none;
+  }
+  .held.in chat-room-list {
+    visibility: visible;
+  }
+`

@@ -1,0 +1,84 @@
+/** A person or room as a small round sign: initials on a hue made from the id. */
+import { css, html, LitElement } from 'lit'
+import { icon } from './icons.ts'
+import { property } from './reactive.ts'
+import { base } from './theme.ts'
+
+export class ChatAvatar extends LitElement {
+  static override styles = [
+    base,
+    css`
+      :host {
+        display: block;
+        position: relative;
+        flex: none;
+        width: var(--size, 36px);
+        height: var(--size, 36px);
+        border-radius: 50%;
+        background: oklch(0.52 0.1 var(--hue, 250));
+        color: #fff;
+        user-select: none;
+      }
+      :host([sign]) {
+        border-radius: 28%;
+      }
+      span {
+        display: grid;
+        place-items: center;
+        height: 100%;
+        font-size: calc(var(--size, 36px) * 0.38);
+        font-weight: 600;
+        line-height: 1;
+      }
+      svg {
+        width: 56%;
+        height: 56%;
+      }
+      :host([online])::after {
+        content: '';
+        position: absolute;
+        inset-inline-end: -1px;
+        bottom: -1px;
+        width: 12px;
+        height: 12px;
+        border-radius: 50%;
+        border: 2px solid var(--_surface);
+        background: var(--_ok);
+      }
+    `,
+  ]
+
+  @property() name = ''
+  /** What the hue is made from. */
+  @property() key = ''
+  /** The kind of a task's or property's room. */
+  @property({ reflect: true }) sign: 'task' | 'property' | null = null
+  @property({ type: Boolean, reflect: true }) online = false
+
+  override connectedCallback(): void {
+    super.connectedCallback()
+    this.setAttribute('aria-hidden', 'true')
+  }
+
+  override willUpdate(): void {
+    this.style.setProperty('--hue', String(hueOf(this.key)))
+  }
+
+  override render() {
+    return html`<span>${this.sign ? icon(this.sign) : initials(this.name)}</span>`
+  }
+}
+
+/** A hue from an id, the same everywhere and for ever. */
+export function hueOf(key: string): number {
+  let hash = 0
+  for (const char of key) hash = (hash * 31 + char.charCodeAt(0)) >>> 0
+  return (hash * 137) % 360
+}
+
+/** The first letters of the first and last word of a name. */
+export function initials(name: string): string {
+  const words = name.split(/\s+/).filter(word => /[\p{L}\p{N}]/u.test(word))
+  const picked = words.length > 1 ? [words[0]!, words.at(-1)!] : words
+  return picked.map(word => /[\p{L}\p{N}]/u.exec(word)![0].toUpperCase()).join('') || '?'
+}

@@ -1,0 +1,120 @@
+/** How a conversation looks. */
+import { css } from 'lit'
+
+export const conversationStyle = css`
+  :host {
+    display: flex;
+    position: relative;
+    min-height: 0;
+    height: 100%;
+    overflow: hidden;
+    background: var(--_surface);
+    container-type: inline-size;
+  }
+  .main {
+    position: relative;
+    display: flex;
+    flex: 1;
+    min-width: 0;
+    flex-direction: column;
+  }
+  header {
+    display: flex;
+    align-items: center;
+    flex: none;
+    gap: 4px;
+    min-height: 56px;
+    padding: env(safe-area-inset-top) 8px 0;
+    border-bottom: 1px solid var(--_line);
+  }
+  .who {
+    display: flex;
+    flex: 1;
+    align-items: center;
+    gap: 12px;
+    min-width: 0;
+    min-height: 48px;
+    padding: 0 8px;
+    border-radius: 12px;
+    --size: 38px;
+  }
+  .who:hover {
+    background: var(--_hover);
+  }
+  .who > div {
+    min-width: 0;
+  }
+  h2 {
+    font-weight: 600;
+    line-height: 20px;
+  }
+  .live {
+    color: var(--_accent);
+  }
+  .bar {
+    flex: none;
+    padding: 4px 16px;
+    background: var(--_surface-2);
+    color: var(--_text);
+    font-size: 13px;
+    text-align: center;
+  }
+  .closed {
+    display: flex;
+    align-items: center;
+    justify-content: center;
+    gap: 8px;
+    min-height: 56px;
+    padding: 8px 16px calc(8px + env(safe-area-inset-bottom));
+    border-top: 1px solid var(--_line);
+    color: var(--_text-2);
+  }
+  .drop {
+    position: absolute;
+    inset: 8px;
+    z-index: 5;
+    display: grid;
+    place-items: center;
+    border: 2px dashed var(--_accent);
+    border-radius: 16px;
+    background: color-mix(in srgb, var(--_surface) 88%, transparent);
+    font-weight: 600;
+    pointer-events: none;
+  }
+  chat-side {
+    flex: none;
+    width: 320px;
+    border-inline-start: 1px solid var(--_line);
+  }
+  .toast {
+    position: absolute;
+    bottom: 72px;
+    inset-inline: 16px;
+    z-index: 4;
+    width: fit-content;
+    margin: auto;
+    padding: 8px 16px;
+    border-radius: 12px;
+    background: var(--_text);
+    color: var(--_surface);
+    font-size: 13px;
+    box-shadow: var(--_shadow);
+  }
+  @container (max-width: 699px) {
+    chat-side {
+      position: absolute;
+      inset: 0;
+      z-index: 3;
+      width: auto;
+      border: 0;
+      background: var(--_surface);
+      animation: slide 180ms ease-out;
+    }
+  }
+  @keyframes slide {
+    from {
+      transform: translateX(40%);
+      opacity: 0;
+    }
+  }
+`

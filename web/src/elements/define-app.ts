@@ -1,0 +1,14 @@
+/** Registers `<chat-app>` and its own parts. */
+import './define-more.ts'
+import { ChatApp } from './app.ts'
+import { ChatNewRoom } from './new-room.ts'
+import { register } from './register.ts'
+import { ChatRoomList } from './room-list.ts'
+import { ChatSignIn } from './sign-in.ts'
+
+register({
+  'chat-room-list': ChatRoomList,
+  'chat-new-room': ChatNewRoom,
+  'chat-sign-in': ChatSignIn,
+  'chat-app': ChatApp,
+})

@@ -1,0 +1,5 @@
+/** Registers `<chat-badge>`. */
+import { ChatBadge } from './chat-badge.ts'
+import { register } from './register.ts'
+
+register({ 'chat-badge': ChatBadge })

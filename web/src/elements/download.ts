@@ -1,0 +1,12 @@
+/** Saves the file of a message. */
+import type { Client } from '../client/client.ts'
+import type { Message } from '../client/wire.ts'
+
+export async function download(client: Client, message: Message): Promise<void> {
+  const link = document.createElement('a')
+  link.href = await client.fileUrl(message)
+  link.download = message.attachment_name ?? ''
+  link.target = '_blank'
+  link.rel = 'noopener'
+  link.click()
+}

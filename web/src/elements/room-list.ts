@@ -1,0 +1,285 @@
+/** The list of rooms, and the search over rooms, people and messages. */
+import { html, LitElement, nothing } from 'lit'
+import { repeat } from 'lit/directives/repeat.js'
+import type { Client } from '../client/client.ts'
+import { ChatError } from '../client/rest.ts'
+import type { ListRoom, RestMessage, RoomType, User } from '../client/wire.ts'
+import { connectionText } from './connection-text.ts'
+import { emit } from './events.ts'
+import { hitStyle, hits } from './hits.ts'
+import { icon } from './icons.ts'
+import { menuKeys, menuStyle } from './menu-style.ts'
+import { momentOf } from './moment.ts'
+import { findPeople } from './people-picker.ts'
+import { property, query, state } from './reactive.ts'
+import { roomListStyle } from './room-list-style.ts'
+import { subjectSign } from './room-name.ts'
+import { findMessages, QUERY_MIN } from './search.ts'
+import type { Place } from './sheet.ts'
+import { type TextKey, t, whyFailed } from './texts.ts'
+import { base } from './theme.ts'
+import { Watch } from './watch.ts'
+
+const WAIT_MS = 250
+/** People offered by a search. */
+const PEOPLE_SHOWN = 5
+const SKELETON = [1, 2, 3, 4, 5, 6]
+
+const KIND: Readonly<Record<RoomType, TextKey>> = {
+  direct: 'roomDirect',
+  group: 'roomGroup',
+  task: 'roomTask',
+  property: 'roomProperty',
+}
+
+export class ChatRoomList extends LitElement {
+  static override styles = [base, menuStyle, hitStyle, roomListStyle]
+
+  @property({ attribute: false }) client!: Client
+  @property() current = ''
+  /** One can sign out here. */
+  @property({ type: Boolean }) accounts = false
+  /** Something else in sight tells how the connection is. */
+  @property({ type: Boolean }) told = false
+  @state() private term = ''
+  @state() private people: readonly User[] = []
+  @state() private messages: readonly RestMessage[] = []
+  /** The term that people and messages were found for; none yet while it is looked for. */
+  @state() private looked = ''
+  @state() private trouble = ''
+  @state() private archived = false
+  @state() private menu: Place | null = null
+  @query('input') private input!: HTMLInputElement
+  #timer: ReturnType<typeof setTimeout> | undefined
+
+  constructor() {
+    super()
+    new Watch(this, () => [this.client])
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback()
+    clearTimeout(this.#timer)
+  }
+
+  /** Puts the cursor into the search. */
+  search(): void {
+    this.input.focus()
+    this.input.select()
+  }
+
+  override render() {
+    const connection = this.told ? '' : connectionText(this.client)
+    return html`<header>
+        <div class="field">${icon('search')}<input type="search" placeholder=${t('searchAll')} aria-label=${t('searchAll')}
+          .value=${this.term} @input=${this.#typed} @keydown=${this.#searchKeys} /></div>
+        <button class="icon" aria-label=${t('newRoom')} @click=${() => emit(this, 'chat-new-room', null)}>${icon('plus')}</button>
+        <button class="icon" aria-label=${t('menu')} aria-haspopup="menu" ?hidden=${!this.#hasMenu} @click=${this.#openMenu}>${icon('more')}</button>
+      </header>
+      ${connection ? html`<div class="bar" role="status">${connection}</div>` : nothing}
+      <nav class="list" aria-label=${t('rooms')} @keydown=${this.#listKeys}>${this.term ? this.#found() : this.#rooms()}</nav>
+      ${this.menu ? this.#menu(this.menu) : nothing}`
+  }
+
+  #rooms() {
+    const { rooms, loaded } = this.client.inbox
+    if (!loaded) return SKELETON.map(() => html`<div class="wait"><i></i></div>`)
+    if (rooms.length === 0) {
+      return html`<div class="none"><b>${t('noRooms')}</b><p class="small">${t('noRoomsHint')}</p>
+        <button class="solid" @click=${() => emit(this, 'chat-new-room', null)}>${t('newRoom')}</button></div>`
+    }
+    const live = rooms.filter(room => room.is_active)
+    const old = rooms.filter(room => !room.is_active)
+    return html`${this.#list(live)}
+      ${
+        old.length > 0
+          ? html`<button class="fold" aria-expanded=${this.archived} @click=${() => {
+              this.archived = !this.archived
+            }}>${icon('archive')}${t('archivedRooms')} (${old.length})</button>`
+          : nothing
+      }
+      ${this.archived ? this.#list(old) : nothing}`
+  }
+
+  #list(rooms: readonly ListRoom[]) {
+    return html`<ul>${repeat(
+      rooms,
+      room => room.id,
+      room => this.#room(room),
+    )}</ul>`
+  }
+
+  #room(room: ListRoom) {
+    const { unread_count, is_muted } = room
+    const unread = unread_count > 0 && !is_muted
+    return html`<li><button class="room ${unread ? 'unread' : ''} ${is_muted ? 'quiet' : ''}"
+      aria-current=${room.id === this.current} @click=${() => emit(this, 'chat-open-room', { id: room.id })}>
+      <chat-avatar .name=${room.display_name} .key=${room.id} .sign=${subjectSign(room.room_type)}></chat-avatar>
+      <span class="name"><span class="unseen">${t(KIND[room.room_type])}: </span><span class="cut">${subjectOf(room)}</span>${
+        is_muted ? html`${icon('mute')}<span class="unseen">${t('muted')}</span>` : nothing
+      }</span>
+      <time datetime=${room.last_message_time}>${momentOf(room.last_message_time)}</time>
+      <span class="text cut">${this.#preview(room)}</span>
+      ${
+        unread_count > 0
+          ? html`<span class="count"><span class="unseen">${t('unread', { n: unread_count })}</span><span aria-hidden="true">${unread_count}</span></span>`
+          : nothing
+      }
+    </button></li>`
+  }
+
+  #preview(room: ListRoom) {
+    const { last_message_preview: text, last_message_sender: sender, room_type } = room
+    const shown =
+      {
+        '[Image]': t('photoPreview'),
+        '[File Attachment]': t('filePreview'),
+        'No messages yet': t('noMessages'),
+      }[text] ?? text
+    const own = sender?.id === this.client.me
+    if (!sender || (room_type === 'direct' && !own)) return shown
+    const name = own ? t('you') : (sender.full_name || sender.username).split(' ')[0]
+    return html`<i>${name}:</i> ${shown}`
+  }
+
+  #found() {
+    const term = this.term.toLowerCase()
+    const rooms = this.client.inbox.rooms.filter(room => room.display_name.toLowerCase().includes(term))
+    const { people, messages, trouble } = this
+    const named = new Map(this.client.inbox.rooms.map(room => [room.id, room.display_name]))
+    if (!trouble && rooms.length + people.length + messages.length === 0) {
+      const looking = this.looked !== this.term
+      return html`<p class="none small" role="status">${looking ? t('loading') : t('noFound', { q: this.term })}</p>`
+    }
+    return html`${this.#list(rooms)}
+      ${trouble ? html`<p class="none small" role="alert">${trouble}</p>` : nothing}
+      ${
+        people.length > 0
+          ? html`<h3>${t('foundPeople')}</h3><ul>${people.map(
+              user => html`<li><button class="room" @click=${() => this.#talk(user)}>
+              <chat-avatar .name=${user.full_name || user.username} .key=${String(user.id)}></chat-avatar>
+              <span class="name"><span class="cut">${user.full_name || user.username}</span></span>
+              <span class="text cut">@${user.username}</span></button></li>`,
+            )}</ul>`
+          : nothing
+      }
+      ${
+        messages.length > 0
+          ? html`<h3>${t('found')}</h3>${hits(
+              messages,
+              this.term,
+              one => emit(this, 'chat-open-room', { id: one.room, seq: one.seq }),
+              one => ` · ${named.get(one.room) ?? ''}`,
+            )}`
+          : nothing
+      }`
+  }
+
+  #menu(place: Place) {
+    const close = (event: Event) => {
+      event.stopPropagation()
+      this.menu = null
+    }
+    return html`<chat-sheet .anchor=${place} @chat-close=${close}><div class="menu" role="menu" aria-label=${t('menu')} @keydown=${menuKeys}>
+      ${
+        mayAsk()
+          ? html`<button role="menuitem" @click=${() => {
+              this.menu = null
+              void Notification.requestPermission()
+            }}>${icon('bell')}${t('notify')}</button>`
+          : nothing
+      }
+      ${
+        this.accounts
+          ? html`<button role="menuitem" @click=${() => emit(this, 'chat-sign-out', null)}>${icon('leave')}${t('signOut')}</button>`
+          : nothing
+      }
+    </div></chat-sheet>`
+  }
+
+  get #hasMenu(): boolean {
+    return this.accounts || mayAsk()
+  }
+
+  #openMenu = (event: MouseEvent): void => {
+    const { left, bottom } = (event.currentTarget as Element).getBoundingClientRect()
+    this.menu = { x: left, y: bottom }
+  }
+
+  #typed = (): void => {
+    this.term = this.input.value.trim()
+    this.trouble = ''
+    clearTimeout(this.#timer)
+    if (this.term) this.#timer = setTimeout(() => void this.#look(this.term), WAIT_MS)
+    else this.#show([], [])
+  }
+
+  async #try(act: () => Promise<void>): Promise<void> {
+    try {
+      await act()
+    } catch (cause) {
+      this.trouble = whyFailed(cause instanceof ChatError ? cause.code : 'other')
+    }
+  }
+
+  /** Opens the one conversation with a person, which is made at the first time. */
+  #talk(user: User): Promise<void> {
+    return this.#try(async () => {
+      const body = { room_type: 'direct' as const, participant_ids: [user.id] }
+      const { data } = await this.client.api.POST('/api/chat/rooms/', { body })
+      await this.client.list()
+      emit(this, 'chat-open-room', { id: data.id })
+    })
+  }
+
+  #look(term: string): Promise<void> {
+    return this.#try(async () => {
+      const [people, messages] = await Promise.all([
+        findPeople(this.client, term, PEOPLE_SHOWN),
+        term.length < QUERY_MIN ? [] : findMessages(this.client, term),
+      ])
+      if (term !== this.term) return
+      this.looked = term
+      this.#show(
+        people.filter(user => user.id !== this.client.me),
+        messages,
+      )
+    })
+  }
+
+  #show(people: readonly User[], messages: readonly RestMessage[]): void {
+    this.people = people
+    this.messages = messages
+  }
+
+  #searchKeys = (event: KeyboardEvent): void => {
+    if (event.key === 'Escape' && this.term) {
+      event.stopPropagation()
+      this.term = ''
+      this.trouble = ''
+      this.#show([], [])
+    } else if (event.key === 'ArrowDown') {
+      event.preventDefault()
+      this.renderRoot.querySelector<HTMLElement>('.list button')?.focus()
+    }
+  }
+
+  #listKeys = (event: KeyboardEvent): void => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
+    if (step === undefined) return
+    event.preventDefault()
+    const lines = [...this.renderRoot.querySelectorAll<HTMLElement>('.list button')]
+    const at = lines.indexOf((this.renderRoot as ShadowRoot).activeElement as HTMLElement) + step
+    if (at < 0) this.input.focus()
+    else lines[at]?.focus()
+  }
+}
+
+/** The sign says already whether it is a task or a property. */
+function subjectOf(room: ListRoom): string {
+  return subjectSign(room.room_type) ? room.display_name.replace(/^(Task|Property): /, '') : room.display_name
+}
+
+function mayAsk(): boolean {
+  return 'Notification' in globalThis && Notification.permission === 'default'
+}

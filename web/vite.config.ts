@@ -1,0 +1,125 @@
+/**
+ * Builds the page and the tag into `dist`.
+ *
+ * What the server has to serve:
+ * - `/chat/`, and any path below it without a file extension: `dist/index.html`, never cached, with the
+ *   policy `default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:;
+ *   connect-src 'self' ws: wss:; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none';
+ *   frame-ancestors 'self'`;
+ * - `/chat/<path>`: `dist/<path>`; `assets/*` carry a hash in their name and may be cached for ever;
+ * - `/chat-room.js`: `dist/chat-room.js`, cached for minutes. It only passes on the hashed modules, so
+ *   that a host page names one address for ever and still loads what is new;
+ * - all of it with `Access-Control-Allow-Origin: *`, for pages of other origins load these modules.
+ */
+import { fileURLToPath } from 'node:url'
+import type { Plugin } from 'vite'
+import { defineConfig } from 'vitest/config'
+
+const STABLE = 'chat-room.js'
+
+/** Puts the entry, which only passes on what the core chunk exports, under the stable name. */
+function stableEntry(): Plugin {
+  return {
+    name: 'stable-entry',
+    apply: 'build',
+    generateBundle(_options, bundle) {
+      const entry = Object.values(bundle).find(part => part.type === 'chunk' && part.name === 'chat-room')
+      if (entry?.type !== 'chunk' || entry.code.length > 200) throw new Error('the entry has code of its own')
+      delete bundle[entry.fileName]
+      const source = entry.code.replaceAll('./', './chat/assets/')
+      this.emitFile({ type: 'asset', fileName: STABLE, source })
+    },
+  }
+}
+
+/** Takes the indentation out of the templates of elements, which no minifier of scripts touches. */
+function literals(): Plugin {
+  return {
+    name: 'literals',
+    apply: 'build',
+    enforce: 'pre',
+    transform(code, id) {
+      if (!id.includes('/src/elements/')) return null
+      const styles = code.replace(/css`[^`]*`/g, text =>
+        text
+          .replace(/\s+/g, ' ')
+          .replace(/\s*([{};,])\s*/g, '$1')
+          .replace(/: /g, ':')
+          .replace(/;}/g, '}'),
+      )
+      return { code: styles.replace(/\n\s+/g, '\n'), map: null }
+    },
+  }
+}
+
+/** Leaves out Vite's preloading: its links would go into the host's page, and chunks here bring no styles. */
+function noPreload(): Plugin {
+  return {
+    name: 'no-preload',
+    apply: 'build',
+    enforce: 'pre',
+    load: (id: string) =>
+      id.includes('vite/preload-helper') ? 'export const __vitePreload = load => load()' : null,
+  }
+}
+
+/**
+ * Gathers what the tag loads at once in one chunk, which compresses better than several.
+ *
+ * Whatever is reached from the tag by static imports belongs to it.
+ */
+function coreChunk() {
+  const eager = new Set<string>()
+  return {
+    name: (id: string, graph: { getModuleInfo(id: string): { importedIds: string[] } | null }) => {
+      if (eager.size === 0) {
+        const open = [ENTRY]
+        for (let at = open.pop(); at; at = open.pop()) {
+          if (eager.has(at)) continue
+          eager.add(at)
+          open.push(...(graph.getModuleInfo(at)?.importedIds ?? []))
+        }
+      }
+      return eager.has(id) ? 'core' : null
+    },
+  }
+}
+
+const ENTRY = fileURLToPath(new URL('./src/chat-room.ts', import.meta.url))
+const SERVER = process.env.CHAT_SERVER ?? 'http://127.0.0.1:8000'
+
+export default defineConfig({
+  base: '/chat/',
+  plugins: [literals(), noPreload(), stableEntry()],
+  build: {
+    target: 'es2022',
+    modulePreload: false,
+    assetsInlineLimit: 0,
+    rollupOptions: {
+      input: { page: 'index.html', 'chat-room': 'src/chat-room.ts' },
+      preserveEntrySignatures: 'strict',
+      output: {
+        entryFileNames: 'assets/[name]-[hash].js',
+        chunkFileNames: 'assets/[name]-[hash].js',
+        codeSplitting: { groups: [coreChunk()] },
+      },
+    },
+  },
+  experimental: {
+    // A page of another origin loads the tag: what a module refers to lies beside the module.
+    renderBuiltUrl: (_name, { hostType }) => (hostType === 'js' ? { relative: true } : undefined),
+  },
+  server: {
+    proxy: {
+      '/api': { target: SERVER },
+      '/ws': { target: SERVER, ws: true },
+    },
+  },
+  test: {
+    include: ['tests/**/*.test.ts'],
+    globalSetup: 'tests/dist.ts',
+    fileParallelism: false,
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+  },
+})
