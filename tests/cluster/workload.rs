@@ -3,7 +3,10 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -38,17 +41,22 @@ pub(crate) struct Workload {
     reader: Person,
 }
 
+/// The last position of each room's log.
+type Heads = BTreeMap<String, i64>;
+
 #[derive(Clone, Debug, PartialEq)]
 enum Phase {
     Talk,
     /// Nothing new is said; all that was said is to be answered.
     Quiet,
     /// Each is to reach the end of its room's log.
-    Reach(BTreeMap<String, i64>),
+    Reach(Heads),
 }
 
 struct Shared {
     ports: Vec<u16>,
+    /// How far in its room's log each member is, and in which room.
+    reached: Mutex<Vec<(String, Arc<AtomicI64>)>>,
     history: Mutex<History>,
     figures: Mutex<Figures>,
 }
@@ -69,6 +77,19 @@ impl Shared {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Counts a new member of the room.
+    fn joins(&self, room: &str) -> Arc<AtomicI64> {
+        let reached = Arc::new(AtomicI64::default());
+        let mut members = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        members.push((room.to_owned(), reached.clone()));
+        reached
+    }
+
+    fn have_all_reached(&self, heads: &Heads) -> bool {
+        let members = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        members.iter().all(|(room, reached)| reached.load(Ordering::Relaxed) >= heads[room])
+    }
+
     fn figures(&self) -> std::sync::MutexGuard<'_, Figures> {
         self.figures.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -80,6 +101,7 @@ impl Workload {
     pub(crate) async fn start(cluster: &Cluster, sockets: usize, rooms: usize, rate: f64) -> Self {
         let shared = Arc::new(Shared {
             ports: cluster.nodes.iter().map(|node| node.port).collect(),
+            reached: Mutex::default(),
             history: Mutex::default(),
             figures: Mutex::default(),
         });
@@ -116,22 +138,51 @@ impl Workload {
         workload
     }
 
+    /// How long it takes from now, with the talk going on, until the database answers and everyone has what
+    /// is stored by then; ends after `patience` in any case.
+    pub(crate) async fn converges(&self, cluster: &Cluster, patience: Duration) -> Duration {
+        let begin = Instant::now();
+        let heads = self.heads(cluster).await;
+        while begin.elapsed() < patience && !self.shared.have_all_reached(&heads) {
+            sleep(Duration::from_millis(5)).await;
+        }
+        begin.elapsed()
+    }
+
+    /// The rooms' heads, as soon as the first node can tell them.
+    async fn heads(&self, cluster: &Cluster) -> Heads {
+        let mut heads = Heads::new();
+        for room in &self.rooms {
+            let path = format!("/api/chat/rooms/{room}/events/?since=0&limit=1");
+            let head = async {
+                loop {
+                    let (status, page) = cluster.call(0, Method::GET, &path, &self.reader.token, None).await;
+                    match page["seq"].as_i64() {
+                        Some(head) if status.is_success() => return head,
+                        _ => sleep(Duration::from_millis(20)).await,
+                    }
+                }
+            };
+            heads.insert(room.clone(), timeout(ANSWER_PATIENCE, head).await.expect("the room's head"));
+        }
+        heads
+    }
+
     /// Ends the talk, and gives all that was seen with all that is stored. Everyone has `patience` to
     /// reach the end of the log.
-    pub(crate) async fn finish(self, cluster: &Cluster, patience: Duration) -> (History, Figures, Duration) {
+    pub(crate) async fn finish(
+        mut self,
+        cluster: &Cluster,
+        patience: Duration,
+    ) -> (History, Figures, Duration) {
         self.phase.send_replace(Phase::Quiet);
-        for visitor in self.visitors {
+        for visitor in std::mem::take(&mut self.visitors) {
             visitor.await.unwrap();
         }
         // Everyone's last sends are answered or given up.
         sleep(Duration::from_secs(1)).await;
         let begin = Instant::now();
-        let mut heads = BTreeMap::new();
-        for room in &self.rooms {
-            let path = format!("/api/chat/rooms/{room}/events/?since=0&limit=1");
-            let (_, page) = cluster.call(0, Method::GET, &path, &self.reader.token, None).await;
-            heads.insert(room.clone(), page["seq"].as_i64().unwrap());
-        }
+        let heads = self.heads(cluster).await;
         self.phase.send_replace(Phase::Reach(heads));
         let mut deliveries = Vec::new();
         for member in self.members {
@@ -199,6 +250,7 @@ async fn member(
     pause: Duration,
 ) -> Deliveries {
     let mut got = Deliveries { who: format!("person {}", person.id), room: room.clone(), rows: Vec::new() };
+    let reached = shared.joins(&room);
     let mut pending: VecDeque<Send> = VecDeque::new();
     let mut beats = interval(pause);
     beats.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -244,6 +296,7 @@ async fn member(
             };
             let Came::Frame(frame) = came else { break };
             if let Some(row) = row(&frame) {
+                reached.store(row.seq, Ordering::Relaxed);
                 got.rows.push(row);
                 continue;
             }

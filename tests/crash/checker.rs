@@ -158,7 +158,8 @@ fn nothing_is_left_out(history: &History) -> Result<(), String> {
         let end =
             notes.iter().find_map(|note| if let Note::Removed { seq } = note { Some(*seq) } else { None });
         if let Some(missing) = (history.since + 1..=end.unwrap_or(head)).find(|seq| !told.contains(seq)) {
-            return fail(format!("client {client} was not told {missing}"));
+            let last = told.last().copied().unwrap_or(history.since);
+            return fail(format!("client {client} was not told {missing} of {head}, and {last} last"));
         }
     }
     Ok(())

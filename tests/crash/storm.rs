@@ -215,6 +215,10 @@ impl Client {
                     Err(_) => return false,
                 },
                 () = sleep_until(*next_send), if !calm => {
+                    // It may have become calm while this one waited, and others gone home.
+                    if phase.calm.load(Ordering::Relaxed) {
+                        continue;
+                    }
                     *next_send = Instant::now() + self.dice.around(gap);
                     self.sent += 1;
                     let (send, text) = (Uuid::new_v4().to_string(), format!("{} says {}", self.person.name, self.sent));

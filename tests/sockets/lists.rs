@@ -104,6 +104,20 @@ async fn a_subscription_tells_all_of_a_room_until_it_is_ended() {
 }
 
 #[tokio::test]
+async fn typing_before_the_room_has_answered_is_no_error() {
+    let server = shared().await;
+    let ana = server.person("ana").await;
+    let room = ana.makes_group(&[]).await;
+    let (mut list, _) = ana.signs_in().await;
+    list.sends(json!({"type": "subscribe", "room_id": room})).await;
+    list.sends(json!({"type": "typing", "room_id": room, "is_typing": true})).await;
+    list.next_is("subscribed").await;
+    list.next_is("read_state").await;
+    list.next_is("presence_state").await;
+    list.has_heard_nothing().await;
+}
+
+#[tokio::test]
 async fn subscriptions_that_follow_each_other_at_once_are_carried_out_in_order() {
     let server = shared().await;
     let ana = server.person("ana").await;

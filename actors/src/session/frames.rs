@@ -118,6 +118,8 @@ impl SessionActor {
             ClientFrame::MarkRoomRead => self.submit(room, Change::Read(ReadTarget::Head), None, ctx),
             ClientFrame::Typing { is_typing } => match self.place(room) {
                 Some(place) => place.addr.do_send(SetTyping { session: self.id, is_typing }),
+                // The room has not answered yet, and a signal is the first to be dropped.
+                None if self.asked.contains_key(&room) => {}
                 None => self.error(&EngineError::Refused(Refusal::NotParticipant), Some(room), None),
             },
             ClientFrame::Subscribe { since, epoch } if self.own_room().is_none() => {

@@ -29,6 +29,8 @@ pub(crate) enum Told<'a> {
     Ack,
     /// A command was refused, or a frame was.
     Refused,
+    /// A command was refused because too many wait.
+    Overloaded,
     /// A signal or a list.
     Other,
 }
@@ -57,6 +59,8 @@ pub(crate) fn read(payload: &[u8]) -> Told<'_> {
         Told::Synced
     } else if is(b"reset") {
         Told::Reset
+    } else if is(b"error") && memmem::find(payload, br#""code":"overloaded""#).is_some() {
+        Told::Overloaded
     } else if is(b"error") {
         Told::Refused
     } else {

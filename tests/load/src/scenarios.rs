@@ -31,7 +31,7 @@ pub(crate) struct Scenario {
 }
 
 /// All of them.
-const ALL: [Scenario; 10] = [
+const ALL: [Scenario; 11] = [
     Scenario {
         name: "one-room",
         about: "n=1000 sockets in one room, one talks, window=8 messages under way",
@@ -61,6 +61,11 @@ const ALL: [Scenario; 10] = [
         name: "slow",
         about: "n=200 in one room at rate=200, and stalled=20 more that read nothing",
         run: talking::slow,
+    },
+    Scenario {
+        name: "overload",
+        about: "the capacity of rooms=500 of members=10, and what is left of it at times=5 the load for seconds=60",
+        run: talking::overload,
     },
     Scenario {
         name: "idle",

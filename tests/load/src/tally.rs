@@ -13,6 +13,8 @@ pub(crate) struct Tally {
     pub(crate) acked: u64,
     /// Answers that something was refused.
     pub(crate) refused: u64,
+    /// Messages that found too many waiting, where that was meant.
+    pub(crate) shed: u64,
     /// Messages that never came, by the gaps they left.
     pub(crate) lost: u64,
     /// Messages that came twice or behind a later one.

@@ -1,10 +1,10 @@
 //! Scenarios in which messages are sent.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Stage, apart, seats, users as user_sockets};
 use crate::client::Wish;
-use crate::crowd::Pace;
+use crate::crowd::{Crowd, Pace};
 
 /// Handshakes under way while a crowd gathers.
 const AT_ONCE: usize = 64;
@@ -34,6 +34,45 @@ fn fan_out(stage: &mut Stage, members: &[Vec<i64>], window: u64) -> anyhow::Resu
     crowd.gather(seats(members, None), AT_ONCE)?;
     stage.note("sockets", crowd.open());
     stage.talk(&mut crowd, Pace::Window(window))
+}
+
+/// What is acknowledged a second at the server's capacity, and then at a multiple of it.
+pub(super) fn overload(stage: &mut Stage) -> anyhow::Result<()> {
+    let members = apart(stage.values.get("rooms", 500)?, stage.values.get("members", 10)?);
+    let (window, times) = (stage.values.get("window", 16)?, stage.values.get("times", 5.0)?);
+    let rooms = stage.make_rooms(&members, 0)?;
+    let mut crowd = stage.crowd(rooms)?;
+    crowd.gather(seats(&members, None), AT_ONCE)?;
+    stage.note("sockets", crowd.open());
+    stage.note("times", times);
+    let warmup = stage.seconds("warmup", 2.0)?;
+    crowd.talk(Pace::Window(window), warmup)?;
+    let capacity = goodput(&mut crowd, Pace::Window(window), stage.seconds("before", 10.0)?)?;
+    crowd.settle()?;
+    let resident = stage.node.resident();
+    crowd.overdoes = true;
+    crowd.talk(Pace::Rate(times * capacity), warmup)?;
+    let (before, began, sent) = (stage.node.usage(), Instant::now(), crowd.tally.sent);
+    let overloaded = goodput(&mut crowd, Pace::Rate(times * capacity), stage.seconds("seconds", 60.0)?)?;
+    let seconds = began.elapsed().as_secs_f64();
+    stage.used(stage.node.usage() - before, seconds);
+    stage.measured("server_mb_before", resident as f64 / 1e6);
+    stage.measured("sends_per_s", (crowd.tally.sent - sent) as f64 / seconds);
+    stage.measured("capacity_per_s", capacity);
+    stage.measured("goodput_per_s", overloaded);
+    stage.measured("goodput_share", overloaded / capacity.max(1.0));
+    crowd.settle()?;
+    stage.note("shed", crowd.tally.shed);
+    stage.note("unanswered", crowd.tally.sent - crowd.tally.acked - crowd.tally.shed);
+    stage.checked(&crowd);
+    Ok(())
+}
+
+/// Acknowledgements a second at this pace.
+fn goodput(crowd: &mut Crowd, pace: Pace, time: Duration) -> anyhow::Result<f64> {
+    let (acked, began) = (crowd.tally.acked, Instant::now());
+    crowd.talk(pace, time)?;
+    Ok((crowd.tally.acked - acked) as f64 / began.elapsed().as_secs_f64())
 }
 
 pub(super) fn echo(stage: &mut Stage) -> anyhow::Result<()> {
