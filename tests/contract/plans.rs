@@ -1,5 +1,8 @@
 //! The plans of what is asked often: by index, however many rows there are.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use actors::domain::ids::{RoomId, Seq, UserId};
 use actors::ports::store::Store;
 use aristay_chat::store::postgres::PostgresStore;
@@ -8,7 +11,7 @@ use aristay_chat::store::postgres::rooms::RoomFilter;
 use aristay_chat::store::postgres::search::SearchError;
 use uuid::Uuid;
 
-use crate::world::{ANN, BOB, Postgres, say_once};
+use crate::world::{ANN, BOB, Postgres, World, say_once};
 
 /// A hundred thousand messages in a thousand rooms, half of them in one.
 const SEED: &str = "
@@ -31,6 +34,22 @@ const SEED: &str = "
         SELECT room_id, sender_id, seq, created_at, '3' FROM messages;
     ANALYZE;";
 
+/// Twenty thousand more of everything, of which the planner is told nothing.
+const GROWTH: &str = "
+    INSERT INTO people (id, username) SELECT n, 'user' || n FROM generate_series(1001, 21000) n;
+    INSERT INTO rooms (id, room_type, created_at, modified_at, head)
+        SELECT md5('more' || n)::uuid, 'group', now(), now(), 0 FROM generate_series(1, 20000) n;
+    INSERT INTO participants (room_id, user_id, role, joined_at, joined_seq)
+        SELECT md5('more' || n)::uuid, 1000 + n, 'member', now(), 1 FROM generate_series(1, 20000) n;
+    INSERT INTO messages (room_id, id, seq, rev, sender_id, client_id, message_type, content, created_at, modified_at)
+        SELECT md5('more' || n)::uuid, md5(n || 'more')::uuid, 1, 1, 1000 + n, md5('once' || n)::uuid, 'text', 'hi',
+               now(), now()
+        FROM generate_series(1, 20000) n;";
+
+/// Indexes of which more rows were read since the statistics were reset than so many.
+const BY_INDEX: &str =
+    "SELECT indexrelname::text, idx_tup_read FROM pg_stat_user_indexes WHERE idx_tup_read > $1";
+
 /// How many rows were read in sequence from the large tables since the statistics were reset.
 const SEQUENTIAL: &str = "SELECT relname::text, seq_tup_read FROM pg_stat_user_tables \
      WHERE relname IN ('messages', 'events', 'participants', 'read_moves') AND seq_tup_read > 0";
@@ -45,7 +64,7 @@ async fn what_is_asked_often_reads_no_large_table_in_sequence() {
     for n in 0..8 {
         let batch: Vec<_> = (0..50)
             .map(|k| say_once(ANN, large, &format!("{n} {k}"), Uuid::new_v4()))
-            .map(std::sync::Arc::new)
+            .map(Arc::new)
             .collect();
         assert!(store.append(&batch, false).await.unwrap().iter().flatten().all(Result::is_ok));
         let snapshot = store.snapshot(large, &[ANN, BOB], true).await.unwrap().unwrap();
@@ -92,6 +111,40 @@ async fn pages_and_searches_read_no_large_table_in_sequence() {
     assert_eq!(read_in_sequence(&postgres, store).await, []);
 }
 
+/// A connection keeps its plans, and the tables that they were made for grow.
+#[tokio::test]
+async fn a_plan_made_for_empty_tables_reads_none_of_them_from_end_to_end() {
+    let world = World::postgres().await;
+    let postgres = world.database();
+    postgres.database.run("ANALYZE").await;
+    let room = world.group(&[ANN, BOB]).await;
+    let cursor = world.store.changes(None).await.unwrap().next;
+    let work = async || {
+        // More often than there are connections, and than it takes until a plan is kept.
+        for _ in 0..16 {
+            let batch = (0..3).map(|k| say_once(ANN, room, &k.to_string(), Uuid::new_v4()));
+            let answers = world.append(batch.collect(), false).await.unwrap();
+            assert!(answers.iter().flatten().all(Result::is_ok));
+            assert!(world.store.snapshot(room, &[ANN, BOB], true).await.unwrap().is_some());
+            assert!(!world.store.events(room, Seq(3), 50).await.unwrap().is_empty());
+            assert_eq!(world.store.inbox(BOB, Some(&[room])).await.unwrap().len(), 1);
+            assert_eq!(world.store.inbox(BOB, None).await.unwrap().len(), 1);
+            assert!(!world.store.changes(Some(cursor.clone())).await.unwrap().rooms.is_empty());
+        }
+    };
+    work().await;
+    postgres.database.run(GROWTH).await;
+    reset(postgres).await;
+
+    work().await;
+
+    let read = postgres.database.client().await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let read = read.query(BY_INDEX, &[&20_000_i64]).await.unwrap();
+    let read: Vec<(String, i64)> = read.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(read, []);
+}
+
 /// A store on the seeded tables, which plans its statements anew, as a new process would; and the large
 /// room.
 async fn seeded() -> (Postgres, PostgresStore, RoomId) {
@@ -113,7 +166,7 @@ async fn read_in_sequence(postgres: &Postgres, store: PostgresStore) -> Vec<(Str
     // Statistics are sent when a connection has been idle for a moment, or ends.
     store.close();
     drop(store);
-    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
     let read = client.query(SEQUENTIAL, &[]).await.unwrap();
     read.iter().map(|row| (row.get(0), row.get(1))).collect()
 }

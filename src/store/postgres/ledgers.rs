@@ -36,12 +36,17 @@ const LOCK_FREE: &str = lock_rooms!("SKIP LOCKED");
 /// The time of this transaction, and its name.
 pub(super) const CLOCK: &str = "SELECT clock_timestamp(), pg_current_xact_id()::text";
 
+// A plan outlives the size of the tables that it was made for. What is looked up by many keys is looked up
+// for each key by itself (`LIMIT 1`), so that no plan reads a table that was empty once from end to end.
+
 const MEMBERS: &str = concat!(
     "SELECT ",
     participant_columns!(),
     ", u.is_active, p.is_muted, p.muted_until \
      FROM unnest($1::uuid[], $2::bigint[]) k (room_id, user_id) \
-     JOIN participants p ON p.room_id = k.room_id AND p.user_id = k.user_id JOIN people u ON u.id = p.user_id"
+     CROSS JOIN LATERAL (SELECT * FROM participants \
+     WHERE room_id = k.room_id AND user_id = k.user_id LIMIT 1) p \
+     CROSS JOIN LATERAL (SELECT * FROM people WHERE id = p.user_id LIMIT 1) u"
 );
 
 /// All who are or were in some rooms.
@@ -64,7 +69,7 @@ const MESSAGES: &str = concat!(
     "SELECT ",
     message_columns!(),
     " FROM unnest($1::uuid[], $2::uuid[]) k (room_id, id) \
-     JOIN messages m ON m.room_id = k.room_id AND m.id = k.id",
+     CROSS JOIN LATERAL (SELECT * FROM messages WHERE room_id = k.room_id AND id = k.id LIMIT 1) m",
     message_tables!()
 );
 
@@ -73,7 +78,8 @@ const SENT: &str = concat!(
     message_columns!(),
     ", m.client_digest \
      FROM unnest($1::uuid[], $2::bigint[], $3::uuid[]) k (room_id, sender_id, client_id) \
-     JOIN messages m ON m.room_id = k.room_id AND m.sender_id = k.sender_id AND m.client_id = k.client_id",
+     CROSS JOIN LATERAL (SELECT * FROM messages \
+     WHERE room_id = k.room_id AND sender_id = k.sender_id AND client_id = k.client_id LIMIT 1) m",
     message_tables!()
 );
 

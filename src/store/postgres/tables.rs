@@ -29,7 +29,8 @@ const MESSAGES: &str = "INSERT INTO messages (room_id, id, seq, rev, sender_id, 
      attachment_name, attachment_size, reply_to, at)";
 
 const SENT_FILES: &str = "UPDATE files f SET room_id = k.room_id, message_id = k.message_id \
-     FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) k (id, room_id, message_id) WHERE f.id = k.id";
+     FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) k (id, room_id, message_id) \
+     WHERE f.id = k.id AND f.id = ANY($1)";
 
 const VERSIONS: &str = "INSERT INTO message_versions (room_id, message_id, rev, content, at) \
      SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::timestamptz[])";
@@ -41,10 +42,10 @@ const CHANGED: &str = "UPDATE messages m SET rev = k.rev, content = k.content, m
      attachment_size = CASE WHEN k.deleted_at IS NULL THEN m.attachment_size END \
      FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::timestamptz[], $6::timestamptz[], \
      $7::timestamptz[]) k (room_id, id, rev, content, modified_at, edited_at, deleted_at) \
-     WHERE m.room_id = k.room_id AND m.id = k.id";
+     WHERE m.room_id = k.room_id AND m.id = k.id AND m.room_id = ANY($1) AND m.id = ANY($2)";
 
 const NO_VERSIONS: &str = "DELETE FROM message_versions v USING unnest($1::uuid[], $2::uuid[]) k (room_id, id) \
-     WHERE v.room_id = k.room_id AND v.message_id = k.id";
+     WHERE v.room_id = k.room_id AND v.message_id = k.id AND v.room_id = ANY($1)";
 
 const NO_FILES: &str = "WITH gone AS (DELETE FROM files WHERE id = ANY($1) RETURNING id) \
      INSERT INTO files_to_erase (id) SELECT id FROM gone ON CONFLICT DO NOTHING";
@@ -62,22 +63,28 @@ const PARTICIPANTS: &str = "INSERT INTO participants AS p (id, room_id, user_id,
 const READ_MOVES: &str = "INSERT INTO read_moves (room_id, user_id, seq, at) \
      SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::timestamptz[])";
 
+// The rooms of a batch are locked, so their rows stay where they are: each is found by its key and changed
+// in its place, whatever the planner thinks of the table's size.
+
 const ROOMS: &str = "UPDATE rooms r SET head = k.head, modified_at = k.modified_at, \
      last_message_id = coalesce(k.id, r.last_message_id), last_message_seq = coalesce(k.seq, r.last_message_seq), \
      last_message_at = coalesce(k.at, r.last_message_at) \
      FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[], $4::uuid[], $5::bigint[], $6::timestamptz[]) \
-     k (room_id, head, modified_at, id, seq, at) WHERE r.id = k.room_id";
+     k (room_id, head, modified_at, id, seq, at) \
+     CROSS JOIN LATERAL (SELECT ctid FROM rooms WHERE id = k.room_id LIMIT 1) x WHERE r.ctid = x.ctid";
 
 const ROOM_STATES: &str = "UPDATE rooms r SET name = k.name, title = k.title, archived_at = k.archived_at, \
      deleted_at = k.deleted_at \
      FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[]) \
-     k (room_id, name, title, archived_at, deleted_at) WHERE r.id = k.room_id";
+     k (room_id, name, title, archived_at, deleted_at) \
+     CROSS JOIN LATERAL (SELECT ctid FROM rooms WHERE id = k.room_id LIMIT 1) x WHERE r.ctid = x.ctid";
 
 const LAST_MESSAGES: &str = "UPDATE rooms r SET last_message_id = m.id, last_message_seq = m.seq, \
      last_message_at = m.created_at \
      FROM unnest($1::uuid[]) k (room_id) LEFT JOIN LATERAL \
      (SELECT id, seq, created_at FROM messages WHERE room_id = k.room_id AND deleted_at IS NULL \
-     ORDER BY seq DESC LIMIT 1) m ON true WHERE r.id = k.room_id";
+     ORDER BY seq DESC LIMIT 1) m ON true \
+     CROSS JOIN LATERAL (SELECT ctid FROM rooms WHERE id = k.room_id LIMIT 1) x WHERE r.ctid = x.ctid";
 
 /// The statements of this file, for connections to prepare at once.
 pub(super) const PREPARED: [&str; 12] = [

@@ -1,6 +1,5 @@
 //! What the sockets of a run are told.
 
-use std::net::Shutdown;
 use std::time::Duration;
 
 use socket2::SockRef;
