@@ -43,7 +43,7 @@ use crate::socket::upgrade::{Doorway, TokenIdentity, pass};
 use crate::socket::{CHAT_RULES, Origins, Rules};
 use crate::store::postgres::private::PrivatePostgres;
 use crate::store::postgres::{Options, PostgresStore};
-use crate::{demo, janitor, telemetry};
+use crate::{demo, janitor, telemetry, texts};
 
 /// Within what time of the stop's begin clients shall come back, each at its own moment.
 const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
@@ -95,7 +95,8 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         store,
     });
     let doors = open_doors(&settings, &rest, &engine, clock)?;
-    let janitor = actix_rt::spawn(janitor::work(rest));
+    let janitor = actix_rt::spawn(janitor::work(rest.clone()));
+    let texts = actix_rt::spawn(texts::keep_up(rest.store.clone()));
     tracing::info!(bind = %settings.bind, node = %settings.node_id, "serving");
     if args.demo {
         println!("{}", demo::greeting(&format!("http://{}", settings.bind)));
@@ -111,6 +112,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     tracing::info!(has_failed, "stopping");
     is_ready.store(false, Ordering::Release);
     janitor.abort();
+    texts.abort();
     let left = engine.drain(RECONNECT_SPREAD, Duration::from_secs(settings.drain_seconds)).await;
     tokio::time::sleep(CLOSE_PATIENCE).await;
     doors.close(Duration::from_secs(settings.drain_seconds)).await;

@@ -16,3 +16,4 @@ pub mod link;
 pub mod socket;
 pub mod store;
 pub mod telemetry;
+pub mod texts;

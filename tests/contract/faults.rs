@@ -298,16 +298,26 @@ async fn a_database_that_may_forget_is_refused() {
     PostgresStore::connect(database.config.clone(), options).await.unwrap();
 }
 
+const COPIED: &str = "
+    INSERT INTO people (id, username, changed_xid) VALUES (77, 'zoe', '999999999');
+    INSERT INTO events (room_id, seq, kind, at, xid) VALUES (gen_random_uuid(), 1, 'room_created', now(), '999999999');
+    UPDATE texts_progress SET position = '999999999';";
+
 #[tokio::test]
 async fn a_restored_database_is_another_history() {
     let database = Database::new().await;
     let open = async || PostgresStore::connect(database.config.clone(), small()).await.unwrap();
     let first = open().await;
+    // What another cluster's transactions wrote, whose numbers this one has not come to.
+    database.run(COPIED).await;
     let (epoch, key) = (first.epoch(), first.link_key());
     assert_eq!((open().await.epoch(), key.len()), (epoch, 32));
     database.run("UPDATE installation SET timeline = timeline + 1").await;
     let restored = open().await;
     assert_ne!(restored.epoch(), epoch);
+    let cursor = restored.changes(None).await.unwrap().next;
+    let changes = restored.changes(Some(cursor)).await.unwrap();
+    assert!(changes.rooms.is_empty() && changes.people.is_empty(), "{changes:?}");
     assert_eq!((open().await.epoch(), restored.link_key()), (restored.epoch(), key));
     let renewed = restored.renew_epoch().await.unwrap();
     assert_ne!(renewed, epoch);

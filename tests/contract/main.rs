@@ -19,4 +19,5 @@ mod opening;
 mod plans;
 mod reading;
 mod rules;
+mod searching;
 mod world;

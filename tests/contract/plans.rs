@@ -32,6 +32,7 @@ const SEED: &str = "
         SELECT room_id, seq, 'message_posted', sender_id, id, created_at, '3' FROM messages;
     INSERT INTO read_moves (room_id, user_id, seq, at, xid)
         SELECT room_id, sender_id, seq, created_at, '3' FROM messages;
+    INSERT INTO texts (room_id, message_id, rev, content) SELECT room_id, id, rev, content FROM messages;
     ANALYZE;";
 
 /// Twenty thousand more of everything, of which the planner is told nothing.
@@ -52,7 +53,7 @@ const BY_INDEX: &str =
 
 /// How many rows were read in sequence from the large tables since the statistics were reset.
 const SEQUENTIAL: &str = "SELECT relname::text, seq_tup_read FROM pg_stat_user_tables \
-     WHERE relname IN ('messages', 'events', 'participants', 'read_moves') AND seq_tup_read > 0";
+     WHERE relname IN ('messages', 'texts', 'events', 'participants', 'read_moves') AND seq_tup_read > 0";
 
 #[tokio::test]
 async fn what_is_asked_often_reads_no_large_table_in_sequence() {

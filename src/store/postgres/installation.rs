@@ -49,6 +49,7 @@ pub(super) async fn read(client: &Client) -> Result<Installation, Error> {
             &[&Uuid::new_v4(), &system, &timeline, &key.as_slice()],
         )
         .await?;
+    client.batch_execute("BEGIN").await?;
     let renewed = client
         .execute(
             "UPDATE installation SET epoch = $1, system_identifier = $2, timeline = $3 \
@@ -57,9 +58,25 @@ pub(super) async fn read(client: &Client) -> Result<Installation, Error> {
         )
         .await?;
     if renewed > 0 {
+        forget_transactions(client).await?;
         tracing::warn!("this database was restored from a copy: clients will load their rooms anew");
     }
+    client.batch_execute("COMMIT").await?;
     stored(client).await
+}
+
+/// Gives rows that another cluster's transactions wrote to the past: the numbers of this one's may be lower,
+/// and what follows the commits would take the old rows for new ones ever after.
+async fn forget_transactions(client: &Client) -> Result<(), Error> {
+    client
+        .batch_execute(
+            "UPDATE events SET xid = '3' WHERE xid > pg_current_xact_id();
+             UPDATE read_moves SET xid = '3' WHERE xid > pg_current_xact_id();
+             UPDATE people SET changed_xid = '3' WHERE changed_xid > pg_current_xact_id();
+             UPDATE texts_progress SET position = '4'
+                 WHERE position > pg_snapshot_xmax(pg_current_snapshot())",
+        )
+        .await
 }
 
 /// Begins a new history.

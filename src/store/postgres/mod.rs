@@ -24,6 +24,7 @@ mod settle;
 mod snapshot;
 mod standing;
 mod tables;
+mod texts;
 mod writes;
 
 use std::sync::{Arc, Mutex};
@@ -133,8 +134,11 @@ impl PostgresStore {
             }
             tracing::warn!(setting, value, "a crash of this database may lose confirmed messages");
         }
-        let installation = within(READ_WITHIN, installation::read(&client)).await?;
         client.give_back();
+        let installation = {
+            let (client, _ends_with_it) = dialer.dial(&config, "SET lock_timeout = '60s'").await?;
+            installation::read(&client).await?
+        };
         Ok(Self { pools, dialer, config: Arc::new(config), installation: Arc::new(Mutex::new(installation)) })
     }
 

@@ -1,5 +1,8 @@
 //! Search in the texts of messages: whole words by the text index, and parts of words, Chinese,
 //! Japanese and Korean by the trigram index. What is searched for is a text, never a pattern.
+//!
+//! The indexes are those of a table that follows the messages ([`super::texts`]). What that has not taken
+//! in yet, or has in an earlier form, is looked at in the messages themselves.
 
 use std::time::Duration;
 
@@ -41,13 +44,25 @@ impl PostgresStore {
         macro_rules! search {
             ($direction:literal) => {
                 concat!(
-                    "WITH ", mine!(), ", hits AS MATERIALIZED (
+                    "WITH ", mine!(), ", found AS MATERIALIZED (
+                         SELECT room_id, id, max(rev) AS rev FROM (
+                             SELECT t.room_id, t.message_id AS id, t.rev
+                             FROM texts t JOIN mine ON mine.room_id = t.room_id
+                             WHERE t.words @@ websearch_to_tsquery('chat', $7) OR t.content ILIKE $8
+                             UNION ALL
+                             SELECT e.room_id, e.message_id, 0 FROM events e JOIN mine ON mine.room_id = e.room_id
+                             WHERE e.xid >= (SELECT position FROM texts_progress)
+                               AND e.xid < pg_snapshot_xmax(pg_current_snapshot()) AND e.message_id IS NOT NULL) t
+                         GROUP BY room_id, id),
+                     hits AS MATERIALIZED (
                          SELECT m.room_id, m.id, m.seq, m.created_at
-                         FROM messages m JOIN mine ON mine.room_id = m.room_id
+                         FROM found JOIN messages m ON m.room_id = found.room_id AND m.id = found.id
+                         JOIN mine ON mine.room_id = m.room_id
                          WHERE m.deleted_at IS NULL AND m.seq >= mine.visible_from_seq
                            AND ($3::text IS NULL OR m.message_type = $3)
                            AND ($4::bigint IS NULL OR m.sender_id = $4)
-                           AND (m.words @@ websearch_to_tsquery('chat', $7) OR m.content ILIKE $8))
+                           AND (m.rev = found.rev OR m.content ILIKE $8
+                                OR to_tsvector('chat', m.content) @@ websearch_to_tsquery('chat', $7)))
                      SELECT (SELECT count(*) FROM hits),
                             (SELECT max(head) FROM mine WHERE $2::uuid IS NOT NULL), ", page_columns!(),
                     "FROM (SELECT 1) one LEFT JOIN (

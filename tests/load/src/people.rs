@@ -37,6 +37,11 @@ const MESSAGES: &str = "
             FROM generate_series(1, 10) k), now(), now()
     FROM unnest($1::uuid[]) r, generate_series(1, $2::bigint) s";
 
+/// As the server's own reader of the feed would take them in.
+const TEXTS: &str = "
+    INSERT INTO texts (room_id, message_id, rev, content)
+    SELECT room_id, id, rev, content FROM messages WHERE room_id = ANY($1)";
+
 const LAST_MESSAGES: &str = "
     UPDATE rooms SET last_message_id = md5(id::text || head)::uuid, last_message_seq = head,
            last_message_at = now()
@@ -46,7 +51,7 @@ const LAST_MESSAGES: &str = "
 const LARGE: i64 = 50_000;
 const SEARCH_INDEXES: &str = "
     SELECT 'DROP INDEX ' || indexname, indexdef FROM pg_indexes
-    WHERE tablename = 'messages' AND indexdef LIKE '%USING gin%'";
+    WHERE tablename = 'texts' AND indexdef LIKE '%USING gin%'";
 
 /// A way into the database.
 pub(crate) struct Directory {
@@ -92,6 +97,7 @@ impl Directory {
             }
             self.client.execute(EVENTS, &[&rooms, &messages]).await.context("events")?;
             self.client.execute(MESSAGES, &[&rooms, &messages]).await.context("messages")?;
+            self.client.execute(TEXTS, &[&rooms]).await.context("texts")?;
             self.client.execute(LAST_MESSAGES, &[&rooms]).await?;
             self.client.batch_execute(&again).await.context("indexes")?;
         }

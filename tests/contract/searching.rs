@@ -1,0 +1,105 @@
+//! A search finds what is there now, whether or not the table that it searches has come to it.
+
+use std::time::{Duration, Instant};
+
+use actors::domain::command::Change;
+use actors::domain::ids::RoomId;
+use aristay_chat::store::postgres::messages::MessageFilter;
+
+use crate::world::{ANN, BOB, World, edit, say};
+
+/// The contents that Bob finds.
+async fn found(world: &World, text: &str) -> Vec<String> {
+    let store = &world.database().store;
+    let page = store.search_messages(BOB, text, &MessageFilter::default(), 100, 0).await.unwrap();
+    assert_eq!(page.count, i64::try_from(page.messages.len()).unwrap());
+    page.messages.into_iter().map(|found| found.message.content).collect()
+}
+
+/// Takes in what there is; transactions of other tests, which the cluster shares, may hold that up.
+async fn take_in(world: &World) {
+    let until = Instant::now() + Duration::from_secs(30);
+    let client = world.database().database.client().await;
+    let left = "SELECT EXISTS (SELECT FROM events WHERE xid >= (SELECT position FROM texts_progress))";
+    while client.query_one(left, &[]).await.unwrap().get(0) {
+        world.database().store.take_in_texts(100).await.unwrap();
+        assert!(Instant::now() < until, "it is held up");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn change(world: &World, room: RoomId, change: Change) {
+    world.does(ANN, room, change).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_search_finds_what_is_there_before_and_after_it_was_taken_in() {
+    let world = World::postgres().await;
+    let room = world.group(&[ANN, BOB]).await;
+    let others = world.group(&[ANN]).await;
+    world.says(ANN, others, "the boiler of another house").await;
+    let boiler = world.says(ANN, room, "The boiler is déjà fixed").await;
+    for is_taken_in in [false, true] {
+        if is_taken_in {
+            take_in(&world).await;
+        }
+        for text in ["boiler", "BOILER deja", "oile", "déjà fix"] {
+            assert_eq!(found(&world, text).await, ["The boiler is déjà fixed"], "{text}, {is_taken_in}");
+        }
+        assert!(found(&world, "roof").await.is_empty());
+    }
+
+    change(&world, room, edit(&boiler, "The roof is fixed")).await;
+    for _ in 0..2 {
+        assert_eq!(found(&world, "roof").await, ["The roof is fixed"]);
+        assert!(found(&world, "boiler").await.is_empty());
+        take_in(&world).await;
+    }
+    change(&world, room, Change::Delete { message: boiler.id }).await;
+    for _ in 0..2 {
+        assert!(found(&world, "roof").await.is_empty());
+        take_in(&world).await;
+    }
+    let left = world.database().database.client().await;
+    let left = left.query_one("SELECT count(*) FROM texts WHERE content LIKE '%fixed%'", &[]).await.unwrap();
+    assert_eq!(left.get::<_, i64>(0), 0, "of a deleted text nothing stays");
+}
+
+#[tokio::test]
+async fn a_round_is_bounded_and_the_next_goes_on() {
+    let world = World::postgres().await;
+    let room = world.group(&[ANN, BOB]).await;
+    take_in(&world).await;
+    for n in 0..30 {
+        world.append(vec![say(ANN, room, &format!("tile {n}"))], true).await.unwrap();
+    }
+    let until = Instant::now() + Duration::from_secs(30);
+    let mut rounds: Vec<i64> = Vec::new();
+    while rounds.iter().sum::<i64>() < 30 {
+        rounds.push(world.database().store.take_in_texts(9).await.unwrap());
+        assert_eq!(found(&world, "tile").await.len(), 30);
+        assert!(Instant::now() < until, "{rounds:?}");
+    }
+    assert!(rounds.iter().all(|taken| *taken <= 10) && rounds.len() >= 3, "{rounds:?}");
+    assert_eq!(rounds.iter().sum::<i64>(), 30);
+}
+
+#[tokio::test]
+async fn two_nodes_take_each_text_in_once() {
+    let world = World::postgres().await;
+    let room = world.group(&[ANN, BOB]).await;
+    for n in 0..40 {
+        world.append(vec![say(ANN, room, &format!("tile {n}"))], true).await.unwrap();
+    }
+    let (one, other) = (&world.database().store, world.database().second_node().await);
+    let rounds = async |store: &aristay_chat::store::postgres::PostgresStore| {
+        for _ in 0..20 {
+            store.take_in_texts(5).await.unwrap();
+        }
+    };
+    futures_util::join!(rounds(one), rounds(&other));
+    take_in(&world).await;
+    let texts = world.database().database.client().await;
+    let texts = texts.query_one("SELECT count(*) FROM texts", &[]).await.unwrap();
+    assert_eq!(texts.get::<_, i64>(0), 40);
+}
