@@ -9,7 +9,7 @@ use actix::{Actor, Addr, Arbiter, AsyncContext, Context};
 use tokio::sync::oneshot;
 
 use crate::census::{Count, Counts};
-use crate::core::Core;
+use crate::core::{Backlog, Core};
 use crate::domain::command::{Command, OpenRoom, Opened, Refusal, Reply};
 use crate::domain::ids::{NodeId, RoomId};
 use crate::error::EngineError;
@@ -97,6 +97,7 @@ impl EngineHandle {
             identity: parts.identity,
             registry: registry.1,
             persistence: persistence.1,
+            backlog: Backlog::default(),
             people: people.1,
             inbox: inbox.1,
             relay: relay.1,

@@ -113,6 +113,9 @@ pub const CLOSE_PATIENCE_SLOW: Duration = Duration::from_secs(30);
 pub const BAD_FRAMES_WITHIN: Duration = Duration::from_secs(60);
 /// See [`Limits::refusals_max`].
 pub const REFUSALS_WITHIN: Duration = Duration::from_secs(10);
+/// How long nothing is read from a socket whose command found too many waiting: its next ones come together
+/// then, and refusing them costs less than committing those of others.
+pub const OVERLOAD_PAUSE: Duration = Duration::from_millis(100);
 /// Rooms that one user socket may be subscribed to.
 pub const SUBSCRIPTIONS_MAX: usize = 500;
 /// Subscriptions and their ends that may wait for the answer to an earlier one of the same room.

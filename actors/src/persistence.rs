@@ -182,6 +182,13 @@ impl PersistenceActor {
                 this.commit(ctx);
             }));
         }
+        self.tell_backlog();
+    }
+
+    fn tell_backlog(&self) {
+        if let Some(core) = &self.core {
+            core.backlog.tell(self.queued);
+        }
     }
 
     /// Takes all that waits for as many rooms as fit into a transaction.
@@ -337,6 +344,7 @@ impl PersistenceActor {
         self.queues.retain(|_, queue| !queue.is_empty());
         let queues = &self.queues;
         self.turns.retain(|room| queues.contains_key(room));
+        self.tell_backlog();
     }
 }
 

@@ -59,9 +59,20 @@ pub struct SessionActor {
     issued_at: i64,
     /// What a client that can't renew its token is given beyond its end.
     grace: Duration,
+    /// Refusals that are about to be told.
+    shed: Shed,
+    /// When its socket may be read again.
+    reads_at: Duration,
     frames: Budget,
     bad_frames: Window,
     refusals: Window,
+}
+
+/// Refusals for which nothing was done, as frames.
+#[derive(Default)]
+struct Shed {
+    frames: Vec<u8>,
+    count: u64,
 }
 
 /// Counts what happens within a span of time, of whichever moment it begins.
@@ -96,6 +107,8 @@ impl SessionActor {
             is_closing: false,
             issued_at: connect.credential.issued_at,
             grace: connect.grace,
+            shed: Shed::default(),
+            reads_at: Duration::ZERO,
             frames: Budget::default(),
             bad_frames: Window::default(),
             refusals: Window::default(),
@@ -125,9 +138,16 @@ impl SessionActor {
     fn error(&mut self, error: &EngineError, room: Option<RoomId>, client_id: Option<ClientId>) {
         let retry_after = error.retry_after();
         self.error_frame(error.code(), &error.to_string(), room, client_id, retry_after);
-        if matches!(error, EngineError::RateLimited { .. }) {
-            self.count_refusal();
+        match error {
+            EngineError::RateLimited { .. } => self.count_refusal(),
+            EngineError::Overloaded => self.pause(),
+            _ => {}
         }
+    }
+
+    /// Lets the client wait until it is read again.
+    fn pause(&mut self) {
+        self.reads_at = self.core().clock.now() + limits::OVERLOAD_PAUSE;
     }
 
     fn error_frame(
@@ -259,6 +279,19 @@ impl Handler<Refused> for SessionActor {
 
     fn handle(&mut self, _: Refused, _: &mut Self::Context) {
         self.count_refusal();
+    }
+}
+
+/// One of the client's commands found too many waiting.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Overloaded;
+
+impl Handler<Overloaded> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Overloaded, _: &mut Self::Context) {
+        self.pause();
     }
 }
 

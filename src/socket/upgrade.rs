@@ -22,6 +22,7 @@ use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 use governor::DefaultDirectRateLimiter;
 use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::handshake::{self, Handshake, Origins, Refusal, Target, UpgradeRequest};
 use super::wire::{Connection, TcpWire};
@@ -34,6 +35,11 @@ use crate::store::postgres::people::ClaimedNames;
 
 /// What one read asks for; a frame that is longer asks for the rest of itself.
 const READ_BYTES: usize = 4 * 1024;
+/// The same for a client that sends more than fits, whose frames are gathered before they are looked at.
+const READ_BYTES_OVERLOADED: usize = 16 * 1024;
+/// Sockets of such clients that are read at a time. Between them everything else has its turn, above all
+/// the commits of what did fit.
+static OVERLOADED: Semaphore = Semaphore::const_new(4);
 /// How long a peer that is turned away gets to take the answer.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -208,11 +214,15 @@ async fn read(
     rules: &'static Rules,
 ) {
     let mut decoder = Decoder::new(rules);
+    let mut turn = None;
     loop {
         let (inputs, end) = decode(&mut decoder, &mut buffer);
-        if !inputs.is_empty() && session.send(Received(inputs)).await.is_err() {
-            return;
+        let mut pause = Duration::ZERO;
+        if !inputs.is_empty() {
+            let Ok(wanted) = session.send(Received(inputs)).await else { return };
+            pause = wanted;
         }
+        drop(turn.take());
         match end {
             Some(End::Closed) => return drain(connection).await,
             Some(End::Violated(violation)) => {
@@ -221,7 +231,12 @@ async fn read(
             }
             None => {}
         }
-        let wanted = decoder.missing_bytes(&buffer).max(READ_BYTES);
+        let mut wanted = decoder.missing_bytes(&buffer).max(READ_BYTES);
+        if !pause.is_zero() {
+            // Boxed, for it is rare and this future lives as long as its socket.
+            turn = Box::pin(turn_after(connection, pause)).await;
+            wanted = wanted.max(READ_BYTES_OVERLOADED);
+        }
         if buffer.is_empty() {
             // An idle connection keeps no buffer.
             buffer = BytesMut::new();
@@ -231,6 +246,13 @@ async fn read(
         }
         connection.heard();
     }
+}
+
+/// Waits until the pause is over and something has come, and then for its turn among the overloaded.
+async fn turn_after(connection: &Connection, pause: Duration) -> Option<SemaphorePermit<'static>> {
+    tokio::time::sleep(pause).await;
+    connection.stream.readable().await.ok()?;
+    OVERLOADED.acquire().await.ok()
 }
 
 /// Why nothing more is read.

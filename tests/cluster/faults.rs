@@ -20,6 +20,7 @@ use crate::{
     checker::violations,
     cluster::{Cluster, broker, database, report},
     proxy::{Mode, Proxy},
+    soak::Held,
     workload::{Workload, quantile},
 };
 
@@ -175,6 +176,9 @@ async fn hands(broker: &Broker) -> (Connection, Channel, Vec<String>) {
 /// How soon after each fault everyone is to have everything.
 const CONVERGED_WITHIN: Duration = Duration::from_secs(10);
 
+/// Connections to the database that a node of these tests keeps at most.
+const CONNECTIONS_KEPT: usize = 8;
+
 struct Run {
     sockets: usize,
     rate: f64,
@@ -188,6 +192,10 @@ struct Run {
 async fn run(Run { sockets, rate, faults, span, calm, seed }: Run) {
     let mut broker = broker().await;
     let mut ground = Ground::new(&broker, 3, seed).await;
+    let held = |ground: &Ground| -> Vec<Held> {
+        ground.cluster.nodes.iter().map(|node| Held::by(node, Duration::ZERO)).collect()
+    };
+    let before = held(&ground);
     let workload = Workload::start(&ground.cluster, sockets, 3, rate).await;
     let begin = Instant::now();
     let mut converged = Vec::new();
@@ -220,6 +228,19 @@ async fn run(Run { sockets, rate, faults, span, calm, seed }: Run) {
     ));
     assert!(wrong.is_empty(), "seed {seed}: {wrong:#?}");
     assert!(slowest.0 < CONVERGED_WITHIN, "{converged:?}");
+    // Everyone has gone: nothing of them stays, but for connections to the database that are kept.
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        let after = held(&ground);
+        let is_back = before.iter().zip(&after).all(|(before, after)| {
+            after.descriptors <= before.descriptors + CONNECTIONS_KEPT && after.threads <= before.threads + 4
+        });
+        if is_back {
+            break;
+        }
+        assert!(Instant::now() < until, "{before:?} {after:?}");
+        sleep(Duration::from_millis(100)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

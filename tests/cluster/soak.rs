@@ -19,15 +19,15 @@ const CALM: Duration = Duration::from_secs(27);
 
 /// What a node holds at a moment.
 #[derive(Clone, Copy, Debug)]
-struct Held {
+pub(crate) struct Held {
     after: Duration,
     resident_kib: f64,
-    descriptors: usize,
-    threads: usize,
+    pub(crate) descriptors: usize,
+    pub(crate) threads: usize,
 }
 
 impl Held {
-    fn by(node: &Node, after: Duration) -> Self {
+    pub(crate) fn by(node: &Node, after: Duration) -> Self {
         let of = |what: &str| format!("/proc/{}/{what}", node.pid());
         let status = fs::read_to_string(of("status")).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();

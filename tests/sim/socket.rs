@@ -122,8 +122,9 @@ async fn read(
             Some(Up::Gone) | None => return session.do_send(Ended),
         };
         peer.heard();
-        if session.send(Received(vec![input])).await.is_err() {
-            return;
+        let Ok(pause) = session.send(Received(vec![input])).await else { return };
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::limits;
 use crate::persistence::Append;
 use crate::protocol::codec;
 use crate::protocol::server::ServerFrame;
-use crate::session::{Refused, SessionActor, SessionId};
+use crate::session::{Overloaded, Refused, SessionActor, SessionId};
 use crate::switchboard::OutboxRef;
 
 /// Who waits for the answer to a command.
@@ -260,8 +260,10 @@ impl RoomActor {
                 let frame = match answer {
                     Ok(reply) => self.success_frame(&reply, client_id, waiting.kind),
                     Err(error) => {
-                        if matches!(error, EngineError::RateLimited { .. }) {
-                            addr.do_send(Refused);
+                        match error {
+                            EngineError::RateLimited { .. } => addr.do_send(Refused),
+                            EngineError::Overloaded => addr.do_send(Overloaded),
+                            _ => {}
                         }
                         Some(self.error_frame(&error, client_id))
                     }

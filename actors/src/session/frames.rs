@@ -1,9 +1,11 @@
 //! What a client's frames come to.
 
-use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message};
+use std::time::Duration;
+
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult};
 use bytes::Bytes;
 
-use super::SessionActor;
+use super::{SessionActor, Shed};
 use crate::domain::command::{Change, Draft, ReadTarget, Refusal, StrayReply};
 use crate::domain::ids::{ClientId, MessageId, RoomId};
 use crate::domain::message::MessageType;
@@ -19,9 +21,9 @@ use crate::protocol::server::ServerFrame;
 use crate::room::{Purpose, SetTyping};
 
 /// What one read of the socket brought, in order. Awaiting the answer keeps the reader from running
-/// ahead of the session.
+/// ahead of the session; it says how long to wait before the next read.
 #[derive(Message)]
-#[rtype(result = "()")]
+#[rtype(result = "Duration")]
 pub struct Received(pub Vec<Input>);
 
 /// One frame of the WebSocket protocol.
@@ -36,13 +38,13 @@ pub enum Input {
 }
 
 impl Handler<Received> for SessionActor {
-    type Result = ();
+    type Result = MessageResult<Received>;
 
-    fn handle(&mut self, Received(inputs): Received, ctx: &mut Self::Context) {
+    fn handle(&mut self, Received(inputs): Received, ctx: &mut Self::Context) -> Self::Result {
         failpoint::pass(Point::Session);
         for input in inputs {
             if self.is_closing {
-                return;
+                break;
             }
             match input {
                 Input::Text(text) => self.text(&text, ctx),
@@ -56,6 +58,8 @@ impl Handler<Received> for SessionActor {
                 Input::Close => self.close(CloseCode::Normal),
             }
         }
+        self.tell_what_was_shed();
+        MessageResult(self.reads_at.saturating_sub(self.core().clock.now()))
     }
 }
 
@@ -142,6 +146,9 @@ impl SessionActor {
         client_id: Option<ClientId>,
         ctx: &mut Context<Self>,
     ) {
+        if self.core().backlog.is_full() {
+            return self.shed(room, client_id);
+        }
         let content = match text::content(text) {
             Ok(content) => content.to_owned(),
             // An old client expects a blank message to be ignored.
@@ -161,6 +168,30 @@ impl SessionActor {
             stray_reply: StrayReply::Drop,
         };
         self.submit(room, Change::Post(draft), client_id, ctx);
+    }
+
+    /// Refuses a message before anything else is done for it.
+    fn shed(&mut self, room: RoomId, client_id: Option<ClientId>) {
+        let error = EngineError::Overloaded;
+        let frame = codec::encode(&ServerFrame::Error {
+            code: error.code(),
+            message: &error.to_string(),
+            room_id: Some(room),
+            client_id,
+            retry_after: error.retry_after().map(|after| after.as_secs_f64()),
+        });
+        self.shed.frames.extend_from_slice(&frame);
+        self.shed.count += 1;
+        self.pause();
+    }
+
+    /// Refusals of one read go out together.
+    fn tell_what_was_shed(&mut self) {
+        let Shed { frames, count } = std::mem::take(&mut self.shed);
+        if count > 0 {
+            metrics::counter!("chat_commands_overloaded_total").increment(count);
+            self.push(frames.into());
+        }
     }
 
     /// Takes a newer token of the same person; any other ends the connection.
