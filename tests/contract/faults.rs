@@ -342,7 +342,9 @@ async fn two_nodes_cannot_have_one_name() {
     other.hold_node_id("b").await.unwrap();
     // Its connection dies: it takes the name again, and is not lost.
     let client = postgres.database.client().await;
-    let kill = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted";
+    let kill = "SELECT pg_terminate_backend(l.pid) FROM pg_locks l
+        JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
+        WHERE l.locktype = 'advisory' AND l.granted";
     client.batch_execute(kill).await.unwrap();
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     assert!(matches!(other.hold_node_id("a").await, Err(NodeNameError::Taken(_))));
