@@ -231,28 +231,47 @@ async fn read(
             }
             None => {}
         }
-        let mut wanted = decoder.missing_bytes(&buffer).max(READ_BYTES);
-        if !pause.is_zero() {
-            // Boxed, for it is rare and this future lives as long as its socket.
-            turn = Box::pin(turn_after(connection, pause)).await;
-            wanted = wanted.max(READ_BYTES_OVERLOADED);
-        }
+        let wanted = decoder.missing_bytes(&buffer).max(READ_BYTES);
         if buffer.is_empty() {
             // An idle connection keeps no buffer.
             buffer = BytesMut::new();
         }
-        if !matches!(receive(connection, &mut buffer, wanted).await, Ok(1..)) {
+        let received = if pause.is_zero() {
+            receive(connection, &mut buffer, wanted).await
+        } else {
+            let wanted = wanted.max(READ_BYTES_OVERLOADED);
+            // Boxed, for it is rare and this future lives as long as its socket.
+            let in_turn = Box::pin(receive_in_turn(connection, &mut buffer, wanted, pause)).await;
+            in_turn.map(|(read, its_turn)| {
+                turn = Some(its_turn);
+                read
+            })
+        };
+        if !matches!(received, Ok(1..)) {
             return;
         }
         connection.heard();
     }
 }
 
-/// Waits until the pause is over and something has come, and then for its turn among the overloaded.
-async fn turn_after(connection: &Connection, pause: Duration) -> Option<SemaphorePermit<'static>> {
+/// Waits until the pause is over, and reads in its turn among the overloaded. A turn is never held while
+/// nothing comes: one who has fallen silent would keep all the others waiting.
+async fn receive_in_turn(
+    connection: &Connection,
+    buffer: &mut BytesMut,
+    wanted: usize,
+    pause: Duration,
+) -> std::io::Result<(usize, SemaphorePermit<'static>)> {
     tokio::time::sleep(pause).await;
-    connection.stream.readable().await.ok()?;
-    OVERLOADED.acquire().await.ok()
+    loop {
+        connection.stream.readable().await?;
+        let turn = OVERLOADED.acquire().await.map_err(std::io::Error::other)?;
+        buffer.reserve(wanted);
+        match connection.stream.try_read_buf(buffer) {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            read => return Ok((read?, turn)),
+        }
+    }
 }
 
 /// Why nothing more is read.
