@@ -46,3 +46,33 @@ async fn what_is_more_than_fits_is_overloaded_and_not_stored() {
     a.says("again").await;
     a.sees("again").await;
 }
+
+#[tokio::test]
+async fn those_who_were_refused_and_are_silent_keep_nobody_waiting() {
+    let server = shared().await;
+    let ana = server.person("ana").await;
+    let room = ana.makes_group(&[]).await;
+    let (holder, connection) = tokio_postgres::connect(&server.database, NoTls).await.expect("a connection");
+    tokio::spawn(connection);
+    holder.batch_execute("BEGIN").await.expect("a transaction");
+    let id: Uuid = room.parse().expect("an id");
+    holder.execute("SELECT FROM rooms WHERE id = $1 FOR UPDATE", &[&id]).await.expect("the room's row");
+    let mut sockets = Vec::new();
+    // More than are read at a time.
+    for _ in 0..6 {
+        let mut socket = ana.enters(&room).await;
+        for n in 0..=PENDING_MAX {
+            socket.says_surely(&format!("n{n}")).await;
+        }
+        socket.is_told("overloaded").await;
+        // One more, so that the pause is known when it is read.
+        socket.says_surely("more").await;
+        socket.is_told("overloaded").await;
+        sockets.push(socket);
+    }
+    holder.batch_execute("ROLLBACK").await.expect("the end of the transaction");
+    for socket in sockets.iter_mut().rev() {
+        socket.says("again").await;
+        socket.sees("again").await;
+    }
+}
