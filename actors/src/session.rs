@@ -19,7 +19,7 @@ pub use rooms::{RoomGone, Unsubscribed};
 use crate::core::Core;
 use crate::domain::ids::{ClientId, RoomId, UserId};
 use crate::domain::rate::Budget;
-use crate::error::{EngineError, ErrorCode};
+use crate::error::EngineError;
 use crate::inbox::Unfollow;
 use crate::limits;
 use crate::people::SignOut;
@@ -136,8 +136,7 @@ impl SessionActor {
     }
 
     fn error(&mut self, error: &EngineError, room: Option<RoomId>, client_id: Option<ClientId>) {
-        let retry_after = error.retry_after();
-        self.error_frame(error.code(), &error.to_string(), room, client_id, retry_after);
+        self.push(codec::refusal(error, room, client_id));
         match error {
             EngineError::RateLimited { .. } => self.count_refusal(),
             EngineError::Overloaded => self.pause(),
@@ -148,18 +147,6 @@ impl SessionActor {
     /// Lets the client wait until it is read again.
     fn pause(&mut self) {
         self.reads_at = self.core().clock.now() + limits::OVERLOAD_PAUSE;
-    }
-
-    fn error_frame(
-        &self,
-        code: ErrorCode,
-        message: &str,
-        room_id: Option<RoomId>,
-        client_id: Option<ClientId>,
-        retry_after: Option<Duration>,
-    ) {
-        let retry_after = retry_after.map(|after| (after.as_secs_f64() * 1_000.0).ceil() / 1_000.0);
-        self.send(&ServerFrame::Error { code, message, room_id, client_id, retry_after });
     }
 
     fn count_refusal(&mut self) {

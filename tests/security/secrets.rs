@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use lapin::options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::options::{BasicConsumeOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
-use lapin::{Connection, ConnectionProperties};
+use lapin::{Connection, ConnectionProperties, ExchangeKind};
 use reqwest::Method;
 use serde_json::json;
 use tokio::time::timeout;
@@ -27,6 +27,9 @@ async fn a_marked_token_and_a_marked_text_are_found_nowhere() {
     let connection = Connection::connect(&broker.url(), ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     let all = FieldTable::default();
+    // As the nodes do, one of which may not have come so far.
+    let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    channel.exchange_declare(EXCHANGE.into(), ExchangeKind::Topic, durable, all.clone()).await.unwrap();
     channel.queue_declare("spy".into(), QueueDeclareOptions::default(), all.clone()).await.unwrap();
     let bound = QueueBindOptions::default();
     channel.queue_bind("spy".into(), EXCHANGE.into(), "#".into(), bound, all.clone()).await.unwrap();

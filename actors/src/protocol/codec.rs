@@ -1,10 +1,14 @@
 //! Encoding: a frame becomes the bytes of one WebSocket text frame, once, however many read it.
 
+use std::time::Duration;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 
 use super::close::CloseCode;
 use super::server::ServerFrame;
+use crate::domain::ids::{ClientId, RoomId};
+use crate::error::{EngineError, ErrorCode};
 
 const TEXT: u8 = 0x81;
 const CLOSE: u8 = 0x88;
@@ -29,6 +33,25 @@ pub fn encode_json(frame: &ServerFrame<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
     write_json(&mut out, frame);
     out
+}
+
+/// What a socket is told when the engine did not do what was asked.
+#[must_use]
+pub fn refusal(error: &EngineError, room_id: Option<RoomId>, client_id: Option<ClientId>) -> Bytes {
+    self::error(error.code(), &error.to_string(), room_id, client_id, error.retry_after())
+}
+
+/// The same for what the engine wasn't asked at all; `retry_after` is told in seconds, to the millisecond.
+#[must_use]
+pub fn error(
+    code: ErrorCode,
+    message: &str,
+    room_id: Option<RoomId>,
+    client_id: Option<ClientId>,
+    retry_after: Option<Duration>,
+) -> Bytes {
+    let retry_after = retry_after.map(|after| (after.as_secs_f64() * 1_000.0).ceil() / 1_000.0);
+    encode(&ServerFrame::Error { code, message, room_id, client_id, retry_after })
 }
 
 fn write_json(out: impl std::io::Write, frame: &impl Serialize) {

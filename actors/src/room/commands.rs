@@ -265,7 +265,7 @@ impl RoomActor {
                             EngineError::Overloaded => addr.do_send(Overloaded),
                             _ => {}
                         }
-                        Some(self.error_frame(&error, client_id))
+                        Some(codec::refusal(&error, Some(self.room), client_id))
                     }
                 };
                 if let Some(frame) = frame {
@@ -295,16 +295,6 @@ impl RoomActor {
             }
             _ => None,
         }
-    }
-
-    pub(super) fn error_frame(&self, error: &EngineError, client_id: Option<ClientId>) -> Bytes {
-        codec::encode(&ServerFrame::Error {
-            code: error.code(),
-            message: &error.to_string(),
-            room_id: Some(self.room),
-            client_id,
-            retry_after: error.retry_after().map(|after| (after.as_secs_f64() * 1_000.0).ceil() / 1_000.0),
-        })
     }
 
     /// Runs `work` on this actor when it is done.

@@ -12,6 +12,7 @@ use crate::domain::ids::UserId;
 use crate::domain::signal::{ReadMark, Signal};
 use crate::error::EngineError;
 use crate::outbox::SignalKind;
+use crate::protocol::codec;
 use crate::protocol::server::ServerFrame;
 use crate::relay::Tell;
 use crate::session::SessionId;
@@ -36,7 +37,7 @@ impl Handler<SetTyping> for RoomActor {
         let Some(seat) = self.guests.get(session) else { return };
         if is_typing && self.view.as_ref().is_some_and(|view| view.is_archived) {
             let error = EngineError::Refused(Refusal::Archived);
-            return seat.guest.outbox.push(self.error_frame(&error, None));
+            return seat.guest.outbox.push(codec::refusal(&error, Some(self.room), None));
         }
         let (user, name) = (seat.guest.user, seat.name.clone());
         let (now, date) = (self.core.clock.now(), self.core.clock.date());

@@ -92,7 +92,7 @@ impl SessionActor {
     }
 
     fn bad_frame(&mut self, message: &str, room: Option<RoomId>, client_id: Option<ClientId>) {
-        self.error_frame(ErrorCode::BadFrame, message, room, client_id, None);
+        self.push(codec::error(ErrorCode::BadFrame, message, room, client_id, None));
         let (now, most) = (self.core().clock.now(), self.core().limits.bad_frames_max);
         if self.bad_frames.count(now, most, limits::BAD_FRAMES_WITHIN) {
             self.close(CloseCode::BadFrames);
@@ -154,7 +154,8 @@ impl SessionActor {
             // An old client expects a blank message to be ignored.
             Err(TextError::Blank) if client_id.is_none() => return,
             Err(error) => {
-                return self.error_frame(ErrorCode::Invalid, &error.to_string(), Some(room), client_id, None);
+                let message = error.to_string();
+                return self.push(codec::error(ErrorCode::Invalid, &message, Some(room), client_id, None));
             }
         };
         let draft = Draft {
@@ -172,15 +173,7 @@ impl SessionActor {
 
     /// Refuses a message before anything else is done for it.
     fn shed(&mut self, room: RoomId, client_id: Option<ClientId>) {
-        let error = EngineError::Overloaded;
-        let frame = codec::encode(&ServerFrame::Error {
-            code: error.code(),
-            message: &error.to_string(),
-            room_id: Some(room),
-            client_id,
-            retry_after: error.retry_after().map(|after| after.as_secs_f64()),
-        });
-        self.shed.frames.extend_from_slice(&frame);
+        self.shed.frames.extend_from_slice(&codec::refusal(&EngineError::Overloaded, Some(room), client_id));
         self.shed.count += 1;
         self.pause();
     }
