@@ -221,7 +221,7 @@ impl InboxActor {
     }
 
     fn line(&self, user: UserId, room: RoomId) -> Option<&InboxRoom> {
-        self.people.get(&user)?.rooms.get(&room)
+        self.people.get(&user)?.rooms.get(&room).map(Box::as_ref)
     }
 
     /// Tells a socket how things stand; from now on it is told what changes.
@@ -295,7 +295,7 @@ impl InboxActor {
             // It was read before what has come since; once more.
             return self.make_stale(user, room);
         }
-        if onlooker.rooms.insert(room, line).is_none() {
+        if onlooker.rooms.insert(room, Box::new(line)).is_none() {
             let users = self.followers.entry(room).or_default();
             let is_first = users.is_empty();
             users.insert(user);

@@ -34,7 +34,7 @@ pub struct PeopleActor {
     parting_is_due: bool,
     elsewhere: BTreeMap<NodeId, Neighbour>,
     watchers: HashMap<RoomId, (Addr<RoomActor>, BTreeSet<UserId>)>,
-    watched: HashMap<UserId, BTreeSet<RoomId>>,
+    watched: HashMap<UserId, Vec<RoomId>>,
     announce_is_due: bool,
     is_closed: bool,
     /// Whether the feed of commits is being followed: before that nobody is let in.
@@ -335,7 +335,12 @@ impl Handler<Watch> for PeopleActor {
     fn handle(&mut self, Watch { room, addr, users }: Watch, _: &mut Self::Context) {
         let came: Vec<UserId> = users.iter().copied().filter(|user| self.is_online(*user)).collect();
         for user in &users {
-            self.watched.entry(*user).or_default().insert(room);
+            let rooms = self.watched.entry(*user).or_default();
+            if !rooms.contains(&room) {
+                // Most are in few rooms; a vector would make space for four.
+                rooms.reserve_exact(usize::from(rooms.is_empty()));
+                rooms.push(room);
+            }
         }
         let watcher = self.watchers.entry(room).or_insert_with(|| (addr.clone(), BTreeSet::new()));
         watcher.0 = addr.clone();
@@ -364,7 +369,7 @@ impl Handler<Unwatch> for PeopleActor {
         let users = self.watchers.remove(&room).map(|(_, users)| users).unwrap_or_default();
         for user in users {
             if let Some(rooms) = self.watched.get_mut(&user) {
-                rooms.remove(&room);
+                rooms.retain(|other| *other != room);
                 if rooms.is_empty() {
                     self.watched.remove(&user);
                 }

@@ -19,7 +19,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 
 pub use commands::{Answer, Origin, Settled, Submit};
 pub use delivery::{Events, HeadIs};
-pub use guests::{Admission, Drained, Guest, Join, Leave, Purpose, Stay};
+pub use guests::{Admission, Drained, Guest, Join, Leave, Position, Purpose, Stay};
 pub use signals::{OnlineNow, SetTyping, Told, WhoIsTyping};
 pub use typing::TypingNow;
 

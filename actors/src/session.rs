@@ -7,9 +7,10 @@ mod rooms;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
+use actix::{Actor, ActorContext, Context, Handler, Message};
 use bytes::Bytes;
 
 pub use frames::{Input, Received};
@@ -26,7 +27,7 @@ use crate::people::SignOut;
 use crate::protocol::close::CloseCode;
 use crate::protocol::codec;
 use crate::protocol::server::ServerFrame;
-use crate::room::{Guest, Leave, Purpose, Submit};
+use crate::room::{Guest, Leave, Submit};
 use crate::switchboard::{Detach, OutboxRef};
 use crate::worker::Worker;
 use rooms::{Asked, Place};
@@ -48,7 +49,8 @@ pub struct SessionActor {
     target: Target,
     /// What is known only while the session opens.
     opening: Option<Box<Opening>>,
-    outbox: Option<OutboxRef>,
+    /// Itself with its outbox, once it has one.
+    guest: Option<Arc<Guest>>,
     rooms: Vec<Place>,
     /// Rooms that have been asked for a place.
     asked: BTreeMap<RoomId, Asked>,
@@ -100,7 +102,7 @@ impl SessionActor {
             user: connect.credential.user,
             target: connect.target,
             opening: Some(Box::new(Opening::new(connect.wire, connect.accept, connect.refuse, expires_at))),
-            outbox: None,
+            guest: None,
             rooms: Vec::new(),
             asked: BTreeMap::new(),
             queued: BTreeMap::new(),
@@ -119,18 +121,22 @@ impl SessionActor {
         &self.worker.core
     }
 
+    fn outbox(&self) -> Option<&OutboxRef> {
+        self.guest.as_ref().map(|guest| &guest.outbox)
+    }
+
     fn send(&self, frame: &ServerFrame<'_>) {
         self.push(codec::encode(frame));
     }
 
     fn push(&self, bytes: Bytes) {
-        if let Some(outbox) = &self.outbox {
+        if let Some(outbox) = self.outbox() {
             outbox.push(bytes);
         }
     }
 
     fn close(&self, code: CloseCode) {
-        if let Some(outbox) = &self.outbox {
+        if let Some(outbox) = self.outbox() {
             outbox.close(code);
         }
     }
@@ -154,11 +160,6 @@ impl SessionActor {
         if self.refusals.count(now, most, limits::REFUSALS_WITHIN) {
             self.close(CloseCode::TooManyRefusals);
         }
-    }
-
-    fn guest(&self, purpose: Purpose, ctx: &Context<Self>) -> Option<Guest> {
-        let outbox = self.outbox.clone()?;
-        Some(Guest { id: self.id, user: self.user, outbox, session: ctx.address(), purpose })
     }
 
     /// The room that a socket of one room is for.
@@ -203,8 +204,8 @@ impl Actor for SessionActor {
                 addr.do_send(Leave { session: self.id });
             }
         }
-        if let Some(outbox) = self.outbox.take() {
-            outbox.switchboard.do_send(Detach { outbox: outbox.id });
+        if let Some(guest) = self.guest.take() {
+            guest.outbox.switchboard.do_send(Detach { outbox: guest.outbox.id });
         }
     }
 }

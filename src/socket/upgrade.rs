@@ -232,10 +232,6 @@ async fn read(
             None => {}
         }
         let wanted = decoder.missing_bytes(&buffer).max(READ_BYTES);
-        if buffer.is_empty() {
-            // An idle connection keeps no buffer.
-            buffer = BytesMut::new();
-        }
         let received = if pause.is_zero() {
             receive(connection, &mut buffer, wanted).await
         } else {
@@ -300,6 +296,10 @@ fn decode(decoder: &mut Decoder, buffer: &mut BytesMut) -> (Vec<Input>, Option<E
 /// Waits until something has come, and takes at most `wanted` bytes of it.
 async fn receive(connection: &Connection, buffer: &mut BytesMut, wanted: usize) -> std::io::Result<usize> {
     loop {
+        if buffer.is_empty() {
+            // An idle connection keeps no buffer, though it was ready and nothing came.
+            *buffer = BytesMut::new();
+        }
         connection.stream.readable().await?;
         buffer.reserve(wanted);
         match connection.stream.try_read_buf(buffer) {

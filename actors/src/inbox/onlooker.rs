@@ -13,7 +13,8 @@ use crate::switchboard::OutboxRef;
 #[derive(Default)]
 pub(super) struct Onlooker {
     pub(super) sockets: Vec<Follower>,
-    pub(super) rooms: BTreeMap<RoomId, InboxRoom>,
+    /// Boxed, for a map keeps space for as many again.
+    pub(super) rooms: BTreeMap<RoomId, Box<InboxRoom>>,
 }
 
 /// A socket that shows its person's rooms.

@@ -28,8 +28,7 @@ use crate::protocol::server::{MarkView, PROTOCOL, ServerFrame};
 use crate::session::{Joined, SessionActor, SessionId, Unsubscribed};
 use crate::switchboard::{Exit, OutboxRef, SwitchboardActor};
 
-/// A session in a room.
-#[derive(Clone)]
+/// A session, as the rooms that it is in know it: one for all of them.
 pub struct Guest {
     /// The session.
     pub id: SessionId,
@@ -39,8 +38,6 @@ pub struct Guest {
     pub outbox: OutboxRef,
     /// The session's actor.
     pub session: Addr<SessionActor>,
-    /// What it is here for.
-    pub purpose: Purpose,
 }
 
 /// What a session is in a room for.
@@ -65,7 +62,8 @@ pub enum Stay {
 
 /// A guest and how far it is.
 pub(super) struct Seat {
-    pub(super) guest: Guest,
+    pub(super) guest: Arc<Guest>,
+    purpose: Purpose,
     /// Commands that it waits for.
     pub(super) unanswered: usize,
     pub(super) name: Arc<str>,
@@ -73,12 +71,21 @@ pub(super) struct Seat {
 }
 
 enum Phase {
-    /// Waits for a snapshot.
-    Arriving { since: Option<Seq>, epoch: Option<Epoch> },
+    /// Waits for a snapshot. Boxed, for each of thousands that are live would keep the space.
+    Arriving(Box<Position>),
     /// Has been sent everything up to `position`, and goes live at `target` or later.
     CatchingUp { position: Seq, target: Seq, resumes: bool, pace: Pace },
     /// Hears the room by its switchboard.
     Live,
+}
+
+/// Where a guest says that it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Position {
+    /// The position after which events are wanted; only new ones, when unset.
+    pub since: Option<Seq>,
+    /// The history that the position is of.
+    pub epoch: Option<Epoch>,
 }
 
 /// Whether a guest that catches up may be sent its next page.
@@ -94,11 +101,11 @@ enum Pace {
 impl Seat {
     /// Ends the stay in `room`; who has not been let in yet is refused.
     fn dismiss(&self, room: RoomId, addr: Addr<RoomActor>, code: CloseCode) {
-        if let Phase::Arriving { .. } = self.phase {
+        if let Phase::Arriving(_) = self.phase {
             let result = Err(EngineError::Refused(Refusal::NotParticipant));
             return self.guest.session.do_send(Joined { room, addr, result });
         }
-        match self.guest.purpose {
+        match self.purpose {
             Purpose::Socket | Purpose::Return(Stay::Socket) => self.guest.outbox.close(code),
             Purpose::Subscription | Purpose::Return(Stay::Subscription) => {
                 self.guest.outbox.switchboard.do_send(Exit { room, outbox: self.guest.outbox.id });
@@ -195,7 +202,7 @@ impl Guests {
     }
 
     /// Takes all guests out.
-    pub(super) fn take(&mut self) -> impl Iterator<Item = Guest> + use<> {
+    pub(super) fn take(&mut self) -> impl Iterator<Item = Arc<Guest>> + use<> {
         self.boards.clear();
         self.catching_up.clear();
         std::mem::take(&mut self.seats).into_values().map(|seat| seat.guest)
@@ -209,11 +216,11 @@ impl Guests {
 #[rtype(result = "bool")]
 pub struct Join {
     /// Who.
-    pub guest: Guest,
-    /// The position after which events are wanted; only new ones, when unset.
-    pub since: Option<Seq>,
-    /// The history that the position is of.
-    pub epoch: Option<Epoch>,
+    pub guest: Arc<Guest>,
+    /// What for.
+    pub purpose: Purpose,
+    /// From where on.
+    pub position: Position,
 }
 
 /// What a session is told when it may stay.
@@ -228,13 +235,13 @@ pub struct Admission {
 impl Handler<Join> for RoomActor {
     type Result = bool;
 
-    fn handle(&mut self, Join { guest, since, epoch }: Join, ctx: &mut Self::Context) -> bool {
+    fn handle(&mut self, Join { guest, purpose, position }: Join, ctx: &mut Self::Context) -> bool {
         if self.retired {
             return false;
         }
         let id = guest.id;
-        let phase = Phase::Arriving { since, epoch };
-        self.guests.insert(Seat { guest, unanswered: 0, name: "".into(), phase });
+        let phase = Phase::Arriving(Box::new(position));
+        self.guests.insert(Seat { guest, purpose, unanswered: 0, name: "".into(), phase });
         self.arrivals.push(id);
         self.read_snapshot(ctx);
         true
@@ -400,14 +407,15 @@ impl RoomActor {
         let (room_id, epoch) = (self.room, self.core.store.epoch());
         let replay_max = i64::try_from(self.core.limits.replay_events_max).unwrap_or(i64::MAX);
         let Some(seat) = self.guests.get_mut(id) else { return };
-        let Phase::Arriving { since, epoch: theirs } = seat.phase else { return };
+        let Phase::Arriving(position) = &seat.phase else { return };
+        let Position { since, epoch: theirs } = **position;
         if !seat.guest.session.connected() {
             self.guests.remove(id);
             return self.sleep_when_idle(ctx);
         }
         seat.name = visitor.person.username.clone();
         let outbox = &seat.guest.outbox;
-        match seat.guest.purpose {
+        match seat.purpose {
             Purpose::Socket => outbox.send(&ServerFrame::ConnectionEstablished {
                 room_id: Some(room_id),
                 unread_count: visitor.unread,
@@ -430,7 +438,7 @@ impl RoomActor {
         let is_known = |since: &Seq| {
             theirs.is_none_or(|theirs| theirs == epoch) && *since <= head && head.0 - since.0 <= replay_max
         };
-        let resumes = since.is_some() && !matches!(seat.guest.purpose, Purpose::Return(_));
+        let resumes = since.is_some() && !matches!(seat.purpose, Purpose::Return(_));
         let (position, resumes) = match since {
             Some(since) if is_known(&since) => (since, resumes),
             Some(_) if resumes => {
@@ -460,7 +468,7 @@ impl RoomActor {
     fn tell_states(&mut self, id: SessionId) {
         // Who comes back finds his mark where it was.
         let (Some(view), Some(seat)) = (&self.view, self.guests.get(id)) else { return };
-        if matches!(seat.guest.purpose, Purpose::Return(_)) {
+        if matches!(seat.purpose, Purpose::Return(_)) {
             return;
         }
         let (room_id, outbox) = (self.room, &seat.guest.outbox);

@@ -1,6 +1,7 @@
 //! Letting a session in: a place among its person's sockets, and for a socket of one room a place in
 //! that room. Until then its outbox is corked, so that the answer to the handshake goes out first.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{ActorFutureExt, Addr, AsyncContext, Context, Message};
@@ -13,7 +14,7 @@ use crate::inbox::Follow;
 use crate::people::SignIn;
 use crate::ports::wire::Wire;
 use crate::protocol::close::CloseCode;
-use crate::room::{Admission, Purpose, RoomActor};
+use crate::room::{Admission, Guest, Purpose, RoomActor};
 use crate::switchboard::{Attach, Expire, OutboxId, OutboxRef, TurnAway, Uncork};
 
 /// What a socket is for.
@@ -131,7 +132,10 @@ impl SessionActor {
         ctx: &mut Context<Self>,
     ) {
         let (switchboard, worker) = (self.worker.switchboard.clone(), self.worker.index);
-        self.outbox = outbox.map(|id| OutboxRef { switchboard, worker, id });
+        self.guest = outbox.map(|id| {
+            let outbox = OutboxRef { switchboard, worker, id };
+            Arc::new(Guest { id: self.id, user: self.user, outbox, session: ctx.address() })
+        });
         if let Err(error) = signed {
             return self.turn_away(error);
         }
@@ -142,7 +146,7 @@ impl SessionActor {
     }
 
     fn follow_inbox(&mut self, ctx: &mut Context<Self>) {
-        let Some(outbox) = self.outbox.clone() else { return };
+        let Some(outbox) = self.outbox().cloned() else { return };
         let (worker, user, session, issued_at) = (self.worker.clone(), self.user, self.id, self.issued_at);
         let follow = async move {
             let person = worker.core.store.person(user).await.map_err(|_| ConnectError::Unavailable)?;
@@ -165,13 +169,13 @@ impl SessionActor {
 
     /// Lets out what waits, behind the answer to the handshake.
     pub(super) fn let_in(&mut self) {
-        let (Some(opening), Some(outbox)) = (self.opening.take(), &self.outbox) else { return };
+        let (Some(opening), Some(outbox)) = (self.opening.take(), self.outbox()) else { return };
         outbox.switchboard.do_send(Uncork { outbox: outbox.id, first: opening.accept });
         self.expire_at(opening.expires_at + self.grace);
     }
 
     pub(super) fn expire_at(&self, at: Duration) {
-        if let Some(outbox) = &self.outbox {
+        if let Some(outbox) = self.outbox() {
             outbox.switchboard.do_send(Expire { outbox: outbox.id, at: Some(at) });
         }
     }
@@ -191,8 +195,9 @@ impl SessionActor {
     }
 
     pub(super) fn turn_away(&mut self, error: ConnectError) {
-        let Some(outbox) = &self.outbox else { return };
-        let Some(opening) = self.opening.take() else { return outbox.close(error.close_code()) };
+        let opening = self.opening.take();
+        let Some(outbox) = self.outbox() else { return };
+        let Some(opening) = opening else { return outbox.close(error.close_code()) };
         match opening.refuse {
             Some(refuse) => {
                 outbox.switchboard.do_send(TurnAway { outbox: outbox.id, last: refuse(error) });

@@ -1,6 +1,7 @@
 //! The rooms that a session is in or wants to be in, and the commands that it passes to them.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use actix::{ActorFutureExt, Addr, AsyncContext, Context, Handler, Message};
 
@@ -9,7 +10,7 @@ use crate::domain::command::{Actor, Change, Command, Refusal};
 use crate::domain::ids::{ClientId, Epoch, RoomId, Seq};
 use crate::error::EngineError;
 use crate::limits;
-use crate::room::{Guest, Join, Leave, Origin, Purpose, RoomActor, Stay, Submit};
+use crate::room::{Guest, Join, Leave, Origin, Position, Purpose, RoomActor, Stay, Submit};
 use crate::session::opening::ConnectError;
 use crate::switchboard::Exit;
 
@@ -27,8 +28,7 @@ pub(super) struct Place {
 #[derive(Clone, Copy)]
 struct Wish {
     purpose: Purpose,
-    since: Option<Seq>,
-    epoch: Option<Epoch>,
+    position: Position,
 }
 
 /// A room that the session has asked for a place; one answer at a time is waited for.
@@ -52,7 +52,7 @@ impl SessionActor {
         epoch: Option<Epoch>,
         ctx: &mut Context<Self>,
     ) {
-        let wish = Wish { purpose, since, epoch };
+        let wish = Wish { purpose, position: Position { since, epoch } };
         let Some(asked) = self.asked.get_mut(&room) else {
             return self.ask(room, wish, VecDeque::new(), ctx);
         };
@@ -63,9 +63,9 @@ impl SessionActor {
     }
 
     fn ask(&mut self, room: RoomId, wish: Wish, then: VecDeque<Option<Wish>>, ctx: &mut Context<Self>) {
-        let Some(guest) = self.guest(wish.purpose, ctx) else { return };
+        let Some(guest) = self.guest.clone() else { return };
         self.asked.insert(room, Asked { wish, then });
-        self.enter(room, guest, wish.since, wish.epoch, ctx);
+        self.enter(room, guest, wish, ctx);
     }
 
     /// A room has said whether there is a place.
@@ -74,6 +74,7 @@ impl SessionActor {
         if self.asked.is_empty() {
             // An empty map would keep its node: as much memory as all the rest of an idle session.
             self.asked = BTreeMap::new();
+            self.rooms.shrink_to_fit();
         }
         asked
     }
@@ -82,16 +83,15 @@ impl SessionActor {
     fn enter(
         &self,
         room: RoomId,
-        guest: Guest,
-        since: Option<Seq>,
-        epoch: Option<Epoch>,
+        guest: Arc<Guest>,
+        Wish { purpose, position }: Wish,
         ctx: &mut Context<Self>,
     ) {
         let worker = self.worker.clone();
         let enter = async move {
             for _ in 0..JOIN_TRIES {
                 let Some(addr) = worker.room(room).await else { return false };
-                if let Ok(true) = addr.send(Join { guest: guest.clone(), since, epoch }).await {
+                if let Ok(true) = addr.send(Join { guest: guest.clone(), purpose, position }).await {
                     return true;
                 }
                 worker.forget(room, &addr);
@@ -131,7 +131,7 @@ impl SessionActor {
 
     fn part_from(&self, room: RoomId, addr: &Addr<RoomActor>) {
         addr.do_send(Leave { session: self.id });
-        if let Some(outbox) = &self.outbox {
+        if let Some(outbox) = self.outbox() {
             outbox.switchboard.do_send(Exit { room, outbox: outbox.id });
         }
     }
@@ -144,7 +144,7 @@ impl SessionActor {
         client_id: Option<ClientId>,
         ctx: &mut Context<Self>,
     ) {
-        let Some(outbox) = self.outbox.clone() else { return };
+        let Some(outbox) = self.outbox().cloned() else { return };
         let command = Command { room, by: Actor::Person(self.user), change };
         let origin = Origin::Session { session: self.id, addr: ctx.address(), outbox, client_id };
         let submit = Submit { command, origin };
@@ -249,19 +249,22 @@ impl Handler<RoomGone> for SessionActor {
     fn handle(&mut self, RoomGone { room }: RoomGone, ctx: &mut Self::Context) {
         if let Some(Asked { wish, .. }) = self.asked.get(&room) {
             let wish = *wish;
-            if let Some(guest) = self.guest(wish.purpose, ctx) {
-                self.enter(room, guest, wish.since, wish.epoch, ctx);
+            if let Some(guest) = self.guest.clone() {
+                self.enter(room, guest, wish, ctx);
             }
             return;
         }
         let Some(at) = self.rooms.iter().position(|place| place.room == room) else { return };
         let stay = self.rooms.swap_remove(at).stay;
-        let Some(guest) = self.guest(Purpose::Return(stay), ctx) else { return };
+        let Some(guest) = self.guest.clone() else { return };
         let exit = Exit { room, outbox: guest.outbox.id };
         let asked = guest.outbox.switchboard.send(exit);
         ctx.spawn(actix::fut::wrap_future::<_, Self>(asked).map(move |position, this, ctx| {
             match position.ok().flatten() {
-                Some(position) => this.enter(room, guest, Some(position), None, ctx),
+                Some(since) => {
+                    let position = Position { since: Some(since), epoch: None };
+                    this.enter(room, guest, Wish { purpose: Purpose::Return(stay), position }, ctx);
+                }
                 // It was still catching up: only the client knows how far it is.
                 None => guest.outbox.close(crate::protocol::close::CloseCode::Internal),
             }

@@ -73,6 +73,12 @@ const MESSAGES: &str = concat!(
     message_tables!()
 );
 
+/// Which client ids were used before. Nearly none, so their messages are read only then.
+const USED: &str = "SELECT k.room_id, k.sender_id, k.client_id \
+     FROM unnest($1::uuid[], $2::bigint[], $3::uuid[]) k (room_id, sender_id, client_id) \
+     CROSS JOIN LATERAL (SELECT FROM messages \
+     WHERE room_id = k.room_id AND sender_id = k.sender_id AND client_id = k.client_id LIMIT 1) m";
+
 const SENT: &str = concat!(
     "SELECT ",
     message_columns!(),
@@ -90,8 +96,8 @@ const NEWEST: &str = "SELECT k.room_id, m.seq, m.id FROM unnest($1::uuid[]) k (r
 const THERE: &str = "SELECT id FROM rooms WHERE id = ANY($1)";
 
 /// The statements of this file that a batch may begin with.
-pub(super) const PREPARED: [&str; 11] =
-    [LOCK, LOCK_FREE, CLOCK, MEMBERS, ROSTERS, PEOPLE, FRESH_IDS, MESSAGES, SENT, NEWEST, THERE];
+pub(super) const PREPARED: [&str; 12] =
+    [LOCK, LOCK_FREE, CLOCK, MEMBERS, ROSTERS, PEOPLE, FRESH_IDS, MESSAGES, USED, SENT, NEWEST, THERE];
 
 /// What the commands of a batch need to be judged.
 #[derive(Default)]
@@ -148,7 +154,7 @@ pub(super) struct Locked {
 }
 
 /// Begins a transaction, locks the rooms of `wanted` and reads the rest of it, in one round trip; a
-/// second one is taken where a direct room is written in or a room was not had.
+/// second one is taken where a direct room is written in, a message is sent again or a room was not had.
 pub(super) async fn lock(client: &ClientWrapper, wanted: &Wanted, wait: bool) -> Result<Locked, Error> {
     let rooms: Vec<Uuid> = wanted.rooms.iter().copied().collect();
     let (member_rooms, members): (Vec<_>, Vec<_>) = wanted.members.iter().copied().unzip();
@@ -172,11 +178,11 @@ pub(super) async fn lock(client: &ClientWrapper, wanted: &Wanted, wait: bool) ->
         prepare(client, PEOPLE, !people.is_empty()).await?,
         prepare(client, FRESH_IDS, fresh > 0).await?,
         prepare(client, MESSAGES, !messages.is_empty()).await?,
-        prepare(client, SENT, !sent_rooms.is_empty()).await?,
+        prepare(client, USED, !sent_rooms.is_empty()).await?,
         prepare(client, NEWEST, !newest.is_empty()).await?,
     ];
     // These go out in this order and at once; each begins when the one before has ended.
-    let (begun, locked, clock, members, rosters, people, fresh, messages, sent, newest) = futures_util::join!(
+    let (begun, locked, clock, members, rosters, people, fresh, messages, used, newest) = futures_util::join!(
         client.batch_execute("BEGIN"),
         ask(client, Some(&locking), [&rooms]),
         client.query_one(&clock, &[]),
@@ -204,8 +210,8 @@ pub(super) async fn lock(client: &ClientWrapper, wanted: &Wanted, wait: bool) ->
     locked.learn_members(&rosters?);
     locked.learn_people(&people?);
     locked.hand_out(&fresh?, wanted);
-    locked.learn_messages(&messages?, &sent?, &newest?);
-    locked.complete(client, wanted, &rooms).await?;
+    locked.learn_messages(&messages?, &newest?);
+    locked.complete(client, wanted, &rooms, &used?).await?;
     Ok(locked)
 }
 
@@ -238,18 +244,11 @@ impl Locked {
         }
     }
 
-    fn learn_messages(&mut self, messages: &[Row], sent: &[Row], newest: &[Row]) {
+    fn learn_messages(&mut self, messages: &[Row], newest: &[Row]) {
         for row in messages {
             let message = rows::message(row, 0);
             if let Some(ledger) = self.ledgers.get_mut(&message.room) {
                 ledger.messages.insert(message.id, message);
-            }
-        }
-        for row in sent {
-            let sent = rows::sent(row);
-            let client_id: Option<ClientId> = sent.message.client_id;
-            if let (Some(ledger), Some(client_id)) = (self.ledgers.get_mut(&sent.message.room), client_id) {
-                ledger.sent.insert((sent.message.sender.id, client_id), sent);
             }
         }
         for row in newest {
@@ -259,13 +258,25 @@ impl Locked {
         }
     }
 
+    fn learn_sent(&mut self, rows: &[Row]) {
+        for row in rows {
+            let sent = rows::sent(row);
+            let client_id: Option<ClientId> = sent.message.client_id;
+            if let (Some(ledger), Some(client_id)) = (self.ledgers.get_mut(&sent.message.room), client_id) {
+                ledger.sent.insert((sent.message.sender.id, client_id), sent);
+            }
+        }
+    }
+
     /// Reads what only the locked rooms could tell that it is needed: both people of a direct room that
-    /// someone writes in, and whether a room that was not had is there at all.
+    /// someone writes in, what was sent under client ids that were used before, and whether a room that
+    /// was not had is there at all.
     async fn complete(
         &mut self,
         client: &ClientWrapper,
         wanted: &Wanted,
         rooms: &[Uuid],
+        used: &[Row],
     ) -> Result<(), Error> {
         let direct: Vec<Uuid> = self
             .ledgers
@@ -276,16 +287,22 @@ impl Locked {
             .collect();
         let missing: Vec<Uuid> =
             rooms.iter().copied().filter(|room| !self.ledgers.contains_key(&RoomId(*room))).collect();
-        if direct.is_empty() && missing.is_empty() {
+        if direct.is_empty() && missing.is_empty() && used.is_empty() {
             return Ok(());
         }
+        let sent_rooms: Vec<Uuid> = used.iter().map(|row| row.get(0)).collect();
+        let senders: Vec<i64> = used.iter().map(|row| row.get(1)).collect();
+        let client_ids: Vec<Uuid> = used.iter().map(|row| row.get(2)).collect();
         let pairs = prepare(client, ROSTERS, !direct.is_empty()).await?;
+        let sent = prepare(client, SENT, !used.is_empty()).await?;
         let there = prepare(client, THERE, !missing.is_empty()).await?;
-        let (pairs, there) = futures_util::try_join!(
+        let (pairs, sent, there) = futures_util::try_join!(
             ask(client, pairs.as_ref(), [&direct]),
+            ask(client, sent.as_ref(), [&sent_rooms, &senders, &client_ids]),
             ask(client, there.as_ref(), [&missing]),
         )?;
         self.learn_members(&pairs);
+        self.learn_sent(&sent);
         self.held.extend(there.iter().map(|row| RoomId(row.get(0))));
         Ok(())
     }

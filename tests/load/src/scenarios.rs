@@ -44,7 +44,7 @@ const ALL: [Scenario; 11] = [
     },
     Scenario {
         name: "sends",
-        about: "the same with a deep queue, window=32: how many messages a second are made durable",
+        about: "the same with a deep queue, window=16: how many messages a second are made durable",
         run: talking::sends,
     },
     Scenario {
