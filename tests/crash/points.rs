@@ -26,7 +26,7 @@ async fn dies_at(point: &str, more: &[(&str, &str)]) {
         server.is_set("FAILPOINT", "session:0");
         server.begin();
     });
-    storm.ends(&format!("{DEATHS} deaths at {point}")).await;
+    storm.ends(&server, &format!("{DEATHS} deaths at {point}")).await;
 }
 
 /// Lets an actor panic, and insists that it took nobody with it.
@@ -41,7 +41,7 @@ async fn panics_in(point: &str) {
         }
     };
     tokio::time::timeout(Duration::from_secs(30), panicked).await.expect("a panic");
-    storm.ends(&format!("a panic in a {point}")).await;
+    storm.ends(&server, &format!("a panic in a {point}")).await;
     assert_eq!(std::fs::metadata(format!("/proc/{pid}")).map(|it| it.is_dir()).ok(), Some(true));
 }
 

@@ -34,7 +34,7 @@ async fn clients_that_drop_all_the_time_end_with_exactly_the_log() {
     let server = Node::start(&SETTINGS).await;
     let storm = Storm::begins(&server, FULL, seed()).await;
     tokio::time::sleep(Duration::from_secs(if is_long() { 60 } else { 8 })).await;
-    storm.ends("drops").await;
+    storm.ends(&server, "drops").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -49,7 +49,7 @@ async fn a_server_killed_again_and_again_loses_and_doubles_nothing() {
         tokio::task::block_in_place(|| server.begin());
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
-    storm.ends(&format!("{kills} kills of the server")).await;
+    storm.ends(&server, &format!("{kills} kills of the server")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -70,7 +70,7 @@ async fn a_postgres_killed_again_and_again_loses_and_doubles_nothing() {
         postgres.ready().await.expect("a PostgreSQL that comes back");
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
-    storm.ends(&format!("{kills} kills of PostgreSQL")).await;
+    storm.ends(&server, &format!("{kills} kills of PostgreSQL")).await;
 }
 
 #[tokio::test]

@@ -17,6 +17,10 @@ use crate::socket::Socket;
 
 /// How long it may take until all have heard all, after the last fault.
 const HEAL_MAX: Duration = Duration::from_secs(30);
+/// How long it may take until nothing is left of clients that have gone.
+const REST_MAX: Duration = Duration::from_secs(10);
+/// Connections to the database that a server may keep, and threads for what blocks, more than at its start.
+const KEPT: (usize, usize) = (16, 4);
 /// How long a client waits before it tries to connect again.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -36,6 +40,8 @@ pub struct Storm {
     rooms: Vec<(String, i64, Vec<Person>)>,
     clients: Vec<tokio::task::JoinHandle<Vec<Note>>>,
     phase: Arc<Phase>,
+    /// What the server held before anyone came.
+    before: (usize, usize),
 }
 
 /// What the clients are to do now.
@@ -74,7 +80,7 @@ impl Storm {
     pub async fn begins(server: &Node, size: Size, seed: u64) -> Self {
         let phase =
             Arc::new(Phase { calm: false.into(), over: false.into(), open: 0.into(), since: Instant::now() });
-        let mut storm = Self { rooms: Vec::new(), clients: Vec::new(), phase };
+        let mut storm = Self { rooms: Vec::new(), clients: Vec::new(), phase, before: server.holds() };
         let clients = size.rooms * size.people_a_room;
         let gap = Duration::from_secs_f64(f64::from(u32::try_from(clients).expect("few")) / size.rate);
         for _ in 0..size.rooms {
@@ -104,8 +110,9 @@ impl Storm {
         storm
     }
 
-    /// Lets the storm calm down, waits until all have heard all, and checks each room's history.
-    pub async fn ends(self, name: &str) {
+    /// Lets the storm calm down, waits until all have heard all, and checks each room's history, and that
+    /// the server keeps nothing of who was there.
+    pub async fn ends(self, server: &Node, name: &str) {
         self.phase.calm.store(true, Ordering::Relaxed);
         let calm_since = Instant::now();
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -143,6 +150,18 @@ impl Storm {
             assert_eq!(check(history), []);
         }
         assert!(total(|note| matches!(note, Note::Acked { .. })) > 0, "something was sent at all");
+        let rest_by = Instant::now() + REST_MAX;
+        loop {
+            let (before, now) = (self.before, server.holds());
+            if now.0 <= before.0 + KEPT.0 && now.1 <= before.1 + KEPT.1 {
+                return;
+            }
+            assert!(
+                Instant::now() < rest_by,
+                "descriptors and threads: {before:?} before, {now:?} after {name}"
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 }
 

@@ -150,6 +150,15 @@ impl Node {
         self.process.as_ref().expect("it runs").child.id()
     }
 
+    /// The open descriptors and the threads of the process.
+    pub fn holds(&self) -> (usize, usize) {
+        let count = |what| {
+            let folder = std::fs::read_dir(format!("/proc/{}/{what}", self.pid()));
+            folder.expect("a process that runs").count()
+        };
+        (count("fd"), count("task"))
+    }
+
     /// What is in memory of the process, in KiB.
     pub fn resident_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a status");
