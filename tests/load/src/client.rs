@@ -46,6 +46,7 @@ pub(crate) struct Heard {
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) stream: TcpStream,
+    address: SocketAddr,
     pub(crate) wish: Wish,
     pub(crate) stage: Stage,
     pub(crate) heard: Vec<Heard>,
@@ -60,6 +61,7 @@ impl Client {
         let stream = TcpStream::connect(address)?;
         Ok(Self {
             stream,
+            address,
             heard: wish
                 .rooms
                 .iter()
@@ -73,9 +75,10 @@ impl Client {
     }
 
     /// Asks for the upgrade.
-    pub(crate) fn ask(&mut self, address: SocketAddr, path: &str) -> io::Result<()> {
+    pub(crate) fn ask(&mut self, path: &str) -> io::Result<()> {
         self.stream.set_nodelay(true)?;
         self.stage = Stage::Upgrading;
+        let address = self.address;
         write!(
             self.out,
             "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

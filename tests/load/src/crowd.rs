@@ -51,7 +51,8 @@ struct Room {
 /// The sockets.
 pub(crate) struct Crowd {
     poll: Poll,
-    address: SocketAddr,
+    /// The nodes; each person keeps to one.
+    addresses: Vec<SocketAddr>,
     secret: String,
     began: Instant,
     buffer: Vec<u8>,
@@ -82,12 +83,12 @@ pub(crate) struct Crowd {
 
 impl Crowd {
     /// Nobody yet.
-    pub(crate) fn new(address: SocketAddr, secret: &str, rooms: Vec<String>) -> anyhow::Result<Self> {
+    pub(crate) fn new(addresses: Vec<SocketAddr>, secret: &str, rooms: Vec<String>) -> anyhow::Result<Self> {
         let numbers = rooms.iter().enumerate().map(|(at, id)| (id.as_bytes().to_vec(), at)).collect();
         let room = |id| Room { id, speaker: None, sent: 0, delivered: 0, listeners: 0, head: 0 };
         Ok(Self {
             poll: Poll::new()?,
-            address,
+            addresses,
             secret: secret.to_owned(),
             began: Instant::now(),
             buffer: vec![0; READ_BYTES],
@@ -167,7 +168,8 @@ impl Crowd {
 
     fn connect(&mut self, wish: Wish) -> anyhow::Result<()> {
         let entry = self.clients.vacant_entry();
-        let mut client = Client::connect(self.address, wish)?;
+        let node = usize::try_from(wish.user)? % self.addresses.len();
+        let mut client = Client::connect(self.addresses[node], wish)?;
         if client.wish.stalls {
             SockRef::from(&client.stream).set_recv_buffer_size(STALLED_BYTES)?;
         }
@@ -321,7 +323,7 @@ impl Crowd {
                     return Err(error);
                 }
                 let path = self.path(at);
-                return self.clients[at].ask(self.address, &path);
+                return self.clients[at].ask(&path);
             }
             client.flush()?;
         }

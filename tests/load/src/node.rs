@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ pub(crate) const SECRET: &str = "5d0c7b62f14e9a8837c1d2e3f4a5b6978a9b0c1d2e3f405
 /// How long a start and a stop may take.
 const PATIENCE: Duration = Duration::from_secs(40);
 /// Ports below those that the system gives to clients.
-const PORTS: std::ops::Range<u16> = 20_000..30_000;
+const PORTS: Range<u16> = 20_000..30_000;
 
 /// The running server.
 pub(crate) struct Node {
@@ -25,6 +26,9 @@ pub(crate) struct Node {
     /// The folder of the database's socket.
     pub(crate) sockets: String,
     child: Child,
+    /// A second node on the same database, where one is wanted.
+    peer: Option<Child>,
+    peer_address: SocketAddr,
     postmaster: u32,
     values: Values,
     folder: tempfile::TempDir,
@@ -32,13 +36,25 @@ pub(crate) struct Node {
 
 impl Node {
     /// Starts `server=PATH` on `core=N`, and its PostgreSQL on `postgres_core=N`; the loader keeps to
-    /// `loader_core=N`. `settings=A=1,B=2` goes into its environment.
+    /// `loader_core=N`. `settings=A=1,B=2` goes into its environment. With `amqp=URL` a second node follows
+    /// on `peer_core=N`.
     pub(crate) fn start(values: &Values) -> anyhow::Result<Self> {
-        let (address, folder) = (free_address()?, tempfile::tempdir()?);
+        let (address, folder) = (free_address(PORTS)?, tempfile::tempdir()?);
         let child = spawn(values, address, &folder)?;
-        let mut node =
-            Self { address, sockets: String::new(), child, postmaster: 0, values: values.clone(), folder };
+        let mut node = Self {
+            address,
+            sockets: String::new(),
+            child,
+            peer: None,
+            peer_address: free_address(address.port() + 1..PORTS.end)?,
+            postmaster: 0,
+            values: values.clone(),
+            folder,
+        };
         node.begin()?;
+        if values.text("amqp").is_some() {
+            node.add_peer()?;
+        }
         pin(std::process::id(), values.get("loader_core", 1)?)?;
         Ok(node)
     }
@@ -63,6 +79,30 @@ impl Node {
             pin(pid, postgres_core)?;
         }
         Ok(())
+    }
+
+    /// Starts the second node.
+    fn add_peer(&mut self) -> anyhow::Result<()> {
+        let core: usize = self.values.get("peer_core", self.values.get("core", 0)?)?;
+        let mut command = command(&self.values, core, self.peer_address, &self.folder, "peer")?;
+        let database = format!("host={} user=chat dbname=chat", self.sockets);
+        self.peer = Some(command.env("DATABASE_URL", database).spawn()?);
+        let since = Instant::now();
+        for address in self.addresses() {
+            while !is_linked(address) {
+                if since.elapsed() > PATIENCE {
+                    bail!("{address} is not linked");
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+        Ok(())
+    }
+
+    /// Where sockets may go to.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        let peer = self.peer.as_ref().map(|_| self.peer_address);
+        std::iter::once(self.address).chain(peer).collect()
     }
 
     fn wait(&mut self) -> anyhow::Result<()> {
@@ -95,7 +135,7 @@ impl Node {
     /// What has been used so far.
     pub(crate) fn usage(&self) -> Usage {
         Usage {
-            server: usage::cpu(self.child.id(), false),
+            server: self.nodes().map(|pid| usage::cpu(pid, false)).sum(),
             postgres: usage::cpu_of_tree(self.postmaster),
             loader: usage::cpu(std::process::id(), false),
         }
@@ -103,7 +143,11 @@ impl Node {
 
     /// The server's memory, in bytes.
     pub(crate) fn resident(&self) -> u64 {
-        usage::resident(self.child.id())
+        self.nodes().map(usage::resident).sum()
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = u32> {
+        std::iter::once(&self.child).chain(&self.peer).map(Child::id)
     }
 
     /// One of the server's own counters.
@@ -120,13 +164,7 @@ impl Node {
 
     /// The answer to a request of the person whose token this is.
     pub(crate) fn get_as(&self, token: &str, path: &str) -> anyhow::Result<String> {
-        let mut stream = TcpStream::connect(self.address)?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        let who = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: load\r\n{who}Connection: close\r\n\r\n")?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer)?;
-        Ok(String::from_utf8_lossy(&answer).into_owned())
+        get(self.address, token, path)
     }
 
     /// Runs a shell command beside the measurement, with the server's process id in `SERVER`, its address
@@ -147,27 +185,52 @@ impl Node {
     }
 
     fn end(&mut self) -> anyhow::Result<()> {
-        Command::new("kill").arg(self.child.id().to_string()).status()?;
-        let since = Instant::now();
-        while self.child.try_wait()?.is_none() {
-            if since.elapsed() > PATIENCE {
-                bail!("the server doesn't stop");
-            }
-            std::thread::sleep(Duration::from_millis(20));
+        if let Some(mut peer) = self.peer.take() {
+            stop(&mut peer)?;
         }
-        Ok(())
+        stop(&mut self.child)
     }
 }
 
 /// Leaves nothing running when a run fails.
 impl Drop for Node {
     fn drop(&mut self) {
+        if let Some(mut peer) = self.peer.take() {
+            let _gone = peer.kill();
+            let _reaped = peer.wait();
+        }
         if matches!(self.child.try_wait(), Ok(None)) {
             let _gone = self.child.kill();
             let _reaped = self.child.wait();
             let _gone = Command::new("kill").args(["-INT", &self.postmaster.to_string()]).status();
         }
     }
+}
+
+fn stop(child: &mut Child) -> anyhow::Result<()> {
+    Command::new("kill").arg(child.id().to_string()).status()?;
+    let since = Instant::now();
+    while child.try_wait()?.is_none() {
+        if since.elapsed() > PATIENCE {
+            bail!("a server doesn't stop");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+fn get(address: SocketAddr, token: &str, path: &str) -> anyhow::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let who = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: load\r\n{who}Connection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+fn is_linked(address: SocketAddr) -> bool {
+    get(address, "", "/metrics").is_ok_and(|figures| figures.lines().any(|line| line == "chat_link_up 1"))
 }
 
 /// A program that was built with this one.
@@ -177,27 +240,38 @@ fn beside_this(name: &str) -> anyhow::Result<PathBuf> {
 
 /// Starts the process; it isn't ready yet.
 fn spawn(values: &Values, address: SocketAddr, folder: &tempfile::TempDir) -> anyhow::Result<Child> {
+    let mut command = command(values, values.get("core", 0)?, address, folder, "data")?;
+    command.spawn().with_context(|| format!("{command:?} can't be started"))
+}
+
+fn command(
+    values: &Values,
+    core: usize,
+    address: SocketAddr,
+    folder: &tempfile::TempDir,
+    data: &str,
+) -> anyhow::Result<Command> {
     let binary = values.get("server", beside_this("aristay-chat")?)?;
-    let core: usize = values.get("core", 0)?;
     let log = std::fs::File::options().create(true).append(true).open(folder.path().join("log"))?;
     let settings = values.text("settings").unwrap_or_default();
-    Command::new("taskset")
+    let mut command = Command::new("taskset");
+    command
         .args(["-c", &core.to_string()])
         .arg(&binary)
         .arg("serve")
         .env("BIND", address.to_string())
-        .env("DATA_DIR", folder.path().join("data"))
+        .env("DATA_DIR", folder.path().join(data))
         .env("JWT_SECRET", SECRET)
         .env("RATE_LIMITS", "off")
         .env("WORKERS", values.get("workers", 1_u32)?.to_string())
         .env("MAX_SOCKETS_PER_USER", "1000000")
         .env("LOG", "warn")
+        .envs(values.text("amqp").map(|url| ("AMQP_URL", url)))
         .envs(settings.split(',').filter_map(|setting| setting.split_once('=')))
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
-        .stderr(log)
-        .spawn()
-        .with_context(|| format!("{} can't be started", binary.display()))
+        .stderr(log);
+    Ok(command)
 }
 
 fn pin(pid: u32, core: usize) -> anyhow::Result<()> {
@@ -211,8 +285,8 @@ fn pin(pid: u32, core: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn free_address() -> anyhow::Result<SocketAddr> {
-    for port in PORTS {
+fn free_address(ports: Range<u16>) -> anyhow::Result<SocketAddr> {
+    for port in ports {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         if TcpListener::bind(address).is_ok() {
             return Ok(address);

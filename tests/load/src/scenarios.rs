@@ -104,6 +104,7 @@ pub(crate) fn help() -> String {
     }
     text + "\nall: seconds=5 warmup=2 text=64 names=true settle=0.5\n\
             where: server=PATH core=0 postgres_core=0 loader_core=1 workers=1 settings=A=1,B=2\n\
+            amqp=URL starts a second node on peer_core=0, both linked by that broker; half of the people use it\n\
             during='perf record -g -p $SERVER -o FILE -- sleep 4' runs beside the measurement\n"
 }
 
@@ -181,7 +182,7 @@ impl Stage {
     }
 
     fn crowd(&self, rooms: Vec<String>) -> anyhow::Result<Crowd> {
-        let mut crowd = Crowd::new(self.node.address, SECRET, rooms)?;
+        let mut crowd = Crowd::new(self.node.addresses(), SECRET, rooms)?;
         crowd.text_bytes = self.values.get("text", 64)?;
         crowd.names_sends = self.values.get("names", true)?;
         Ok(crowd)
