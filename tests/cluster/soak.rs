@@ -14,8 +14,8 @@ use crate::{
     workload::Workload,
 };
 
-/// The calm before each fault.
-const CALM: Duration = Duration::from_secs(27);
+/// The calm before each fault, in seconds; in each of them it is looked at what the nodes hold.
+const CALM: u64 = 27;
 
 /// What a node holds at a moment.
 #[derive(Clone, Copy, Debug)]
@@ -70,9 +70,11 @@ async fn half_an_hour_of_faults_leaves_nothing_behind() {
         if begin.elapsed() > Duration::from_secs(seconds) {
             break;
         }
-        sleep(CALM).await;
-        for (node, samples) in ground.cluster.nodes.iter().zip(&mut samples) {
-            samples.push(Held::by(node, begin.elapsed()));
+        for _ in 0..CALM {
+            sleep(Duration::from_secs(1)).await;
+            for (node, samples) in ground.cluster.nodes.iter().zip(&mut samples) {
+                samples.push(Held::by(node, begin.elapsed()));
+            }
         }
         ground.suffer(fault, &mut broker).await;
     }

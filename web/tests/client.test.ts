@@ -22,9 +22,15 @@ afterEach(async () => {
   await server.stop()
 })
 
-function connect(user: number, store: OutboxStore = memoryStore(), token = () => tokenFor(user)): Client {
+function connect(
+  user: number,
+  store: OutboxStore = memoryStore(),
+  token = () => tokenFor(user),
+  fetchOf = NODE_PORTS.fetch,
+): Client {
   const client = new Client(server.url, user, token, {
     ...NODE_PORTS,
+    fetch: fetchOf,
     WebSocket: WebSocketOf as unknown as typeof WebSocket,
     store: async () => store,
     random: () => 0,
@@ -52,6 +58,29 @@ const says = (user: number, content: string) =>
   server.state.post(server.state.rooms.get(roomId), user, { content }).tell?.()
 
 describe('a client', () => {
+  it('keeps what it hears while the list is on its way', async () => {
+    let isRead = () => {}
+    let letThrough = () => {}
+    const read = new Promise<void>(done => (isRead = done))
+    const released = new Promise<void>(done => (letThrough = done))
+    const slow: typeof fetch = async (...args) => {
+      const answer = await fetch(...args)
+      if (new URL(answer.url).pathname !== '/api/chat/rooms/') return answer
+      isRead()
+      await released
+      return answer
+    }
+    const alice = await enter(connect(1))
+    const bob = connect(2, memoryStore(), () => tokenFor(2), slow)
+    await read
+    alice.say('meanwhile', null, null)
+    await until(() => bob.inbox.total_unread === 1, bob)
+    letThrough()
+    await until(() => bob.inbox.loaded, bob)
+    expect(bob.inbox.total_unread).toBe(1)
+    expect(bob.inbox.rooms.map(room => room.unread_count)).toEqual([1])
+  })
+
   it('sends, and both see it once', async () => {
     const [alice, bob] = [connect(1), connect(2)]
     const [a, b] = [await enter(alice), await enter(bob)]

@@ -12,7 +12,15 @@ import { Room } from './room.ts'
 import { type SocketState, UserSocket } from './socket.ts'
 import { type TokenSource, Tokens } from './token.ts'
 import type { Upload } from './upload.ts'
-import type { ClientFrame, ErrorFrame, ListRoom, Message, RoomFrame, ServerFrame } from './wire.ts'
+import type {
+  ClientFrame,
+  ErrorFrame,
+  InboxFrame,
+  ListRoom,
+  Message,
+  RoomFrame,
+  ServerFrame,
+} from './wire.ts'
 
 /** The time within which a sent frame is answered, or the line counts as dead: the server's 10 s and the way. */
 const ANSWER_MS = 12_000
@@ -55,7 +63,8 @@ export class Client extends EventTarget {
   #rooms = new Map<string, Room>()
   #waiters = new Map<string, Waiter>()
   #files = new Map<string, string>()
-  #listing = false
+  /** While the list is read: what is heard meanwhile, which may be newer than what is read. */
+  #meanwhile: InboxFrame[] | null = null
   #listAgain = false
 
   constructor(
@@ -148,21 +157,24 @@ export class Client extends EventTarget {
 
   /** Reads the list of rooms anew. */
   async list(): Promise<void> {
-    if (this.#listing) {
+    if (this.#meanwhile) {
       this.#listAgain = true
       return
     }
-    this.#listing = true
     try {
       do {
         this.#listAgain = false
-        this.inbox = withRooms(this.inbox, await this.#allRooms())
+        this.#meanwhile = []
+        const rooms = await this.#allRooms()
+        this.inbox = withRooms(this.inbox, rooms)
+        for (const frame of this.#meanwhile) this.inbox = withFrame(this.inbox, frame).inbox
         this.#changed()
       } while (this.#listAgain)
     } catch (cause) {
-      if (!(cause instanceof ChatError)) this.#changed()
+      // The next connection reads it again.
+      if (!(cause instanceof ChatError)) throw cause
     } finally {
-      this.#listing = false
+      this.#meanwhile = null
     }
   }
 
@@ -182,7 +194,7 @@ export class Client extends EventTarget {
     this.state = state
     if (state === 'open') this.downSince_ms = null
     else this.downSince_ms ??= this.ports.now()
-    if (state !== 'open') this.#fail(new ChatError('offline', 'the line is down'))
+    if (state !== 'open') this.#fail(new ChatError('offline', 'offline'))
     if (state === 'refused') this.dispatchEvent(new Event('auth-needed'))
     this.#changed()
   }
@@ -201,6 +213,7 @@ export class Client extends EventTarget {
       case 'inbox': {
         const { inbox, known } = withFrame(this.inbox, frame)
         this.inbox = inbox
+        this.#meanwhile?.push(frame)
         if (!known) void this.list()
         this.#changed()
         this.dispatchEvent(new CustomEvent('news', { detail: frame }))
@@ -211,6 +224,7 @@ export class Client extends EventTarget {
         return
       case 'room_removed':
         this.inbox = withoutRoom(this.inbox, frame.room_id)
+        this.#listAgain = true
         this.#rooms.get(frame.room_id)?.removed()
         this.#changed()
         return
@@ -256,7 +270,7 @@ export class Client extends EventTarget {
         ...(draft.reply_to ? { reply_to: draft.reply_to.id } : {}),
       }
       if (!this.#socket.send(frame)) {
-        reject(new ChatError('offline', 'the line is down'))
+        reject(new ChatError('offline', 'offline'))
         return
       }
       const timer = setTimeout(() => {
