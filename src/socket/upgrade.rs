@@ -262,10 +262,8 @@ async fn receive_in_turn(
     loop {
         connection.stream.readable().await?;
         let turn = OVERLOADED.acquire().await.map_err(std::io::Error::other)?;
-        buffer.reserve(wanted);
-        match connection.stream.try_read_buf(buffer) {
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            read => return Ok((read?, turn)),
+        if let Some(read) = take(connection, buffer, wanted)? {
+            return Ok((read, turn));
         }
     }
 }
@@ -296,16 +294,25 @@ fn decode(decoder: &mut Decoder, buffer: &mut BytesMut) -> (Vec<Input>, Option<E
 /// Waits until something has come, and takes at most `wanted` bytes of it.
 async fn receive(connection: &Connection, buffer: &mut BytesMut, wanted: usize) -> std::io::Result<usize> {
     loop {
-        if buffer.is_empty() {
-            // An idle connection keeps no buffer, though it was ready and nothing came.
-            *buffer = BytesMut::new();
-        }
         connection.stream.readable().await?;
-        buffer.reserve(wanted);
-        match connection.stream.try_read_buf(buffer) {
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            read => return read,
+        if let Some(read) = take(connection, buffer, wanted)? {
+            return Ok(read);
         }
+    }
+}
+
+/// Takes what is there, at most `wanted` bytes; none when nothing is.
+fn take(connection: &Connection, buffer: &mut BytesMut, wanted: usize) -> std::io::Result<Option<usize>> {
+    buffer.reserve(wanted);
+    match connection.stream.try_read_buf(buffer) {
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+            if buffer.is_empty() {
+                // An idle connection keeps no buffer, though it counted as ready.
+                *buffer = BytesMut::new();
+            }
+            Ok(None)
+        }
+        read => read.map(Some),
     }
 }
 

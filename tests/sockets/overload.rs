@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use tokio_postgres::NoTls;
+use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
 use crate::shared;
@@ -11,18 +11,23 @@ use crate::shared;
 /// Sends of one socket that may wait for their answers.
 const PENDING_MAX: usize = 128;
 
+/// Holds the room's row: nothing is committed there and every send waits, until it is rolled back.
+async fn holds(database: &str, room: &str) -> Client {
+    let (holder, connection) = tokio_postgres::connect(database, NoTls).await.expect("a connection");
+    tokio::spawn(connection);
+    holder.batch_execute("BEGIN").await.expect("a transaction");
+    let id: Uuid = room.parse().expect("an id");
+    holder.execute("SELECT FROM rooms WHERE id = $1 FOR UPDATE", &[&id]).await.expect("the room's row");
+    holder
+}
+
 #[tokio::test]
 async fn what_is_more_than_fits_is_overloaded_and_not_stored() {
     let server = shared().await;
     let ana = server.person("ana").await;
     let room = ana.makes_group(&[]).await;
     let mut a = ana.enters(&room).await;
-    // While another holds the room's row, nothing is committed and every send waits.
-    let (holder, connection) = tokio_postgres::connect(&server.database, NoTls).await.expect("a connection");
-    tokio::spawn(connection);
-    holder.batch_execute("BEGIN").await.expect("a transaction");
-    let id: Uuid = room.parse().expect("an id");
-    holder.execute("SELECT FROM rooms WHERE id = $1 FOR UPDATE", &[&id]).await.expect("the room's row");
+    let holder = holds(&server.database, &room).await;
     let mut waiting = BTreeSet::new();
     for n in 0..PENDING_MAX + 60 {
         waiting.insert(a.says_surely(&format!("n{n}")).await);
@@ -52,11 +57,7 @@ async fn those_who_were_refused_and_are_silent_keep_nobody_waiting() {
     let server = shared().await;
     let ana = server.person("ana").await;
     let room = ana.makes_group(&[]).await;
-    let (holder, connection) = tokio_postgres::connect(&server.database, NoTls).await.expect("a connection");
-    tokio::spawn(connection);
-    holder.batch_execute("BEGIN").await.expect("a transaction");
-    let id: Uuid = room.parse().expect("an id");
-    holder.execute("SELECT FROM rooms WHERE id = $1 FOR UPDATE", &[&id]).await.expect("the room's row");
+    let holder = holds(&server.database, &room).await;
     let mut sockets = Vec::new();
     // More than are read at a time.
     for _ in 0..6 {

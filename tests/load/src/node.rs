@@ -26,9 +26,8 @@ pub(crate) struct Node {
     /// The folder of the database's socket.
     pub(crate) sockets: String,
     child: Child,
-    /// A second node on the same database, where one is wanted.
-    peer: Option<Child>,
-    peer_address: SocketAddr,
+    /// A second node on the same database, where one is wanted, and where it listens.
+    peer: Option<(Child, SocketAddr)>,
     postmaster: u32,
     values: Values,
     folder: tempfile::TempDir,
@@ -46,7 +45,6 @@ impl Node {
             sockets: String::new(),
             child,
             peer: None,
-            peer_address: free_address(address.port() + 1..PORTS.end)?,
             postmaster: 0,
             values: values.clone(),
             folder,
@@ -84,9 +82,10 @@ impl Node {
     /// Starts the second node.
     fn add_peer(&mut self) -> anyhow::Result<()> {
         let core: usize = self.values.get("peer_core", self.values.get("core", 0)?)?;
-        let mut command = command(&self.values, core, self.peer_address, &self.folder, "peer")?;
+        let address = free_address(self.address.port() + 1..PORTS.end)?;
+        let mut command = command(&self.values, core, address, &self.folder, "peer")?;
         let database = format!("host={} user=chat dbname=chat", self.sockets);
-        self.peer = Some(command.env("DATABASE_URL", database).spawn()?);
+        self.peer = Some((command.env("DATABASE_URL", database).spawn()?, address));
         let since = Instant::now();
         for address in self.addresses() {
             while !is_linked(address) {
@@ -101,7 +100,7 @@ impl Node {
 
     /// Where sockets may go to.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        let peer = self.peer.as_ref().map(|_| self.peer_address);
+        let peer = self.peer.as_ref().map(|(_, address)| *address);
         std::iter::once(self.address).chain(peer).collect()
     }
 
@@ -147,7 +146,8 @@ impl Node {
     }
 
     fn nodes(&self) -> impl Iterator<Item = u32> {
-        std::iter::once(&self.child).chain(&self.peer).map(Child::id)
+        let peer = self.peer.as_ref().map(|(child, _)| child);
+        std::iter::once(&self.child).chain(peer).map(Child::id)
     }
 
     /// One of the server's own counters.
@@ -185,7 +185,7 @@ impl Node {
     }
 
     fn end(&mut self) -> anyhow::Result<()> {
-        if let Some(mut peer) = self.peer.take() {
+        if let Some((mut peer, _)) = self.peer.take() {
             stop(&mut peer)?;
         }
         stop(&mut self.child)
@@ -195,7 +195,7 @@ impl Node {
 /// Leaves nothing running when a run fails.
 impl Drop for Node {
     fn drop(&mut self) {
-        if let Some(mut peer) = self.peer.take() {
+        if let Some((mut peer, _)) = self.peer.take() {
             let _gone = peer.kill();
             let _reaped = peer.wait();
         }

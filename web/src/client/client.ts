@@ -171,8 +171,7 @@ export class Client extends EventTarget {
         this.#changed()
       } while (this.#listAgain)
     } catch (cause) {
-      // The next connection reads it again.
-      if (!(cause instanceof ChatError)) throw cause
+      if (!(cause instanceof ChatError)) this.#changed()
     } finally {
       this.#meanwhile = null
     }
