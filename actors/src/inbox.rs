@@ -23,7 +23,7 @@ use crate::protocol::codec;
 use crate::protocol::server::{PROTOCOL, ServerFrame};
 use crate::relay;
 use crate::session::SessionId;
-use crate::switchboard::{OutboxRef, PushSignal};
+use crate::switchboard::{ForgetSignal, OutboxRef, PushSignal};
 
 /// The actor.
 #[derive(Default)]
@@ -318,10 +318,17 @@ impl InboxActor {
     /// Takes a person's room off the list.
     fn take_off(&mut self, user: UserId, room: RoomId) {
         let Some(onlooker) = self.people.get_mut(&user) else { return };
-        if onlooker.rooms.remove(&room).is_some() {
-            onlooker.send(&ServerFrame::RoomRemoved { room_id: room });
-            self.forget_follower(user, room);
+        let Some(line) = onlooker.rooms.remove(&room) else { return };
+        for outbox in onlooker.greeted() {
+            // Or it would show the room again, on a socket that is behind.
+            outbox.switchboard.do_send(ForgetSignal { outbox: outbox.id, key: line_key(user, room) });
         }
+        onlooker.send(&ServerFrame::RoomRemoved { room_id: room });
+        if line.unread > 0 && !line.is_muted {
+            // Any line tells what is unread in all from now on.
+            self.changed.extend(onlooker.rooms.keys().next().map(|other| (user, *other)));
+        }
+        self.forget_follower(user, room);
     }
 
     fn make_stale(&mut self, user: UserId, room: RoomId) {
@@ -404,9 +411,9 @@ impl InboxActor {
                 last_message_sender: line.last_message_sender.as_ref(),
                 display_name: &line.display_name,
             });
-            let key = SignalKey { kind: SignalKind::Inbox, room, user };
             for outbox in onlooker.greeted() {
-                outbox.switchboard.do_send(PushSignal { outbox: outbox.id, key, bytes: bytes.clone() });
+                let (key, bytes) = (line_key(user, room), bytes.clone());
+                outbox.switchboard.do_send(PushSignal { outbox: outbox.id, key, bytes });
             }
         }
     }
@@ -481,4 +488,9 @@ impl InboxActor {
             }
         }
     }
+}
+
+/// What the frame of a line is kept back under.
+fn line_key(user: UserId, room: RoomId) -> SignalKey {
+    SignalKey { kind: SignalKind::Inbox, room, user }
 }

@@ -4,7 +4,7 @@
 //! are shared bytes, so a queued frame costs a pointer, and everything that waits goes out in as few
 //! vectored writes as the socket takes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
 use actix::Addr;
@@ -59,6 +59,24 @@ struct Chunk {
     begun: bool,
 }
 
+/// Signals of which only the newest of each key is kept, in the order in which they came.
+#[derive(Default)]
+struct KeptBack(Vec<(SignalKey, Bytes)>);
+
+impl KeptBack {
+    fn keep(&mut self, key: SignalKey, bytes: Bytes) {
+        if self.forget(key) || self.0.len() < SIGNALS_MAX {
+            self.0.push((key, bytes));
+        }
+    }
+
+    /// Drops one; whether it was there.
+    fn forget(&mut self, key: SignalKey) -> bool {
+        let at = self.0.iter().position(|(kept, _)| *kept == key);
+        at.map(|at| self.0.remove(at)).is_some()
+    }
+}
+
 /// What a flush came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flushed {
@@ -85,7 +103,7 @@ pub(crate) struct Outbox {
     pub(crate) dirty: bool,
     /// Whether the last frame is a close frame; nothing may follow.
     pub(crate) closing: bool,
-    signals: BTreeMap<SignalKey, Bytes>,
+    kept_back: KeptBack,
     /// Rooms that want to send a page of a replay, in the order of their turns.
     turns: VecDeque<Turn>,
     /// The room whose page may come; one at a time, or many replays would overflow together.
@@ -104,7 +122,7 @@ impl Outbox {
             blocked: false,
             dirty: false,
             closing: false,
-            signals: BTreeMap::new(),
+            kept_back: KeptBack::default(),
             turns: VecDeque::new(),
             turn_of: None,
         }
@@ -121,16 +139,23 @@ impl Outbox {
         self.bytes <= limits.outbox_bytes_max && self.frames as usize <= limits.outbox_frames_max
     }
 
-    /// Queues a signal; while the socket is behind only the newest of its key is kept.
+    /// Queues a signal; while the socket is behind only the newest of its key is kept. What is kept back
+    /// holds up all that is newer, for a line of the list of rooms also tells what is unread in all.
     pub(crate) fn signal(&mut self, key: SignalKey, bytes: Bytes, limits: &Limits) -> bool {
-        if !self.is_behind(limits) {
+        let is_behind = self.is_behind(limits);
+        if key.kind == SignalKind::Typing {
+            return is_behind || self.push(bytes, 1, limits);
+        }
+        if !is_behind && self.kept_back.0.is_empty() {
             return self.push(bytes, 1, limits);
         }
-        let has_place = self.signals.len() < SIGNALS_MAX || self.signals.contains_key(&key);
-        if key.kind != SignalKind::Typing && has_place {
-            self.signals.insert(key, bytes);
-        }
+        self.kept_back.keep(key, bytes);
         true
+    }
+
+    /// Drops a signal that is kept back.
+    pub(crate) fn forget_signal(&mut self, key: SignalKey) {
+        self.kept_back.forget(key);
     }
 
     /// Puts `bytes` before everything that waits.
@@ -147,7 +172,7 @@ impl Outbox {
             // They are counted no longer.
             chunk.frames = 0;
         }
-        self.signals.clear();
+        self.kept_back.0.clear();
         self.bytes = self.queue.iter().map(|chunk| chunk.bytes.len()).sum::<usize>() + last.len();
         self.frames = self.queue.iter().map(|chunk| chunk.frames).sum();
         self.queue.push_back(Chunk { bytes: last, frames: 0, begun: false });
@@ -167,9 +192,9 @@ impl Outbox {
         self.give_turn(limits);
     }
 
-    /// Forgets the signals of a room that is no longer heard; newer ones may come by another stay.
+    /// Drops the signals of a room that is no longer heard; newer ones may come by another stay.
     pub(crate) fn forget_signals(&mut self, room: RoomId) {
-        self.signals.retain(|key, _| key.room != room || key.kind == SignalKind::Inbox);
+        self.kept_back.0.retain(|(key, _)| key.room != room || key.kind == SignalKind::Inbox);
     }
 
     fn give_turn(&mut self, limits: &Limits) {
@@ -246,8 +271,44 @@ impl Outbox {
     }
 
     fn release_signals(&mut self, limits: &Limits) {
-        for bytes in std::mem::take(&mut self.signals).into_values() {
+        for (_, bytes) in std::mem::take(&mut self.kept_back.0) {
             self.push(bytes, 1, limits);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn line(room: u128) -> SignalKey {
+        SignalKey { kind: SignalKind::Inbox, room: RoomId(Uuid::from_u128(room)), user: UserId(1) }
+    }
+
+    #[test]
+    fn of_what_is_kept_back_the_newest_goes_last() {
+        let mut kept = KeptBack::default();
+        for (room, bytes) in [(1, "1 of 2"), (2, "1 of 3"), (3, "1 of 4"), (1, "2 of 5")] {
+            kept.keep(line(room), Bytes::from_static(bytes.as_bytes()));
+        }
+        assert!(kept.forget(line(3)) && !kept.forget(line(3)));
+        let told: Vec<&[u8]> = kept.0.iter().map(|(_, bytes)| &bytes[..]).collect();
+        assert_eq!(told, [&b"1 of 3"[..], b"2 of 5"]);
+    }
+
+    #[test]
+    fn so_many_are_kept_back_and_no_more() {
+        let mut kept = KeptBack::default();
+        for room in 0..=SIGNALS_MAX {
+            kept.keep(line(room as u128), Bytes::new());
+        }
+        assert_eq!(kept.0.len(), SIGNALS_MAX);
+        kept.keep(line(0), Bytes::from_static(b"newer"));
+        assert_eq!(
+            (kept.0.len(), kept.0.last()),
+            (SIGNALS_MAX, Some(&(line(0), Bytes::from_static(b"newer"))))
+        );
     }
 }

@@ -406,6 +406,26 @@ impl Handler<PushSignal> for SwitchboardActor {
     }
 }
 
+/// Drops a signal that is kept back for one socket: what it tells of is no more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ForgetSignal {
+    /// Which one.
+    pub outbox: OutboxId,
+    /// What it is about.
+    pub key: SignalKey,
+}
+
+impl Handler<ForgetSignal> for SwitchboardActor {
+    type Result = ();
+
+    fn handle(&mut self, ForgetSignal { outbox, key }: ForgetSignal, _: &mut Self::Context) {
+        if let Some(entry) = self.entry(outbox) {
+            entry.outbox.forget_signal(key);
+        }
+    }
+}
+
 /// Asks for a turn with a page of a replay. Answered with [`crate::room::Drained`].
 #[derive(Message)]
 #[rtype(result = "()")]

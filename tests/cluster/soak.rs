@@ -40,6 +40,12 @@ impl Held {
     }
 }
 
+/// The mean of each sixth of the time, in KiB.
+fn sixths(samples: &[Held]) -> Vec<f64> {
+    let mean = |part: &[Held]| part.iter().map(|held| held.resident_kib).sum::<f64>() / part.len() as f64;
+    samples.chunks(samples.len().div_ceil(6)).map(|part| mean(part).round()).collect()
+}
+
 /// What the memory grows by in an hour, as a share of its mean; a line through the later two thirds.
 fn slope(samples: &[Held]) -> f64 {
     let warm = &samples[samples.len() / 3..];
@@ -84,10 +90,11 @@ async fn half_an_hour_of_faults_leaves_nothing_behind() {
         let (first, last) = (samples[samples.len() / 3], samples[samples.len() - 1]);
         report(&format!(
             "soak of {seconds} s, seed {seed}: {} acked, violations {}, converged after {converged:?}; \
-             memory {:+.2} % an hour; {first:?} -> {last:?}",
+             memory {:+.2} % an hour, means {:?} KiB; {first:?} -> {last:?}",
             history.acked.len(),
             wrong.len(),
             slope(samples) * 100.0,
+            sixths(samples),
         ));
         assert!(last.descriptors <= first.descriptors + 20, "{first:?} {last:?}");
         assert!(last.threads <= first.threads + 4, "{first:?} {last:?}");

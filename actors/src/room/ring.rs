@@ -19,6 +19,7 @@ pub(super) struct Ring {
     frames: VecDeque<Kept>,
     last: Seq,
     bytes: usize,
+    changes: u64,
 }
 
 /// A frame and what it tells of.
@@ -63,6 +64,11 @@ impl Ring {
         Self { last, ..Self::default() }
     }
 
+    /// How often something has changed. What was read from the log before a change may be untrue after it.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Takes in the frame of the next position, and takes out those that its event makes untrue.
     pub(super) fn push(&mut self, frame: Bytes, event: &Event) {
         match &event.body {
@@ -75,6 +81,7 @@ impl Ring {
             | EventBody::ParticipantUpdated(participant) => self.forget_person(participant.user.id),
             _ => {}
         }
+        self.changes += 1;
         self.last = self.last.next();
         let kept = Kept::of(frame, event);
         self.bytes += kept.frame.as_ref().map_or(0, Bytes::len);
@@ -85,8 +92,29 @@ impl Ring {
         }
     }
 
+    /// Takes in frames of the log that end where these begin, or later, as far as there is room: whoever
+    /// comes back next from so far is given them without a read.
+    pub(super) fn push_before(&mut self, frames: &[Bytes], events: &[&Event]) {
+        for (frame, event) in frames.iter().zip(events).rev() {
+            let missing = self.last.0 - event.seq.0;
+            match usize::try_from(missing) {
+                Ok(missing) if missing == self.frames.len() => {}
+                Ok(missing) if missing > self.frames.len() => break,
+                _ => continue,
+            }
+            let kept = Kept::of(frame.clone(), event);
+            let bytes = self.bytes + kept.frame.as_ref().map_or(0, Bytes::len);
+            if self.frames.len() >= limits::RING_FRAMES_MAX || bytes > limits::RING_BYTES_MAX {
+                break;
+            }
+            self.bytes = bytes;
+            self.frames.push_front(kept);
+        }
+    }
+
     /// Takes out the frames that name this person, who may have another name now, or none.
     pub(super) fn forget_person(&mut self, user: UserId) {
+        self.changes += 1;
         self.spoil(|kept| kept.people.contains(&Some(user)));
     }
 
@@ -197,6 +225,33 @@ mod tests {
         let ring = ring(last);
         assert!(ring.page(Seq(14), 10, 1_000).is_none());
         assert_eq!(ring.page(Seq(15), 1, 1_000).map(|batch| batch.last()), Some(Seq(16)));
+    }
+
+    #[test]
+    fn is_filled_from_the_log_where_that_adjoins() {
+        let events: Vec<Event> = (7..=12).map(|seq| deletion(seq, 1)).collect();
+        let log: Vec<Bytes> = events.iter().map(|event| Bytes::from(format!("({})", event.seq.0))).collect();
+        let events: Vec<&Event> = events.iter().collect();
+        let page = |ring: &Ring| ring.page(Seq(7), 10, 1_000).map(|batch| batch.bytes);
+
+        let mut apart = ring(13);
+        apart.push_before(&log[..3], &events[..3]);
+        assert_eq!(page(&apart), None);
+
+        let mut overlapping = ring(13);
+        overlapping.push_before(&log, &events);
+        assert_eq!(page(&overlapping), Some(Bytes::from_static(b"(8)(9)(10)<11><12><13>")));
+        overlapping.push(Bytes::from_static(b"<14>"), &deletion(14, 1));
+        assert_eq!(page(&overlapping), None);
+
+        let mut empty = Ring::after(Seq(12));
+        empty.push_before(&log, &events);
+        assert_eq!(page(&empty), Some(Bytes::from_static(b"(8)(9)(10)(11)(12)")));
+
+        let first = 11 + i64::try_from(limits::RING_FRAMES_MAX).expect("small");
+        let mut full = ring(first);
+        full.push_before(&[Bytes::from_static(b"(11)")], &[&deletion(11, 1)]);
+        assert!(full.page(Seq(10), 10, 1_000).is_none());
     }
 
     #[test]

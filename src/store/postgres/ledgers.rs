@@ -2,6 +2,7 @@
 //!
 //! Nothing is read before the lock but the room's own row, which the lock gives in its newest version:
 //! a statement's snapshot is older than its wait, so facts are left to statements that begin after it.
+//! The clock may be read before the wait too: a room's times follow those of its row.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,25 +17,36 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, Statement};
 use uuid::Uuid;
 
-use super::rows::{self, author_columns, message_columns, message_tables, participant_columns, room_columns};
+use super::rows::{
+    self, ROOM_WIDTH, author_columns, message_columns, message_tables, participant_columns, room_columns,
+};
+
+/// The time of a transaction, and its name.
+macro_rules! clock_columns {
+    () => {
+        "clock_timestamp(), pg_current_xact_id()::text"
+    };
+}
 
 macro_rules! lock_rooms {
     ($wait:literal) => {
         concat!(
             "SELECT ",
             room_columns!(),
+            ", ",
+            clock_columns!(),
             " FROM rooms r WHERE r.id = ANY($1) ORDER BY r.id FOR NO KEY UPDATE ",
             $wait
         )
     };
 }
 
-/// The one order in which rooms are locked.
+/// The one order in which rooms are locked; the columns of the clock follow those of the room.
 pub(super) const LOCK: &str = lock_rooms!("");
 const LOCK_FREE: &str = lock_rooms!("SKIP LOCKED");
 
-/// The time of this transaction, and its name.
-pub(super) const CLOCK: &str = "SELECT clock_timestamp(), pg_current_xact_id()::text";
+/// The clock alone.
+pub(super) const CLOCK: &str = concat!("SELECT ", clock_columns!());
 
 // A plan outlives the size of the tables that it was made for. What is looked up by many keys is looked up
 // for each key by itself (`LIMIT 1`), so that no plan reads a table that was empty once from end to end.
@@ -96,8 +108,8 @@ const NEWEST: &str = "SELECT k.room_id, m.seq, m.id FROM unnest($1::uuid[]) k (r
 const THERE: &str = "SELECT id FROM rooms WHERE id = ANY($1)";
 
 /// The statements of this file that a batch may begin with.
-pub(super) const PREPARED: [&str; 12] =
-    [LOCK, LOCK_FREE, CLOCK, MEMBERS, ROSTERS, PEOPLE, FRESH_IDS, MESSAGES, USED, SENT, NEWEST, THERE];
+pub(super) const PREPARED: [&str; 11] =
+    [LOCK, LOCK_FREE, MEMBERS, ROSTERS, PEOPLE, FRESH_IDS, MESSAGES, USED, SENT, NEWEST, THERE];
 
 /// What the commands of a batch need to be judged.
 #[derive(Default)]
@@ -149,7 +161,7 @@ pub(super) struct Locked {
     pub(super) ledgers: BTreeMap<RoomId, Ledger>,
     /// Rooms of the batch that exist, and that another transaction holds.
     pub(super) held: BTreeSet<RoomId>,
-    /// The transaction's name.
+    /// The transaction's name; empty where no room was had, and so nothing can be written.
     pub(super) xid: String,
 }
 
@@ -171,7 +183,6 @@ pub(super) async fn lock(client: &ClientWrapper, wanted: &Wanted, wait: bool) ->
     let fresh: i64 = wanted.adds.values().sum();
 
     let locking = client.prepare_cached(if wait { LOCK } else { LOCK_FREE }).await?;
-    let clock = client.prepare_cached(CLOCK).await?;
     let statements = [
         prepare(client, MEMBERS, !members.is_empty()).await?,
         prepare(client, ROSTERS, !rosters.is_empty()).await?,
@@ -182,10 +193,9 @@ pub(super) async fn lock(client: &ClientWrapper, wanted: &Wanted, wait: bool) ->
         prepare(client, NEWEST, !newest.is_empty()).await?,
     ];
     // These go out in this order and at once; each begins when the one before has ended.
-    let (begun, locked, clock, members, rosters, people, fresh, messages, used, newest) = futures_util::join!(
+    let (begun, locked, members, rosters, people, fresh, messages, used, newest) = futures_util::join!(
         client.batch_execute("BEGIN"),
         ask(client, Some(&locking), [&rooms]),
-        client.query_one(&clock, &[]),
         ask(client, statements[0].as_ref(), [&member_rooms, &members]),
         ask(client, statements[1].as_ref(), [&rosters]),
         ask(client, statements[2].as_ref(), [&people]),
@@ -195,17 +205,7 @@ pub(super) async fn lock(client: &ClientWrapper, wanted: &Wanted, wait: bool) ->
         ask(client, statements[6].as_ref(), [&newest]),
     );
     begun?;
-    let locked = locked?;
-    let clock = clock?;
-    let now: DateTime<Utc> = clock.get(0);
-    let mut ledgers = BTreeMap::new();
-    for row in &locked {
-        let room = rows::room(row, 0);
-        // A room's times never go backwards, whatever the clock does.
-        let now = now.max(room.modified_at);
-        ledgers.insert(room.id, Ledger::new(room, now));
-    }
-    let mut locked = Locked { ledgers, held: BTreeSet::new(), xid: clock.get(1) };
+    let mut locked = Locked::of(&locked?);
     locked.learn_members(&members?);
     locked.learn_members(&rosters?);
     locked.learn_people(&people?);
@@ -216,6 +216,19 @@ pub(super) async fn lock(client: &ClientWrapper, wanted: &Wanted, wait: bool) ->
 }
 
 impl Locked {
+    /// Reads the rows of [`LOCK`].
+    pub(super) fn of(rows: &[Row]) -> Self {
+        let mut locked = Self { ledgers: BTreeMap::new(), held: BTreeSet::new(), xid: String::new() };
+        for row in rows {
+            let room = rows::room(row, 0);
+            // A room's times never go backwards, whatever the clock does.
+            let now = row.get::<_, DateTime<Utc>>(ROOM_WIDTH).max(room.modified_at);
+            locked.ledgers.insert(room.id, Ledger::new(room, now));
+        }
+        locked.xid = rows.first().map(|row| row.get(ROOM_WIDTH + 1)).unwrap_or_default();
+        locked
+    }
+
     fn learn_members(&mut self, rows: &[Row]) {
         for row in rows {
             let member = rows::member(row);

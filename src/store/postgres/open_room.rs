@@ -182,24 +182,18 @@ async fn reopen(
 ) -> Result<Verdict, tokio_postgres::Error> {
     let ids: Vec<Uuid> = vec![room.0];
     let lock = client.prepare_cached(LOCK).await?;
-    let clock = client.prepare_cached(CLOCK).await?;
     let roster = client.prepare_cached(ROSTERS).await?;
     let fresh = client.prepare_cached(FRESH_IDS).await?;
     let count = i64::try_from(people.len()).unwrap_or(i64::MAX);
-    let (row, clock, roster, fresh) = futures_util::join!(
+    let (row, roster, fresh) = futures_util::join!(
         ask(client, Some(&lock), [&ids]),
-        client.query_one(&clock, &[]),
         ask(client, Some(&roster), [&ids]),
         ask(client, Some(&fresh), [&count]),
     );
-    let (row, clock, roster, fresh) = (row?, clock?, roster?, fresh?);
-    let Some(row) = row.first() else { return Ok(Verdict::Again) };
-    let found = rows::room(row, 0);
-    if found.is_deleted {
+    let (mut locked, roster, fresh) = (Locked::of(&row?), roster?, fresh?);
+    let Some(ledger) = locked.ledgers.get_mut(&room).filter(|ledger| !ledger.room.is_deleted) else {
         return Ok(Verdict::Again);
-    }
-    let now = clock.get::<_, DateTime<Utc>>(0).max(found.modified_at);
-    let mut ledger = Ledger::new(found, now);
+    };
     ledger.members =
         roster.iter().map(rows::member).map(|member| (member.participant.user.id, member)).collect();
     ledger.people = people.into_iter().map(|(person, _)| (person.author.id, person)).collect();
@@ -211,11 +205,7 @@ async fn reopen(
     }
     match ledger.reopen(open) {
         Ok(events) if events.is_empty() => Ok(Verdict::Stands(Opened { room, made, events })),
-        Ok(events) => {
-            let ledgers = BTreeMap::from([(room, ledger)]);
-            let locked = Locked { ledgers, held: BTreeSet::new(), xid: clock.get(1) };
-            Ok(Verdict::Write { made, locked, events })
-        }
+        Ok(events) => Ok(Verdict::Write { made, locked, events }),
         Err(refusal) => Ok(Verdict::Refused(refusal)),
     }
 }

@@ -62,6 +62,8 @@ macro_rules! message_tables {
 
 pub(super) use {author_columns, message_columns, message_tables, participant_columns, room_columns};
 
+/// How many columns [`room_columns`] names.
+pub(super) const ROOM_WIDTH: usize = 12;
 /// How many columns [`message_columns`] names.
 pub(super) const MESSAGE_WIDTH: usize = 25;
 /// How many columns [`participant_columns`] names.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use actors::domain::event::Event;
+use actors::domain::event::{Event, EventKind};
 use actors::domain::ids::{MessageId, RoomId, UserId};
 use actors::domain::ledger::Ledger;
 use actors::domain::message::Message;
@@ -19,14 +19,27 @@ const EVENTS: &str = "INSERT INTO events (room_id, seq, kind, actor, message_id,
      SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::uuid[], $6::timestamptz[], \
      $7::jsonb[])";
 
-const MESSAGES: &str = "INSERT INTO messages (room_id, id, seq, rev, sender_id, client_id, client_digest, \
+// The rooms of a batch are locked, so their rows stay where they are: each is found by its key and changed
+// in its place, whatever the planner thinks of the table's size.
+
+/// New messages, their events, and the rooms that they are the newest of: one statement, for to begin
+/// and to end one is most of what a lone message costs.
+const POSTED: &str = "WITH posted AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], \
+     $5::uuid[], $6::bytea[], $7::text[], $8::text[], $9::uuid[], $10::text[], $11::bigint[], $12::uuid[], \
+     $13::timestamptz[]) \
+     k (room_id, id, seq, sender_id, client_id, client_digest, message_type, content, file_id, \
+     attachment_name, attachment_size, reply_to, at)), \
+     told AS (INSERT INTO events (room_id, seq, kind, actor, message_id, at) \
+     SELECT room_id, seq, 'message_posted', sender_id, id, at FROM posted), \
+     kept AS (INSERT INTO messages (room_id, id, seq, rev, sender_id, client_id, client_digest, \
      message_type, content, file_id, attachment_name, attachment_size, reply_to, created_at, modified_at) \
      SELECT room_id, id, seq, seq, sender_id, client_id, client_digest, message_type, content, file_id, \
-     attachment_name, attachment_size, reply_to, at, at \
-     FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::uuid[], $6::bytea[], $7::text[], \
-     $8::text[], $9::uuid[], $10::text[], $11::bigint[], $12::uuid[], $13::timestamptz[]) \
-     k (room_id, id, seq, sender_id, client_id, client_digest, message_type, content, file_id, \
-     attachment_name, attachment_size, reply_to, at)";
+     attachment_name, attachment_size, reply_to, at, at FROM posted) \
+     UPDATE rooms r SET head = k.head, modified_at = k.modified_at, \
+     last_message_id = k.id, last_message_seq = k.seq, last_message_at = k.at \
+     FROM unnest($14::uuid[], $15::bigint[], $16::timestamptz[], $17::uuid[], $18::bigint[], \
+     $19::timestamptz[]) k (room_id, head, modified_at, id, seq, at) \
+     CROSS JOIN LATERAL (SELECT ctid FROM rooms WHERE id = k.room_id LIMIT 1) x WHERE r.ctid = x.ctid";
 
 const SENT_FILES: &str = "UPDATE files f SET room_id = k.room_id, message_id = k.message_id \
      FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) k (id, room_id, message_id) \
@@ -63,14 +76,8 @@ const PARTICIPANTS: &str = "INSERT INTO participants AS p (id, room_id, user_id,
 const READ_MOVES: &str = "INSERT INTO read_moves (room_id, user_id, seq, at) \
      SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::timestamptz[])";
 
-// The rooms of a batch are locked, so their rows stay where they are: each is found by its key and changed
-// in its place, whatever the planner thinks of the table's size.
-
-const ROOMS: &str = "UPDATE rooms r SET head = k.head, modified_at = k.modified_at, \
-     last_message_id = coalesce(k.id, r.last_message_id), last_message_seq = coalesce(k.seq, r.last_message_seq), \
-     last_message_at = coalesce(k.at, r.last_message_at) \
-     FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[], $4::uuid[], $5::bigint[], $6::timestamptz[]) \
-     k (room_id, head, modified_at, id, seq, at) \
+const ROOMS: &str = "UPDATE rooms r SET head = k.head, modified_at = k.modified_at \
+     FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[]) k (room_id, head, modified_at) \
      CROSS JOIN LATERAL (SELECT ctid FROM rooms WHERE id = k.room_id LIMIT 1) x WHERE r.ctid = x.ctid";
 
 const ROOM_STATES: &str = "UPDATE rooms r SET name = k.name, title = k.title, archived_at = k.archived_at, \
@@ -89,7 +96,7 @@ const LAST_MESSAGES: &str = "UPDATE rooms r SET last_message_id = m.id, last_mes
 /// The statements of this file, for connections to prepare at once.
 pub(super) const PREPARED: [&str; 12] = [
     EVENTS,
-    MESSAGES,
+    POSTED,
     SENT_FILES,
     VERSIONS,
     CHANGED,
@@ -110,6 +117,12 @@ pub(super) struct Put<'a> {
 }
 
 impl Put<'_> {
+    /// Puts the columns of `other`, which has the same statement, behind its own.
+    fn with(mut self, other: Self) -> Self {
+        self.columns.extend(other.columns);
+        self
+    }
+
     /// Runs it.
     pub(super) async fn run(&self, client: &ClientWrapper, statement: &Statement) -> Result<(), Error> {
         let params: Vec<&(dyn ToSql + Sync)> =
@@ -134,9 +147,10 @@ macro_rules! put {
     }};
 }
 
-/// The log's new events. `data` says whom a participant's event is about.
+/// The log's new events, but for those of new messages. `data` says whom a participant's event is about.
 pub(super) fn events<'a>(events: &[&'a Event]) -> Option<Put<'a>> {
-    put!(EVENTS, events.iter().copied(), |event| [
+    let others = events.iter().copied().filter(|event| event.body.kind() != EventKind::MessagePosted);
+    put!(EVENTS, others, |event| [
         event.room.0,
         event.seq.0,
         event.body.kind().as_str(),
@@ -147,9 +161,14 @@ pub(super) fn events<'a>(events: &[&'a Event]) -> Option<Put<'a>> {
     ])
 }
 
-/// New messages.
-pub(super) fn messages<'a>(posts: &[Post<'a>]) -> Option<Put<'a>> {
-    put!(MESSAGES, posts.iter().map(|post| (post.message, post.digest)), |(message, digest)| [
+/// New messages with their events, and the rooms that grew by them.
+pub(super) fn posted<'a>(
+    posts: &[Post<'a>],
+    rooms: &'a BTreeMap<RoomId, Option<&'a Message>>,
+    ledgers: &'a BTreeMap<RoomId, Ledger>,
+) -> Option<Put<'a>> {
+    let sent = posts.iter().map(|post| (post.message, post.digest));
+    let messages = put!(POSTED, sent, |(message, digest)| [
         message.room.0,
         message.id.0,
         message.seq.0,
@@ -163,7 +182,17 @@ pub(super) fn messages<'a>(posts: &[Post<'a>]) -> Option<Put<'a>> {
         message.attachment.as_ref().map(|file| file.size),
         message.reply_to.as_ref().map(|quote| quote.id.0),
         message.created_at,
-    ])
+    ])?;
+    let grown = rooms.iter().filter_map(|(id, newest)| Some((&ledgers.get(id)?.room, (*newest)?)));
+    let rooms = put!(POSTED, grown, |(room, newest)| [
+        room.id.0,
+        room.head.0,
+        room.modified_at,
+        newest.id.0,
+        newest.seq.0,
+        newest.created_at,
+    ])?;
+    Some(messages.with(rooms))
 }
 
 /// Files that are sent now.
@@ -242,20 +271,14 @@ pub(super) fn read_moves(moves: &BTreeMap<(RoomId, UserId, i64), DateTime<Utc>>)
     put!(READ_MOVES, moves.iter(), |((room, user, seq), at)| [room.0, user.0, *seq, *at])
 }
 
-/// The heads of rooms that have new events, and their newest messages.
+/// The heads of rooms that have new events and no new message.
 pub(super) fn rooms<'a>(
     rooms: &'a BTreeMap<RoomId, Option<&'a Message>>,
     ledgers: &'a BTreeMap<RoomId, Ledger>,
 ) -> Option<Put<'a>> {
-    let grown = rooms.iter().filter_map(|(id, last)| Some((&ledgers.get(id)?.room, *last)));
-    put!(ROOMS, grown, |(room, last)| [
-        room.id.0,
-        room.head.0,
-        room.modified_at,
-        last.map(|last| last.id.0),
-        last.map(|last| last.seq.0),
-        last.map(|last| last.created_at),
-    ])
+    let others = rooms.iter().filter(|(_, newest)| newest.is_none());
+    let moved = others.filter_map(|(id, _)| Some(&ledgers.get(id)?.room));
+    put!(ROOMS, moved, |room| [room.id.0, room.head.0, room.modified_at])
 }
 
 /// Rooms whose name, title or state changed.

@@ -65,6 +65,7 @@ pub(super) struct Writes<'a> {
     changed: BTreeMap<(RoomId, MessageId), &'a Message>,
     members: BTreeMap<(RoomId, UserId), Option<DateTime<Utc>>>,
     moves: BTreeMap<(RoomId, UserId, i64), DateTime<Utc>>,
+    /// The rooms that have new events, each with its newest message of this transaction.
     rooms: BTreeMap<RoomId, Option<&'a Message>>,
     states: BTreeSet<RoomId>,
 }
@@ -141,7 +142,7 @@ impl<'a> Writes<'a> {
     ) -> Result<(), Error> {
         let puts: Vec<Put<'_>> = [
             tables::events(&self.events),
-            tables::messages(&self.posts),
+            tables::posted(&self.posts, &self.rooms, ledgers),
             tables::sent_files(&self.posts),
             tables::versions(self.before),
             tables::changed_messages(&self.changed),

@@ -73,7 +73,7 @@ impl RoomActor {
         if self.reading_log {
             return;
         }
-        // Who comes later may not be given what is read now: it may be deleted meanwhile.
+        // Who comes later is given what is read now only if nothing is changed meanwhile.
         let readers: BTreeMap<SessionId, Seq> = self
             .guests
             .catching_up
@@ -84,6 +84,7 @@ impl RoomActor {
             })
             .collect();
         let Some(after) = readers.values().min().copied() else { return };
+        let Some(changes) = self.view.as_ref().map(|view| view.ring.changes()) else { return };
         self.reading_log = true;
         metrics::counter!("chat_replay_reads_total").increment(1);
         let (store, room) = (self.core.store.clone(), self.room);
@@ -91,7 +92,7 @@ impl RoomActor {
         Self::after(ctx, read, move |room, events: Result<Vec<Event>, StoreError>, ctx| {
             room.reading_log = false;
             match events {
-                Ok(events) => room.feed(after, &events, &readers),
+                Ok(events) => room.feed(after, &events, &readers, changes),
                 Err(error) => {
                     tracing::warn!(room = %room.room, %error, "could not read a replay");
                     room.guests.break_off();
@@ -102,8 +103,9 @@ impl RoomActor {
         });
     }
 
-    /// Gives each reader that it helps its part of a page of the log that begins after `after`.
-    fn feed(&mut self, after: Seq, events: &[Event], readers: &BTreeMap<SessionId, Seq>) {
+    /// Gives each reader that it helps its part of a page of the log that begins after `after`, read when
+    /// the ring had seen so many `changes`.
+    fn feed(&mut self, after: Seq, events: &[Event], readers: &BTreeMap<SessionId, Seq>, changes: u64) {
         let Some(delivered) = self.view.as_ref().map(|view| view.delivered) else { return };
         let (frames_max, bytes_max) = self.page_max();
         let told: Vec<&Event> = events.iter().take_while(|event| event.seq <= delivered).collect();
@@ -113,7 +115,10 @@ impl RoomActor {
                 self.found_in_log(message);
             }
         }
-        let frames: Vec<Bytes> = told.into_iter().map(event_frame).collect();
+        let frames: Vec<Bytes> = told.iter().copied().map(event_frame).collect();
+        if let Some(view) = self.view.as_mut().filter(|view| view.ring.changes() == changes) {
+            view.ring.push_before(&frames, &told);
+        }
         // Those who are at the same position share the bytes.
         let mut pages: BTreeMap<Seq, Option<Batch>> = BTreeMap::new();
         for (id, start) in readers {
