@@ -260,7 +260,7 @@ async fn receive_in_turn(
 ) -> std::io::Result<(usize, SemaphorePermit<'static>)> {
     tokio::time::sleep(pause).await;
     loop {
-        connection.stream.readable().await?;
+        wait(connection, buffer).await?;
         let turn = OVERLOADED.acquire().await.map_err(std::io::Error::other)?;
         if let Some(read) = take(connection, buffer, wanted)? {
             return Ok((read, turn));
@@ -294,24 +294,26 @@ fn decode(decoder: &mut Decoder, buffer: &mut BytesMut) -> (Vec<Input>, Option<E
 /// Waits until something has come, and takes at most `wanted` bytes of it.
 async fn receive(connection: &Connection, buffer: &mut BytesMut, wanted: usize) -> std::io::Result<usize> {
     loop {
-        connection.stream.readable().await?;
+        wait(connection, buffer).await?;
         if let Some(read) = take(connection, buffer, wanted)? {
             return Ok(read);
         }
     }
 }
 
+/// Waits until something may have come. Who is silent keeps no buffer, not even that of the handshake.
+async fn wait(connection: &Connection, buffer: &mut BytesMut) -> std::io::Result<()> {
+    if buffer.is_empty() {
+        *buffer = BytesMut::new();
+    }
+    connection.stream.readable().await
+}
+
 /// Takes what is there, at most `wanted` bytes; none when nothing is.
 fn take(connection: &Connection, buffer: &mut BytesMut, wanted: usize) -> std::io::Result<Option<usize>> {
     buffer.reserve(wanted);
     match connection.stream.try_read_buf(buffer) {
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-            if buffer.is_empty() {
-                // An idle connection keeps no buffer, though it counted as ready.
-                *buffer = BytesMut::new();
-            }
-            Ok(None)
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(None),
         read => read.map(Some),
     }
 }
