@@ -20,6 +20,8 @@ pub(super) struct Ring {
     last: Seq,
     bytes: usize,
     changes: u64,
+    /// The page that was asked for last: whoever is at the same position shares its bytes.
+    page: Option<Batch>,
 }
 
 /// A frame and what it tells of.
@@ -81,7 +83,7 @@ impl Ring {
             | EventBody::ParticipantUpdated(participant) => self.forget_person(participant.user.id),
             _ => {}
         }
-        self.changes += 1;
+        self.changed();
         self.last = self.last.next();
         let kept = Kept::of(frame, event);
         self.bytes += kept.frame.as_ref().map_or(0, Bytes::len);
@@ -114,8 +116,13 @@ impl Ring {
 
     /// Takes out the frames that name this person, who may have another name now, or none.
     pub(super) fn forget_person(&mut self, user: UserId) {
-        self.changes += 1;
+        self.changed();
         self.spoil(|kept| kept.people.contains(&Some(user)));
+    }
+
+    fn changed(&mut self) {
+        self.changes += 1;
+        self.page = None;
     }
 
     fn spoil(&mut self, is_untrue: impl Fn(&Kept) -> bool) {
@@ -124,9 +131,16 @@ impl Ring {
         }
     }
 
-    /// The frames after `position`, at most `frames_max` and about `bytes_max`; none when the first of
-    /// them isn't here.
-    pub(super) fn page(&self, position: Seq, frames_max: usize, bytes_max: usize) -> Option<Batch> {
+    /// The frames after `position`, at most `frames_max` and about `bytes_max`, which are the same each
+    /// time; none when the first of them isn't here.
+    pub(super) fn page(&mut self, position: Seq, frames_max: usize, bytes_max: usize) -> Option<Batch> {
+        if self.page.as_ref().is_none_or(|page| page.after != position) {
+            self.page = self.build_page(position, frames_max, bytes_max);
+        }
+        self.page.clone()
+    }
+
+    fn build_page(&self, position: Seq, frames_max: usize, bytes_max: usize) -> Option<Batch> {
         let missing = usize::try_from(self.last.0 - position.0).ok()?;
         let skip = self.frames.len().checked_sub(missing)?;
         let mut builder = BatchBuilder::after(position);
@@ -220,9 +234,18 @@ mod tests {
     }
 
     #[test]
+    fn shares_a_page_until_something_changes() {
+        let mut ring = ring(13);
+        let mut page = || ring.page(Seq(11), 10, 1_000).expect("it reaches back").bytes;
+        assert_eq!(page().as_ptr(), page().as_ptr());
+        ring.push(Bytes::from_static(b"<14>"), &deletion(14, 14));
+        assert_eq!(ring.page(Seq(11), 10, 1_000).map(|batch| batch.last()), Some(Seq(14)));
+    }
+
+    #[test]
     fn forgets_the_oldest() {
         let last = 10 + i64::try_from(limits::RING_FRAMES_MAX).expect("small") + 5;
-        let ring = ring(last);
+        let mut ring = ring(last);
         assert!(ring.page(Seq(14), 10, 1_000).is_none());
         assert_eq!(ring.page(Seq(15), 1, 1_000).map(|batch| batch.last()), Some(Seq(16)));
     }
@@ -232,21 +255,21 @@ mod tests {
         let events: Vec<Event> = (7..=12).map(|seq| deletion(seq, 1)).collect();
         let log: Vec<Bytes> = events.iter().map(|event| Bytes::from(format!("({})", event.seq.0))).collect();
         let events: Vec<&Event> = events.iter().collect();
-        let page = |ring: &Ring| ring.page(Seq(7), 10, 1_000).map(|batch| batch.bytes);
+        let page = |ring: &mut Ring| ring.page(Seq(7), 10, 1_000).map(|batch| batch.bytes);
 
         let mut apart = ring(13);
         apart.push_before(&log[..3], &events[..3]);
-        assert_eq!(page(&apart), None);
+        assert_eq!(page(&mut apart), None);
 
         let mut overlapping = ring(13);
         overlapping.push_before(&log, &events);
-        assert_eq!(page(&overlapping), Some(Bytes::from_static(b"(8)(9)(10)<11><12><13>")));
+        assert_eq!(page(&mut overlapping), Some(Bytes::from_static(b"(8)(9)(10)<11><12><13>")));
         overlapping.push(Bytes::from_static(b"<14>"), &deletion(14, 1));
-        assert_eq!(page(&overlapping), None);
+        assert_eq!(page(&mut overlapping), None);
 
         let mut empty = Ring::after(Seq(12));
         empty.push_before(&log, &events);
-        assert_eq!(page(&empty), Some(Bytes::from_static(b"(8)(9)(10)(11)(12)")));
+        assert_eq!(page(&mut empty), Some(Bytes::from_static(b"(8)(9)(10)(11)(12)")));
 
         let first = 11 + i64::try_from(limits::RING_FRAMES_MAX).expect("small");
         let mut full = ring(first);

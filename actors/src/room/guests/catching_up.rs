@@ -28,8 +28,8 @@ impl RoomActor {
     /// Sends a guest what follows its position, as far as its outbox has room, and lets it go live
     /// when it has reached what the room has delivered.
     pub(super) fn advance(&mut self, id: SessionId, ctx: &mut Context<Self>) {
-        let Some(view) = &self.view else { return };
         let (frames_max, bytes_max) = self.page_max();
+        let Some(view) = &mut self.view else { return };
         loop {
             let Some(seat) = self.guests.get_mut(id) else { return };
             let Phase::CatchingUp { position, target, pace, .. } = &mut seat.phase else { return };
