@@ -254,8 +254,8 @@ impl Crowd {
         Ok(())
     }
 
-    /// Lets those read on who had stopped, and takes what comes for so long.
-    pub(crate) fn wake(&mut self, time: Duration) -> anyhow::Result<()> {
+    /// Lets those read on who had stopped, until each has come to the end of what waited; at most so long.
+    pub(crate) fn wake(&mut self, patience: Duration) -> anyhow::Result<()> {
         let stalled: Vec<usize> = self
             .clients
             .iter()
@@ -268,7 +268,11 @@ impl Crowd {
                 self.ended(at, None, &error.to_string());
             }
         }
-        self.listen(time)
+        let until = Instant::now() + patience;
+        while Instant::now() < until && self.clients.iter().any(|(_, client)| client.stage == Stage::Woken) {
+            self.turn(STRETCH)?;
+        }
+        Ok(())
     }
 
     /// How many sockets are open.

@@ -127,7 +127,8 @@ pub(super) fn slow(stage: &mut Stage) -> anyhow::Result<()> {
     // Texts of a kilobyte fill an outbox within the run.
     crowd.text_bytes = stage.values.get("text", 1_024)?;
     stage.talk(&mut crowd, Pace::Rate(rate))?;
-    crowd.wake(Duration::from_secs(2))?;
+    // With buffers as small as theirs, what waited in the kernel comes in at the pace of TCP's probes.
+    crowd.wake(Duration::from_secs(20))?;
     let told = crowd.tally.closed.iter().filter(|code| **code == TOO_SLOW).count();
     stage.note("closed_4431", told);
     let closed = stage.node.counter("chat_sockets_closed_slow_total")?;
