@@ -2,23 +2,24 @@
 //! come and read anew from the store whenever that can't be done exactly.
 
 mod onlooker;
+mod stale;
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, WrapFuture};
 use chrono::{DateTime, Utc};
 
-use self::onlooker::{Follower, Onlooker};
+use self::onlooker::{Face, Follower, Line, Onlooker};
 use crate::census::Counts;
 use crate::core::Core;
 use crate::domain::event::{Event, EventBody};
 use crate::domain::ids::{RoomId, Seq, UserId};
-use crate::domain::room::Room;
 use crate::domain::signal::Signal;
 use crate::limits;
 use crate::outbox::{SignalKey, SignalKind};
-use crate::ports::store::{InboxRoom, StoreError};
+use crate::ports::store::InboxRoom;
 use crate::protocol::codec;
 use crate::protocol::server::{PROTOCOL, ServerFrame};
 use crate::relay;
@@ -30,7 +31,7 @@ use crate::switchboard::{ForgetSignal, OutboxRef, PushSignal};
 pub struct InboxActor {
     core: Option<Arc<Core>>,
     people: BTreeMap<UserId, Onlooker>,
-    followers: HashMap<RoomId, BTreeSet<UserId>>,
+    followed: HashMap<RoomId, Followed>,
     /// Lines that changed and are to be told.
     changed: BTreeSet<(UserId, RoomId)>,
     /// Lines that must be read anew.
@@ -43,6 +44,14 @@ pub struct InboxActor {
     loading: usize,
     /// Rooms of which something was heard meanwhile: a list that is read may not show it yet.
     news: BTreeSet<RoomId>,
+}
+
+/// A room that someone's list shows.
+struct Followed {
+    /// In the order of their ids.
+    by: Vec<UserId>,
+    /// How it was shown last.
+    face: Arc<Face>,
 }
 
 impl Actor for InboxActor {
@@ -84,7 +93,10 @@ impl Handler<Follow> for InboxActor {
     fn handle(&mut self, follow: Follow, _: &mut Self::Context) -> Self::Result {
         let Follow { user, username, session, outbox } = follow;
         let follower = Follower { session, outbox, greeted: false };
-        self.people.entry(user).or_default().sockets.push(follower);
+        let sockets = &mut self.people.entry(user).or_default().sockets;
+        // Most have one; a vector would make space for four.
+        sockets.reserve_exact(usize::from(sockets.is_empty()));
+        sockets.push(follower);
         let store = self.core.as_ref().map(|core| core.store.clone());
         self.loading += 1;
         let read = async move { store?.inbox(user, None).await.ok() };
@@ -92,12 +104,15 @@ impl Handler<Follow> for InboxActor {
             this.loading -= 1;
             let news = this.news.clone();
             this.forget_news();
-            let Some(rooms) = rooms else {
+            let Some(mut rooms) = rooms else {
                 this.unfollow(user, session);
                 return false;
             };
-            for line in rooms {
-                let room = line.room;
+            // In the order in which they are kept, so that each is put behind the one before.
+            rooms.sort_unstable_by_key(|told| told.room);
+            for told in rooms {
+                let room = told.room;
+                let line = this.line_of(user, told);
                 // The person's other sockets may have been told otherwise.
                 if this.line(user, room).is_some_and(|known| *known != line) {
                     this.changed.insert((user, room));
@@ -106,6 +121,9 @@ impl Handler<Follow> for InboxActor {
                 if news.contains(&room) {
                     this.make_stale(user, room);
                 }
+            }
+            if let Some(onlooker) = this.people.get_mut(&user) {
+                onlooker.fit();
             }
             this.turn_later(ctx);
             this.greet(user, session, &username)
@@ -173,12 +191,8 @@ impl Handler<Heads> for InboxActor {
         for (room, head) in heads {
             self.note_news(room);
             let behind: Vec<UserId> = self
-                .followers
-                .get(&room)
-                .into_iter()
-                .flatten()
-                .filter(|user| self.line(**user, room).is_some_and(|line| line.head < head))
-                .copied()
+                .followers(room)
+                .filter(|user| self.line(*user, room).is_some_and(|line| line.head < head))
                 .collect();
             for user in behind {
                 self.make_stale(user, room);
@@ -214,14 +228,27 @@ impl InboxActor {
     pub(crate) fn counts(&self) -> Counts {
         vec![
             ("onlookers", self.people.len()),
-            ("followed rooms", self.followers.len()),
+            ("followed rooms", self.followed.len()),
             ("stale lists", self.stale.len()),
             ("changed lines", self.changed.len()),
         ]
     }
 
-    fn line(&self, user: UserId, room: RoomId) -> Option<&InboxRoom> {
-        self.people.get(&user)?.rooms.get(&room).map(Box::as_ref)
+    fn line(&self, user: UserId, room: RoomId) -> Option<&Line> {
+        self.people.get(&user)?.line(room)
+    }
+
+    /// The line that the store tells of.
+    fn line_of(&mut self, user: UserId, told: InboxRoom) -> Line {
+        if self.people.contains_key(&user) {
+            self.lapses.extend(told.muted_until.map(|until| (until, user, told.room)));
+        }
+        let known = self.followed.get(&told.room).map(|followed| &followed.face);
+        Line::of(told, known)
+    }
+
+    fn followers(&self, room: RoomId) -> impl Iterator<Item = UserId> {
+        self.followed.get(&room).into_iter().flat_map(|followed| followed.by.iter().copied())
     }
 
     /// Tells a socket how things stand; from now on it is told what changes.
@@ -250,8 +277,8 @@ impl InboxActor {
         if !onlooker.sockets.is_empty() {
             return;
         }
-        let rooms = self.people.remove(&user).map(|onlooker| onlooker.rooms).unwrap_or_default();
-        for room in rooms.into_keys() {
+        let onlooker = self.people.remove(&user).unwrap_or_default();
+        for room in onlooker.rooms() {
             self.forget_follower(user, room);
         }
         self.stale.remove(&user);
@@ -259,10 +286,12 @@ impl InboxActor {
     }
 
     fn forget_follower(&mut self, user: UserId, room: RoomId) {
-        if let Some(users) = self.followers.get_mut(&room) {
-            users.remove(&user);
-            if users.is_empty() {
-                self.followers.remove(&room);
+        if let Some(followed) = self.followed.get_mut(&room) {
+            if let Ok(at) = followed.by.binary_search(&user) {
+                followed.by.remove(at);
+            }
+            if followed.by.is_empty() {
+                self.followed.remove(&room);
                 self.tell_relay(room, false);
             }
         }
@@ -287,19 +316,24 @@ impl InboxActor {
     }
 
     /// Puts a line as the store has it into a person's list.
-    fn take_in(&mut self, user: UserId, line: InboxRoom) {
+    fn take_in(&mut self, user: UserId, line: Line) {
         let Some(onlooker) = self.people.get_mut(&user) else { return };
-        let room = line.room;
-        self.lapses.extend(line.muted_until.map(|until| (until, user, room)));
-        if onlooker.rooms.get(&room).is_some_and(|known| known.head > line.head) {
+        let (room, face) = (line.room, line.face.clone());
+        if onlooker.line(room).is_some_and(|known| known.head > line.head) {
             // It was read before what has come since; once more.
             return self.make_stale(user, room);
         }
-        if onlooker.rooms.insert(room, Box::new(line)).is_none() {
-            let users = self.followers.entry(room).or_default();
-            let is_first = users.is_empty();
-            users.insert(user);
-            if is_first {
+        onlooker.put(line);
+        match self.followed.entry(room) {
+            Entry::Occupied(followed) => {
+                let followed = followed.into_mut();
+                if let Err(at) = followed.by.binary_search(&user) {
+                    followed.by.insert(at, user);
+                }
+                followed.face = face;
+            }
+            Entry::Vacant(place) => {
+                place.insert(Followed { by: vec![user], face });
                 self.tell_relay(room, true);
             }
         }
@@ -318,7 +352,7 @@ impl InboxActor {
     /// Takes a person's room off the list.
     fn take_off(&mut self, user: UserId, room: RoomId) {
         let Some(onlooker) = self.people.get_mut(&user) else { return };
-        let Some(line) = onlooker.rooms.remove(&room) else { return };
+        let Some(line) = onlooker.take(room) else { return };
         for outbox in onlooker.greeted() {
             // Or it would show the room again, on a socket that is behind.
             outbox.switchboard.do_send(ForgetSignal { outbox: outbox.id, key: line_key(user, room) });
@@ -326,7 +360,7 @@ impl InboxActor {
         onlooker.send(&ServerFrame::RoomRemoved { room_id: room });
         if line.unread > 0 && !line.is_muted {
             // Any line tells what is unread in all from now on.
-            self.changed.extend(onlooker.rooms.keys().next().map(|other| (user, *other)));
+            self.changed.extend(onlooker.rooms().next().map(|other| (user, other)));
         }
         self.forget_follower(user, room);
     }
@@ -350,14 +384,14 @@ impl InboxActor {
             _ => {}
         }
         self.note_news(room);
-        let followers: Vec<UserId> = self.followers.get(&room).into_iter().flatten().copied().collect();
-        for user in followers {
+        // Most show the room alike, and go on to show it alike.
+        let mut faces: Option<(Arc<Face>, Arc<Face>)> = None;
+        for user in self.followers(room).collect::<Vec<_>>() {
             if matches!(event.body, EventBody::RoomDeleted) {
                 self.take_off(user, room);
                 continue;
             }
-            let Some(line) = self.people.get_mut(&user).and_then(|onlooker| onlooker.rooms.get_mut(&room))
-            else {
+            let Some(line) = self.people.get_mut(&user).and_then(|onlooker| onlooker.line_mut(room)) else {
                 continue;
             };
             if event.seq <= line.head {
@@ -370,10 +404,11 @@ impl InboxActor {
             line.head = event.seq;
             match &event.body {
                 EventBody::MessagePosted(message) => {
-                    line.unread += i64::from(message.sender.id != user && message.seq > line.unread_after);
-                    line.last_message_preview = message.preview();
-                    line.last_message_time = message.created_at;
-                    line.last_message_sender = Some(message.sender.clone());
+                    let (before, face) = faces
+                        .take_if(|(before, _)| Arc::ptr_eq(before, &line.face))
+                        .unwrap_or_else(|| (line.face.clone(), Arc::new(line.face.after(message))));
+                    line.posted(user, message, face.clone());
+                    faces = Some((before, face));
                     self.changed.insert((user, room));
                 }
                 EventBody::MessageEdited(_)
@@ -382,6 +417,9 @@ impl InboxActor {
                 | EventBody::RoomCreated(_) => self.make_stale(user, room),
                 _ => {}
             }
+        }
+        if let (Some((_, face)), Some(followed)) = (faces, self.followed.get_mut(&room)) {
+            followed.face = face;
         }
     }
 
@@ -401,90 +439,11 @@ impl InboxActor {
     fn tell_changed(&mut self) {
         for (user, room) in std::mem::take(&mut self.changed) {
             let Some(onlooker) = self.people.get(&user) else { continue };
-            let Some(line) = onlooker.rooms.get(&room) else { continue };
-            let bytes = codec::encode(&ServerFrame::Inbox {
-                room_id: room,
-                unread_count: line.unread,
-                total_unread: onlooker.total_unread(),
-                last_message_preview: &line.last_message_preview,
-                last_message_time: line.last_message_time,
-                last_message_sender: line.last_message_sender.as_ref(),
-                display_name: &line.display_name,
-            });
+            let Some(line) = onlooker.line(room) else { continue };
+            let bytes = codec::encode(&line.frame(onlooker.total_unread()));
             for outbox in onlooker.greeted() {
                 let (key, bytes) = (line_key(user, room), bytes.clone());
                 outbox.switchboard.do_send(PushSignal { outbox: outbox.id, key, bytes });
-            }
-        }
-    }
-
-    /// Reads stale lines from the store, one person after another.
-    fn read_stale(&mut self, ctx: &mut Context<Self>) {
-        if self.reading {
-            return;
-        }
-        let Some((user, rooms)) = self.stale.pop_first() else { return };
-        let Some(core) = self.core.clone() else { return };
-        self.reading = true;
-        let rooms: Vec<RoomId> = rooms.into_iter().collect();
-        let asked = rooms.clone();
-        let read = async move {
-            let lines = core.store.inbox(user, Some(&asked)).await;
-            let mut added = BTreeMap::new();
-            for line in lines.iter().flatten() {
-                if let Ok(Some(snapshot)) = core.store.snapshot(line.room, &[], false).await {
-                    added.insert(line.room, snapshot.room);
-                }
-            }
-            (lines, added)
-        };
-        ctx.spawn(actix::fut::wrap_future::<_, Self>(read).map(move |(lines, added), this, ctx| {
-            this.reading = false;
-            this.refresh(user, &rooms, lines, &added);
-            this.forget_news();
-            this.tell_changed();
-            if this.stale.is_empty() { this.turn_later(ctx) } else { this.read_stale(ctx) }
-        }));
-    }
-
-    fn refresh(
-        &mut self,
-        user: UserId,
-        asked: &[RoomId],
-        lines: Result<Vec<InboxRoom>, StoreError>,
-        added: &BTreeMap<RoomId, Room>,
-    ) {
-        let lines = match lines {
-            Ok(lines) => lines,
-            Err(error) => {
-                tracing::warn!(%error, "could not refresh a list of rooms");
-                for room in asked {
-                    self.make_stale(user, *room);
-                }
-                return;
-            }
-        };
-        let found: BTreeSet<RoomId> = lines.iter().map(|line| line.room).collect();
-        for room in asked.iter().filter(|room| !found.contains(room)) {
-            self.take_off(user, *room);
-        }
-        for line in lines {
-            let room = line.room;
-            let is_new = self.line(user, room).is_none();
-            if is_new && (!added.contains_key(&room) || self.news.contains(&room)) {
-                // What the client is to be told of it could not be read, or is no longer all; once more.
-                self.make_stale(user, room);
-                if !added.contains_key(&room) {
-                    continue;
-                }
-            }
-            let is_same = self.line(user, room) == Some(&line);
-            self.take_in(user, line);
-            if let (true, Some(onlooker), Some(room)) = (is_new, self.people.get(&user), added.get(&room)) {
-                onlooker.send(&ServerFrame::RoomAdded { room_id: room.id, room: room.into() });
-            }
-            if !is_same {
-                self.changed.insert((user, room));
             }
         }
     }

@@ -1,8 +1,12 @@
 //! One who looks at a list of rooms, on as many sockets as show it.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::domain::ids::RoomId;
+use chrono::{DateTime, Utc};
+
+use crate::domain::ids::{RoomId, Seq, UserId};
+use crate::domain::message::Message;
+use crate::domain::person::Author;
 use crate::ports::store::InboxRoom;
 use crate::protocol::codec;
 use crate::protocol::server::ServerFrame;
@@ -13,8 +17,9 @@ use crate::switchboard::OutboxRef;
 #[derive(Default)]
 pub(super) struct Onlooker {
     pub(super) sockets: Vec<Follower>,
-    /// Boxed, for a map keeps space for as many again.
-    pub(super) rooms: BTreeMap<RoomId, Box<InboxRoom>>,
+    /// In the order of the rooms' ids. A map would take twice the space, and there is a list for each of
+    /// thousands of people.
+    lines: Vec<Line>,
 }
 
 /// A socket that shows its person's rooms.
@@ -25,13 +30,121 @@ pub(super) struct Follower {
     pub(super) greeted: bool,
 }
 
+/// One room in one person's list.
+#[derive(Clone, PartialEq)]
+pub(super) struct Line {
+    pub(super) room: RoomId,
+    /// The position that all else here is as of.
+    pub(super) head: Seq,
+    /// After which position a message of another is unread.
+    unread_after: Seq,
+    pub(super) unread: i64,
+    pub(super) is_muted: bool,
+    pub(super) face: Arc<Face>,
+}
+
+/// What a line shows of its room: the same for all who call it the same, and then kept once for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Face {
+    display_name: Arc<str>,
+    preview: Arc<str>,
+    time: DateTime<Utc>,
+    sender: Option<Author>,
+}
+
+impl Line {
+    /// The line that the store tells of, with the face of `known` where that is the same.
+    pub(super) fn of(told: InboxRoom, known: Option<&Arc<Face>>) -> Self {
+        let face = Face {
+            display_name: told.display_name.into(),
+            preview: told.last_message_preview.into(),
+            time: told.last_message_time,
+            sender: told.last_message_sender,
+        };
+        Self {
+            room: told.room,
+            head: told.head,
+            unread_after: told.unread_after,
+            unread: told.unread,
+            is_muted: told.is_muted,
+            face: known.filter(|known| ***known == face).cloned().unwrap_or_else(|| Arc::new(face)),
+        }
+    }
+
+    /// Shows that `message` has been posted, which gave the room `face`.
+    pub(super) fn posted(&mut self, user: UserId, message: &Message, face: Arc<Face>) {
+        self.unread += i64::from(message.sender.id != user && message.seq > self.unread_after);
+        self.face = face;
+    }
+
+    /// The frame that tells of it, beside what is unread in all rooms.
+    pub(super) fn frame(&self, total_unread: i64) -> ServerFrame<'_> {
+        ServerFrame::Inbox {
+            room_id: self.room,
+            unread_count: self.unread,
+            total_unread,
+            last_message_preview: &self.face.preview,
+            last_message_time: self.face.time,
+            last_message_sender: self.face.sender.as_ref(),
+            display_name: &self.face.display_name,
+        }
+    }
+}
+
+impl Face {
+    /// The face after `message`.
+    pub(super) fn after(&self, message: &Message) -> Self {
+        Self {
+            display_name: self.display_name.clone(),
+            preview: message.preview().into(),
+            time: message.created_at,
+            sender: Some(message.sender.clone()),
+        }
+    }
+}
+
 impl Onlooker {
+    fn find(&self, room: RoomId) -> Result<usize, usize> {
+        self.lines.binary_search_by_key(&room, |line| line.room)
+    }
+
+    pub(super) fn line(&self, room: RoomId) -> Option<&Line> {
+        self.find(room).ok().map(|at| &self.lines[at])
+    }
+
+    pub(super) fn line_mut(&mut self, room: RoomId) -> Option<&mut Line> {
+        self.find(room).ok().map(|at| &mut self.lines[at])
+    }
+
+    /// Puts a line in, in place of the one that the room may have.
+    pub(super) fn put(&mut self, line: Line) {
+        match self.find(line.room) {
+            Ok(at) => self.lines[at] = line,
+            Err(at) => self.lines.insert(at, line),
+        }
+    }
+
+    /// Takes a room's line off.
+    pub(super) fn take(&mut self, room: RoomId) -> Option<Line> {
+        self.find(room).ok().map(|at| self.lines.remove(at))
+    }
+
+    /// Keeps no more space than the lines need.
+    pub(super) fn fit(&mut self) {
+        self.lines.shrink_to_fit();
+    }
+
+    /// The rooms, in the order of their ids.
+    pub(super) fn rooms(&self) -> impl Iterator<Item = RoomId> {
+        self.lines.iter().map(|line| line.room)
+    }
+
     pub(super) fn greeted(&self) -> impl Iterator<Item = &OutboxRef> {
         self.sockets.iter().filter(|follower| follower.greeted).map(|follower| &follower.outbox)
     }
 
     pub(super) fn total_unread(&self) -> i64 {
-        self.rooms.values().filter(|room| !room.is_muted).map(|room| room.unread).sum()
+        self.lines.iter().filter(|line| !line.is_muted).map(|line| line.unread).sum()
     }
 
     pub(super) fn send(&self, frame: &ServerFrame<'_>) {
