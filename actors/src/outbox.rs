@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
-use actix::Addr;
+use actix::{Addr, WeakAddr};
 use bytes::{Buf, Bytes};
 
 use crate::domain::ids::{RoomId, UserId};
@@ -91,7 +91,8 @@ pub(crate) enum Flushed {
 /// The queue, with its socket.
 pub(crate) struct Outbox {
     pub(crate) wire: Box<dyn Wire>,
-    pub(crate) session: Addr<SessionActor>,
+    /// Weak, for each copy of a strong address takes a hundred bytes of its own.
+    pub(crate) session: WeakAddr<SessionActor>,
     queue: VecDeque<Chunk>,
     bytes: usize,
     frames: u32,
@@ -104,14 +105,21 @@ pub(crate) struct Outbox {
     /// Whether the last frame is a close frame; nothing may follow.
     pub(crate) closing: bool,
     kept_back: KeptBack,
-    /// Rooms that want to send a page of a replay, in the order of their turns.
+    /// Boxed, for of thousands few are catching up.
+    replays: Option<Box<Replays>>,
+}
+
+/// Rooms that have a page of a replay to send.
+#[derive(Default)]
+struct Replays {
+    /// Those that wait, in the order of their turns.
     turns: VecDeque<Turn>,
-    /// The room whose page may come; one at a time, or many replays would overflow together.
+    /// The one whose page may come; one at a time, or many replays would overflow together.
     turn_of: Option<RoomId>,
 }
 
 impl Outbox {
-    pub(crate) fn new(wire: Box<dyn Wire>, session: Addr<SessionActor>) -> Self {
+    pub(crate) fn new(wire: Box<dyn Wire>, session: WeakAddr<SessionActor>) -> Self {
         Self {
             wire,
             session,
@@ -123,8 +131,7 @@ impl Outbox {
             dirty: false,
             closing: false,
             kept_back: KeptBack::default(),
-            turns: VecDeque::new(),
-            turn_of: None,
+            replays: None,
         }
     }
 
@@ -181,14 +188,18 @@ impl Outbox {
 
     /// Lets a room have its turn with a page when there is room for one.
     pub(crate) fn ask_turn(&mut self, turn: Turn, limits: &Limits) {
-        self.turns.push_back(turn);
+        self.replays.get_or_insert_default().turns.push_back(turn);
         self.give_turn(limits);
     }
 
     /// A room has sent its page, or sends none.
     pub(crate) fn end_turn(&mut self, room: RoomId, limits: &Limits) {
-        self.turns.retain(|turn| turn.room != room);
-        self.turn_of.take_if(|holder| *holder == room);
+        let Some(replays) = &mut self.replays else { return };
+        replays.turns.retain(|turn| turn.room != room);
+        replays.turn_of.take_if(|holder| *holder == room);
+        if replays.turns.is_empty() && replays.turn_of.is_none() {
+            self.replays = None;
+        }
         self.give_turn(limits);
     }
 
@@ -198,13 +209,20 @@ impl Outbox {
     }
 
     fn give_turn(&mut self, limits: &Limits) {
-        if self.turn_of.is_none()
-            && self.bytes * 4 <= limits.outbox_bytes_max
+        if self.bytes * 4 <= limits.outbox_bytes_max
             && self.frames as usize * 4 <= limits.outbox_frames_max
-            && let Some(Turn { room, addr, session }) = self.turns.pop_front()
+            && let Some(replays) = self.replays.as_mut().filter(|replays| replays.turn_of.is_none())
+            && let Some(Turn { room, addr, session }) = replays.turns.pop_front()
         {
-            self.turn_of = Some(room);
+            replays.turn_of = Some(room);
             addr.do_send(Drained { session });
+        }
+    }
+
+    /// Gives back the space of frames that are out.
+    pub(crate) fn rest(&mut self) {
+        if self.queue.is_empty() {
+            self.queue = VecDeque::new();
         }
     }
 
@@ -223,7 +241,7 @@ impl Outbox {
                 self.release_signals(limits);
                 if self.queue.is_empty() {
                     if self.queue.capacity() > 16 {
-                        self.queue = VecDeque::new();
+                        self.rest();
                     }
                     self.give_turn(limits);
                     return Flushed::All;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix::{
     Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, MessageResult, ResponseActFuture,
+    WeakAddr,
 };
 use tokio::sync::Notify;
 
@@ -33,7 +34,7 @@ pub struct PeopleActor {
     gone_at: VecDeque<(Duration, UserId, u64)>,
     parting_is_due: bool,
     elsewhere: BTreeMap<NodeId, Neighbour>,
-    watchers: HashMap<RoomId, (Addr<RoomActor>, BTreeSet<UserId>)>,
+    watchers: HashMap<RoomId, (Addr<RoomActor>, Vec<UserId>)>,
     watched: HashMap<UserId, Vec<RoomId>>,
     announce_is_due: bool,
     is_closed: bool,
@@ -45,7 +46,7 @@ pub struct PeopleActor {
 /// One session of a person.
 struct Signed {
     session: SessionId,
-    addr: Addr<SessionActor>,
+    addr: WeakAddr<SessionActor>,
     issued_at: i64,
 }
 
@@ -182,7 +183,7 @@ pub struct SignIn {
     /// Which one.
     pub session: SessionId,
     /// Its actor.
-    pub addr: Addr<SessionActor>,
+    pub addr: WeakAddr<SessionActor>,
     /// When its token was issued; Unix time in seconds.
     pub issued_at: i64,
 }
@@ -310,8 +311,10 @@ impl Handler<Changed> for PeopleActor {
             core.registry.do_send(Forget { user: change.user });
         }
         for signed in self.here.get(&change.user).into_iter().flatten() {
-            if !change.honours(signed.issued_at) {
-                signed.addr.do_send(Revoked);
+            if !change.honours(signed.issued_at)
+                && let Some(session) = signed.addr.upgrade()
+            {
+                session.do_send(Revoked);
             }
         }
     }
@@ -334,17 +337,18 @@ impl Handler<Watch> for PeopleActor {
 
     fn handle(&mut self, Watch { room, addr, users }: Watch, _: &mut Self::Context) {
         let came: Vec<UserId> = users.iter().copied().filter(|user| self.is_online(*user)).collect();
-        for user in &users {
-            let rooms = self.watched.entry(*user).or_default();
+        let watcher =
+            self.watchers.entry(room).or_insert_with(|| (addr.clone(), Vec::with_capacity(users.len())));
+        watcher.0 = addr.clone();
+        for user in users {
+            let rooms = self.watched.entry(user).or_default();
             if !rooms.contains(&room) {
                 // Most are in few rooms; a vector would make space for four.
                 rooms.reserve_exact(usize::from(rooms.is_empty()));
                 rooms.push(room);
+                watcher.1.push(user);
             }
         }
-        let watcher = self.watchers.entry(room).or_insert_with(|| (addr.clone(), BTreeSet::new()));
-        watcher.0 = addr.clone();
-        watcher.1.extend(users);
         addr.do_send(OnlineNow { came, went: Vec::new() });
     }
 }

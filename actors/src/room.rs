@@ -7,6 +7,7 @@
 
 mod commands;
 mod delivery;
+mod guest;
 mod guests;
 mod ring;
 mod signals;
@@ -19,7 +20,8 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 
 pub use commands::{Answer, Origin, Settled, Submit};
 pub use delivery::{Events, HeadIs};
-pub use guests::{Admission, Drained, Guest, Join, Leave, Position, Purpose, Stay};
+pub use guest::{Guest, Purpose, Stay};
+pub use guests::{Admission, Drained, Join, Leave, Position};
 pub use signals::{OnlineNow, SetTyping, Told, WhoIsTyping};
 pub use typing::TypingNow;
 
@@ -168,7 +170,7 @@ impl Actor for RoomActor {
             self.answer_unknown(waiting);
         }
         for guest in self.guests.take() {
-            guest.session.do_send(RoomGone { room: self.room });
+            guest.tell(RoomGone { room: self.room });
         }
         if self.follows {
             self.core.relay.do_send(Follow { room: self.room, on: false });

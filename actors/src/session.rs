@@ -32,13 +32,18 @@ use crate::switchboard::{Detach, OutboxRef};
 use crate::worker::Worker;
 use rooms::{Asked, Place};
 
-/// Names a session of this node.
+/// Names a session of this node: its worker thread, and the how-manieth it is there. Small, for each room
+/// that a session is in keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionId {
-    /// The worker thread.
-    pub worker: usize,
-    /// The how-manieth session there.
-    pub number: u64,
+pub struct SessionId(u64);
+
+impl SessionId {
+    /// The bits of the number; a thread that lets in a million sessions a second has enough for years.
+    const NUMBER_BITS: u32 = 48;
+
+    pub(crate) fn new(worker: usize, number: u64) -> Self {
+        Self((worker as u64) << Self::NUMBER_BITS | number)
+    }
 }
 
 /// The actor.
@@ -46,7 +51,10 @@ pub struct SessionActor {
     worker: Rc<Worker>,
     id: SessionId,
     user: UserId,
-    target: Target,
+    /// The person's name, once a room has told it.
+    username: Option<Arc<str>>,
+    /// The room that a socket of one room is for.
+    own_room: Option<RoomId>,
     /// What is known only while the session opens.
     opening: Option<Box<Opening>>,
     /// Itself with its outbox, once it has one.
@@ -59,13 +67,18 @@ pub struct SessionActor {
     /// Whether the connection is about to end: nothing more is taken from it.
     is_closing: bool,
     issued_at: i64,
-    /// What a client that can't renew its token is given beyond its end.
-    grace: Duration,
+    frames: Budget,
+    /// Boxed, for of thousands few ever have it.
+    trouble: Option<Box<Trouble>>,
+}
+
+/// What only a client has that floods, breaks rules or finds the node overloaded.
+#[derive(Default)]
+struct Trouble {
     /// Refusals that are about to be told.
     shed: Shed,
     /// When its socket may be read again.
     reads_at: Duration,
-    frames: Budget,
     bad_frames: Window,
     refusals: Window,
 }
@@ -95,25 +108,26 @@ impl Window {
 impl SessionActor {
     /// A session that is about to open.
     pub(crate) fn begin(worker: &Rc<Worker>, connect: Connect) -> Self {
-        let expires_at = worker.core.clock.now() + connect.credential.expires_in;
+        let expires_at = worker.core.clock.now() + connect.credential.expires_in + connect.grace;
+        let Connect { target, wire, accept, refuse, .. } = connect;
         Self {
             worker: worker.clone(),
             id: worker.next_session(),
             user: connect.credential.user,
-            target: connect.target,
-            opening: Some(Box::new(Opening::new(connect.wire, connect.accept, connect.refuse, expires_at))),
+            username: None,
+            own_room: match target {
+                Target::Room { room, .. } => Some(room),
+                Target::User => None,
+            },
+            opening: Some(Box::new(Opening::new(target, wire, accept, refuse, expires_at))),
             guest: None,
             rooms: Vec::new(),
             asked: BTreeMap::new(),
             queued: BTreeMap::new(),
             is_closing: false,
             issued_at: connect.credential.issued_at,
-            grace: connect.grace,
-            shed: Shed::default(),
-            reads_at: Duration::ZERO,
             frames: Budget::default(),
-            bad_frames: Window::default(),
-            refusals: Window::default(),
+            trouble: None,
         }
     }
 
@@ -150,23 +164,19 @@ impl SessionActor {
         }
     }
 
+    fn trouble(&mut self) -> &mut Trouble {
+        self.trouble.get_or_insert_default()
+    }
+
     /// Lets the client wait until it is read again.
     fn pause(&mut self) {
-        self.reads_at = self.core().clock.now() + limits::OVERLOAD_PAUSE;
+        self.trouble().reads_at = self.core().clock.now() + limits::OVERLOAD_PAUSE;
     }
 
     fn count_refusal(&mut self) {
         let (now, most) = (self.core().clock.now(), self.core().limits.refusals_max);
-        if self.refusals.count(now, most, limits::REFUSALS_WITHIN) {
+        if self.trouble().refusals.count(now, most, limits::REFUSALS_WITHIN) {
             self.close(CloseCode::TooManyRefusals);
-        }
-    }
-
-    /// The room that a socket of one room is for.
-    fn own_room(&self) -> Option<RoomId> {
-        match self.target {
-            Target::Room { room, .. } => Some(room),
-            Target::User => None,
         }
     }
 
@@ -174,14 +184,16 @@ impl SessionActor {
     fn sign_out(&mut self) {
         self.leave_all();
         self.core().people.do_send(SignOut { user: self.user, session: self.id });
-        if matches!(self.target, Target::User) {
+        if self.own_room.is_none() {
             self.core().inbox.do_send(Unfollow { user: self.user, session: self.id });
         }
     }
 
     fn leave_all(&mut self) {
         for place in self.rooms.drain(..) {
-            place.addr.do_send(Leave { session: self.id });
+            if let Some(addr) = place.actor() {
+                addr.do_send(Leave { session: self.id });
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, SpawnHandle};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, SpawnHandle, WeakAddr};
 use bytes::Bytes;
 use slab::Slab;
 
@@ -29,7 +29,7 @@ use crate::protocol::close::CloseCode;
 use crate::protocol::codec;
 use crate::protocol::server::ServerFrame;
 use crate::room::RoomActor;
-use crate::session::{SessionActor, SessionId};
+use crate::session::{Closing, SessionActor, SessionId};
 
 /// How often the switchboard looks at sockets that are blocked, expiring or closing.
 const TICK: Duration = Duration::from_secs(1);
@@ -80,6 +80,14 @@ struct Entry {
     close_by: Option<Duration>,
     /// The rooms that it hears.
     hears: Vec<RoomId>,
+}
+
+impl Entry {
+    /// Gives back the space that isn't needed now.
+    fn rest(&mut self) {
+        self.outbox.rest();
+        self.hears.shrink_to_fit();
+    }
 }
 
 struct Listener {
@@ -220,7 +228,9 @@ impl SwitchboardActor {
             entry.outbox.push(codec::close(code), 1, &self.limits);
             entry.outbox.closing = true;
         }
-        entry.outbox.session.do_send(crate::session::Closing { code });
+        if let Some(session) = entry.outbox.session.upgrade() {
+            session.do_send(Closing { code });
+        }
         self.watched.insert(slot);
         self.flush(slot, ctx);
     }
@@ -250,9 +260,10 @@ impl SwitchboardActor {
         let turn = self.tick % wheel;
         let silent: Vec<(u32, bool)> = self
             .entries
-            .iter()
+            .iter_mut()
             .filter(|(slot, entry)| slot % wheel == turn && !entry.outbox.closing)
             .filter_map(|(slot, entry)| {
+                entry.rest();
                 let silence = entry.outbox.wire.silence();
                 let due = silence >= ping_every && now - entry.pinged_at >= ping_every;
                 let silent = silence >= self.limits.silent_after;
@@ -298,7 +309,7 @@ pub struct Attach {
     /// The socket.
     pub wire: Box<dyn Wire>,
     /// Its session.
-    pub session: Addr<SessionActor>,
+    pub session: WeakAddr<SessionActor>,
 }
 
 impl Handler<Attach> for SwitchboardActor {

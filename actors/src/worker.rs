@@ -47,7 +47,7 @@ impl Worker {
     pub(crate) fn next_session(&self) -> SessionId {
         let next = self.next_session.get();
         self.next_session.set(next + 1);
-        SessionId { worker: self.index, number: next }
+        SessionId::new(self.index, next)
     }
 
     /// A new message's id. Of the clock and of this node's own id alone, so that a run can be repeated.

@@ -171,7 +171,7 @@ impl Board {
             });
             let switchboard = SwitchboardActor::new(Arc::new(Limits::default()), clock).start();
             for _ in 0..sockets {
-                let attach = Attach { wire: Box::new(Abyss), session: session.clone() };
+                let attach = Attach { wire: Box::new(Abyss), session: session.downgrade() };
                 let outbox = switchboard.send(attach).await.expect("it lives");
                 switchboard.do_send(Uncork { outbox, first: Bytes::new() });
                 switchboard.do_send(Enter { room, outbox, position: Seq(0) });

@@ -169,7 +169,10 @@ impl RoomActor {
             return Err(EngineError::Overloaded);
         }
         if let Origin::Session { session, .. } = origin
-            && self.guests.get(*session).is_some_and(|seat| seat.unanswered >= limits::SESSION_PENDING_MAX)
+            && self
+                .guests
+                .get(*session)
+                .is_some_and(|seat| seat.unanswered as usize >= limits::SESSION_PENDING_MAX)
         {
             return Err(EngineError::Overloaded);
         }

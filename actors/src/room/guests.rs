@@ -13,11 +13,11 @@ use std::sync::Arc;
 use actix::{Addr, AsyncContext, Context, Handler, Message};
 use bytes::Bytes;
 
+use super::guest::{Guest, Purpose, Stay};
 use super::ring::Ring;
 use super::{RoomActor, View};
 use crate::domain::command::Refusal;
 use crate::domain::ids::{Epoch, RoomId, Seq, UserId};
-use crate::domain::person::Author;
 use crate::error::EngineError;
 use crate::limits;
 use crate::people::Watch;
@@ -25,58 +25,36 @@ use crate::ports::store::{RoomSnapshot, StoreError, Visitor};
 use crate::protocol::close::CloseCode;
 use crate::protocol::codec;
 use crate::protocol::server::{MarkView, PROTOCOL, ServerFrame};
-use crate::session::{Joined, SessionActor, SessionId, Unsubscribed};
-use crate::switchboard::{Exit, OutboxRef, SwitchboardActor};
-
-/// A session, as the rooms that it is in know it: one for all of them.
-pub struct Guest {
-    /// The session.
-    pub id: SessionId,
-    /// Whose it is.
-    pub user: UserId,
-    /// Where its frames go.
-    pub outbox: OutboxRef,
-    /// The session's actor.
-    pub session: Addr<SessionActor>,
-}
-
-/// What a session is in a room for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// It is this room's own socket, and ends with the stay.
-    Socket,
-    /// It hears this room among others.
-    Subscription,
-    /// It was here before this actor; it wants what follows and no greeting.
-    Return(Stay),
-}
-
-/// What a returning session had been here for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stay {
-    /// See [`Purpose::Socket`].
-    Socket,
-    /// See [`Purpose::Subscription`].
-    Subscription,
-}
+use crate::session::{Joined, SessionId, Unsubscribed};
+use crate::switchboard::{Exit, SwitchboardActor};
 
 /// A guest and how far it is.
 pub(super) struct Seat {
     pub(super) guest: Arc<Guest>,
     purpose: Purpose,
     /// Commands that it waits for.
-    pub(super) unanswered: usize,
-    pub(super) name: Arc<str>,
+    pub(super) unanswered: u32,
     phase: Phase,
 }
 
+/// How far a guest has come. What passes is boxed, for each of thousands that are live would keep the space.
 enum Phase {
-    /// Waits for a snapshot. Boxed, for each of thousands that are live would keep the space.
+    /// Waits for a snapshot.
     Arriving(Box<Position>),
-    /// Has been sent everything up to `position`, and goes live at `target` or later.
-    CatchingUp { position: Seq, target: Seq, resumes: bool, pace: Pace },
+    /// Is on its way to where the others are.
+    CatchingUp(Box<Behind>),
     /// Hears the room by its switchboard.
     Live,
+}
+
+/// Where a guest is on its way.
+struct Behind {
+    /// Everything up to here has been sent.
+    position: Seq,
+    /// It goes live here or later.
+    target: Seq,
+    resumes: bool,
+    pace: Pace,
 }
 
 /// Where a guest says that it is.
@@ -103,13 +81,13 @@ impl Seat {
     fn dismiss(&self, room: RoomId, addr: Addr<RoomActor>, code: CloseCode) {
         if let Phase::Arriving(_) = self.phase {
             let result = Err(EngineError::Refused(Refusal::NotParticipant));
-            return self.guest.session.do_send(Joined { room, addr, result });
+            return self.guest.tell(Joined { room, addr, result });
         }
         match self.purpose {
             Purpose::Socket | Purpose::Return(Stay::Socket) => self.guest.outbox.close(code),
             Purpose::Subscription | Purpose::Return(Stay::Subscription) => {
                 self.guest.outbox.switchboard.do_send(Exit { room, outbox: self.guest.outbox.id });
-                self.guest.session.do_send(Unsubscribed { room });
+                self.guest.tell(Unsubscribed { room });
             }
         }
     }
@@ -226,8 +204,8 @@ pub struct Join {
 /// What a session is told when it may stay.
 #[derive(Clone, Debug)]
 pub struct Admission {
-    /// The person, as the directory has him.
-    pub person: Author,
+    /// The person's name to sign in, as the directory has it.
+    pub username: Arc<str>,
     /// Tokens issued before this second are void; Unix time.
     pub tokens_valid_from: Option<i64>,
 }
@@ -241,7 +219,7 @@ impl Handler<Join> for RoomActor {
         }
         let id = guest.id;
         let phase = Phase::Arriving(Box::new(position));
-        self.guests.insert(Seat { guest, purpose, unanswered: 0, name: "".into(), phase });
+        self.guests.insert(Seat { guest, purpose, unanswered: 0, phase });
         self.arrivals.push(id);
         self.read_snapshot(ctx);
         true
@@ -284,8 +262,8 @@ impl Handler<Drained> for RoomActor {
     type Result = ();
 
     fn handle(&mut self, Drained { session }: Drained, ctx: &mut Self::Context) {
-        if let Some(Seat { phase: Phase::CatchingUp { pace, .. }, .. }) = self.guests.get_mut(session) {
-            *pace = Pace::Turn;
+        if let Some(Seat { phase: Phase::CatchingUp(behind), .. }) = self.guests.get_mut(session) {
+            behind.pace = Pace::Turn;
             self.advance(session, ctx);
         }
     }
@@ -370,7 +348,7 @@ impl RoomActor {
         for id in arrivals {
             if let Some(seat) = self.guests.remove(*id) {
                 let room = self.room;
-                seat.guest.session.do_send(Joined { room, addr: ctx.address(), result: Err(error.clone()) });
+                seat.guest.tell(Joined { room, addr: ctx.address(), result: Err(error.clone()) });
             }
         }
         self.sleep_when_idle(ctx);
@@ -409,11 +387,10 @@ impl RoomActor {
         let Some(seat) = self.guests.get_mut(id) else { return };
         let Phase::Arriving(position) = &seat.phase else { return };
         let Position { since, epoch: theirs } = **position;
-        if !seat.guest.session.connected() {
+        if seat.guest.session.upgrade().is_none() {
             self.guests.remove(id);
             return self.sleep_when_idle(ctx);
         }
-        seat.name = visitor.person.username.clone();
         let outbox = &seat.guest.outbox;
         match seat.purpose {
             Purpose::Socket => outbox.send(&ServerFrame::ConnectionEstablished {
@@ -452,10 +429,11 @@ impl RoomActor {
             true => position.next(),
             false => position,
         };
-        seat.phase = Phase::CatchingUp { position, target: head, resumes, pace: Pace::Idle };
-        let person = visitor.person.clone();
-        let admission = Admission { person, tokens_valid_from: visitor.tokens_valid_from };
-        seat.guest.session.do_send(Joined { room: room_id, addr: ctx.address(), result: Ok(admission) });
+        let behind = Behind { position, target: head, resumes, pace: Pace::Idle };
+        seat.phase = Phase::CatchingUp(Box::new(behind));
+        let username = visitor.person.username.clone();
+        let admission = Admission { username, tokens_valid_from: visitor.tokens_valid_from };
+        seat.guest.tell(Joined { room: room_id, addr: ctx.address(), result: Ok(admission) });
         self.guests.catching_up.insert(id);
         if !resumes && self.view.as_ref().is_some_and(|view| view.delivered > position) {
             // What has come since the snapshot follows these, as what comes later does.

@@ -1,5 +1,6 @@
 //! Typing, read marks and presence in a room: told to who is here, and to other nodes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{AsyncContext, Context, Handler, Message, MessageResult};
@@ -26,6 +27,8 @@ const LAPSE_EVERY: Duration = Duration::from_millis(500);
 pub struct SetTyping {
     /// Which one.
     pub session: SessionId,
+    /// The person's name.
+    pub username: Arc<str>,
     /// Whether typing.
     pub is_typing: bool,
 }
@@ -33,15 +36,16 @@ pub struct SetTyping {
 impl Handler<SetTyping> for RoomActor {
     type Result = ();
 
-    fn handle(&mut self, SetTyping { session, is_typing }: SetTyping, ctx: &mut Self::Context) {
+    fn handle(&mut self, typing: SetTyping, ctx: &mut Self::Context) {
+        let SetTyping { session, username, is_typing } = typing;
         let Some(seat) = self.guests.get(session) else { return };
         if is_typing && self.view.as_ref().is_some_and(|view| view.is_archived) {
             let error = EngineError::Refused(Refusal::Archived);
             return seat.guest.outbox.push(codec::refusal(&error, Some(self.room), None));
         }
-        let (user, name) = (seat.guest.user, seat.name.clone());
+        let user = seat.guest.user;
         let (now, date) = (self.core.clock.now(), self.core.clock.date());
-        let told = self.typists.heard(user, &name, is_typing, now, date);
+        let told = self.typists.heard(user, &username, is_typing, now, date);
         self.tell_typing(told);
         self.lapse_later(ctx);
     }

@@ -59,7 +59,8 @@ impl Handler<Received> for SessionActor {
             }
         }
         self.tell_what_was_shed();
-        MessageResult(self.reads_at.saturating_sub(self.core().clock.now()))
+        let reads_at = self.trouble.as_ref().map_or(Duration::ZERO, |trouble| trouble.reads_at);
+        MessageResult(reads_at.saturating_sub(self.core().clock.now()))
     }
 }
 
@@ -78,23 +79,23 @@ impl SessionActor {
             Ok(Addressed { room, .. }) => (*room, None),
             Err(bad) => (bad.room, bad.client_id),
         };
-        let room = room.or(self.own_room());
+        let room = room.or(self.own_room);
         if let Err(error) = self.take_frame() {
             return self.error(&error, room, client_id);
         }
         match decoded {
-            Ok(Addressed { room: Some(named), .. }) if self.own_room().is_some_and(|own| own != named) => {
-                self.bad_frame("room_id is not the room of this socket", self.own_room(), client_id);
+            Ok(Addressed { room: Some(named), .. }) if self.own_room.is_some_and(|own| own != named) => {
+                self.bad_frame("room_id is not the room of this socket", self.own_room, client_id);
             }
             Ok(Addressed { frame, .. }) => self.frame(room, frame, ctx),
-            Err(bad) => self.bad_frame(bad.message, self.own_room().or(bad.room), bad.client_id),
+            Err(bad) => self.bad_frame(bad.message, self.own_room.or(bad.room), bad.client_id),
         }
     }
 
     fn bad_frame(&mut self, message: &str, room: Option<RoomId>, client_id: Option<ClientId>) {
         self.push(codec::error(ErrorCode::BadFrame, message, room, client_id, None));
         let (now, most) = (self.core().clock.now(), self.core().limits.bad_frames_max);
-        if self.bad_frames.count(now, most, limits::BAD_FRAMES_WITHIN) {
+        if self.trouble().bad_frames.count(now, most, limits::BAD_FRAMES_WITHIN) {
             self.close(CloseCode::BadFrames);
         }
     }
@@ -121,16 +122,20 @@ impl SessionActor {
             }
             ClientFrame::MarkRoomRead => self.submit(room, Change::Read(ReadTarget::Head), None, ctx),
             ClientFrame::Typing { is_typing } => match self.place(room) {
-                Some(place) => place.addr.do_send(SetTyping { session: self.id, is_typing }),
+                Some(place) => {
+                    if let (Some(addr), Some(username)) = (place.actor(), self.username.clone()) {
+                        addr.do_send(SetTyping { session: self.id, username, is_typing });
+                    }
+                }
                 // The room has not answered yet, and a signal is the first to be dropped.
                 None if self.asked.contains_key(&room) => {}
                 None => self.error(&EngineError::Refused(Refusal::NotParticipant), Some(room), None),
             },
-            ClientFrame::Subscribe { since, epoch } if self.own_room().is_none() => {
+            ClientFrame::Subscribe { since, epoch } if self.own_room.is_none() => {
                 self.unsubscribe(room);
-                self.join(room, Purpose::Subscription, since, epoch, ctx);
+                self.join(room, Purpose::Subscription, since, epoch);
             }
-            ClientFrame::Unsubscribe if self.own_room().is_none() => self.unsubscribe(room),
+            ClientFrame::Unsubscribe if self.own_room.is_none() => self.unsubscribe(room),
             ClientFrame::Subscribe { .. } | ClientFrame::Unsubscribe => {
                 self.bad_frame("this socket is for one room", Some(room), None);
             }
@@ -173,14 +178,16 @@ impl SessionActor {
 
     /// Refuses a message before anything else is done for it.
     fn shed(&mut self, room: RoomId, client_id: Option<ClientId>) {
-        self.shed.frames.extend_from_slice(&codec::refusal(&EngineError::Overloaded, Some(room), client_id));
-        self.shed.count += 1;
+        let shed = &mut self.trouble().shed;
+        shed.frames.extend_from_slice(&codec::refusal(&EngineError::Overloaded, Some(room), client_id));
+        shed.count += 1;
         self.pause();
     }
 
     /// Refusals of one read go out together.
     fn tell_what_was_shed(&mut self) {
-        let Shed { frames, count } = std::mem::take(&mut self.shed);
+        let Some(trouble) = &mut self.trouble else { return };
+        let Shed { frames, count } = std::mem::take(&mut trouble.shed);
         if count > 0 {
             metrics::counter!("chat_commands_overloaded_total").increment(count);
             self.push(frames.into());

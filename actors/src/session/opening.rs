@@ -79,21 +79,24 @@ pub struct Connect {
 
 /// What is known only while a session opens.
 pub struct Opening {
+    target: Target,
     wire: Option<Box<dyn Wire>>,
     accept: Bytes,
     refuse: Option<fn(ConnectError) -> Bytes>,
+    /// When the right to the socket ends, with what a client that can't renew its token is given beyond.
     expires_at: Duration,
 }
 
 impl Opening {
     /// Takes from `connect` what opening needs.
     pub(super) fn new(
+        target: Target,
         wire: Box<dyn Wire>,
         accept: Bytes,
         refuse: Option<fn(ConnectError) -> Bytes>,
         expires_at: Duration,
     ) -> Self {
-        Self { wire: Some(wire), accept, refuse, expires_at }
+        Self { target, wire: Some(wire), accept, refuse, expires_at }
     }
 }
 
@@ -114,7 +117,7 @@ impl SessionActor {
     pub(super) fn open(&mut self, ctx: &mut Context<Self>) {
         let Some(wire) = self.opening.as_mut().and_then(|opening| opening.wire.take()) else { return };
         let (worker, user, session) = (self.worker.clone(), self.user, self.id);
-        let (addr, issued_at) = (ctx.address(), self.issued_at);
+        let (addr, issued_at) = (ctx.address().downgrade(), self.issued_at);
         let place = async move {
             let outbox = worker.switchboard.send(Attach { wire, session: addr.clone() }).await.ok();
             let signed = worker.core.people.send(SignIn { user, session, addr, issued_at }).await;
@@ -134,14 +137,15 @@ impl SessionActor {
         let (switchboard, worker) = (self.worker.switchboard.clone(), self.worker.index);
         self.guest = outbox.map(|id| {
             let outbox = OutboxRef { switchboard, worker, id };
-            Arc::new(Guest { id: self.id, user: self.user, outbox, session: ctx.address() })
+            Arc::new(Guest { id: self.id, user: self.user, outbox, session: ctx.address().downgrade() })
         });
         if let Err(error) = signed {
             return self.turn_away(error);
         }
-        match self.target {
-            Target::Room { room, since, epoch } => self.join(room, Purpose::Socket, since, epoch, ctx),
-            Target::User => self.follow_inbox(ctx),
+        match self.opening.as_ref().map(|opening| opening.target) {
+            Some(Target::Room { room, since, epoch }) => self.join(room, Purpose::Socket, since, epoch),
+            Some(Target::User) => self.follow_inbox(ctx),
+            None => {}
         }
     }
 
@@ -171,7 +175,7 @@ impl SessionActor {
     pub(super) fn let_in(&mut self) {
         let (Some(opening), Some(outbox)) = (self.opening.take(), self.outbox()) else { return };
         outbox.switchboard.do_send(Uncork { outbox: outbox.id, first: opening.accept });
-        self.expire_at(opening.expires_at + self.grace);
+        self.expire_at(opening.expires_at);
     }
 
     pub(super) fn expire_at(&self, at: Duration) {

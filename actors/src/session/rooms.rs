@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use actix::{ActorFutureExt, Addr, AsyncContext, Context, Handler, Message};
+use actix::{ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WeakAddr};
 
 use super::{Joined, SessionActor};
 use crate::domain::command::{Actor, Change, Command, Refusal};
@@ -20,8 +20,16 @@ const JOIN_TRIES: usize = 4;
 /// A room that the session is in.
 pub(super) struct Place {
     pub(super) room: RoomId,
-    pub(super) addr: Addr<RoomActor>,
+    /// Weak, for each copy of a strong address takes a hundred bytes of its own.
+    addr: WeakAddr<RoomActor>,
     stay: Stay,
+}
+
+impl Place {
+    /// The room's actor, unless it has ended.
+    pub(super) fn actor(&self) -> Option<Addr<RoomActor>> {
+        self.addr.upgrade()
+    }
 }
 
 /// What a client wants of a room.
@@ -44,17 +52,10 @@ impl SessionActor {
     }
 
     /// Asks a room for a place; it answers with [`Joined`].
-    pub(super) fn join(
-        &mut self,
-        room: RoomId,
-        purpose: Purpose,
-        since: Option<Seq>,
-        epoch: Option<Epoch>,
-        ctx: &mut Context<Self>,
-    ) {
+    pub(super) fn join(&mut self, room: RoomId, purpose: Purpose, since: Option<Seq>, epoch: Option<Epoch>) {
         let wish = Wish { purpose, position: Position { since, epoch } };
         let Some(asked) = self.asked.get_mut(&room) else {
-            return self.ask(room, wish, VecDeque::new(), ctx);
+            return self.ask(room, wish, VecDeque::new());
         };
         if asked.then.len() >= limits::WISHES_MAX {
             return self.error(&EngineError::Overloaded, Some(room), None);
@@ -62,10 +63,10 @@ impl SessionActor {
         asked.then.push_back(Some(wish));
     }
 
-    fn ask(&mut self, room: RoomId, wish: Wish, then: VecDeque<Option<Wish>>, ctx: &mut Context<Self>) {
+    fn ask(&mut self, room: RoomId, wish: Wish, then: VecDeque<Option<Wish>>) {
         let Some(guest) = self.guest.clone() else { return };
         self.asked.insert(room, Asked { wish, then });
-        self.enter(room, guest, wish, ctx);
+        self.enter(room, guest, wish);
     }
 
     /// A room has said whether there is a place.
@@ -74,44 +75,32 @@ impl SessionActor {
         if self.asked.is_empty() {
             // An empty map would keep its node: as much memory as all the rest of an idle session.
             self.asked = BTreeMap::new();
-            self.rooms.shrink_to_fit();
         }
         asked
     }
 
     /// Hands a guest to the room's actor; one that goes to sleep or has just ended is no longer it.
-    fn enter(
-        &self,
-        room: RoomId,
-        guest: Arc<Guest>,
-        Wish { purpose, position }: Wish,
-        ctx: &mut Context<Self>,
-    ) {
+    fn enter(&self, room: RoomId, guest: Arc<Guest>, Wish { purpose, position }: Wish) {
         let worker = self.worker.clone();
-        let enter = async move {
+        // Not by the context, which keeps the space for as many as have ever been under way at once.
+        actix::spawn(async move {
             for _ in 0..JOIN_TRIES {
-                let Some(addr) = worker.room(room).await else { return false };
+                let Some(addr) = worker.room(room).await else { break };
                 if let Ok(true) = addr.send(Join { guest: guest.clone(), purpose, position }).await {
-                    return true;
+                    return;
                 }
                 worker.forget(room, &addr);
             }
-            false
-        };
-        ctx.spawn(actix::fut::wrap_future::<_, Self>(enter).map(move |is_in, this, _| {
-            if !is_in {
-                this.answered(room);
-                this.turn_away(ConnectError::Restarting);
-            }
-        }));
+            guest.tell(NoPlace { room });
+        });
     }
 
     /// Does what the client has wanted of a room since it was asked.
-    fn go_on(&mut self, room: RoomId, mut then: VecDeque<Option<Wish>>, ctx: &mut Context<Self>) {
+    fn go_on(&mut self, room: RoomId, mut then: VecDeque<Option<Wish>>) {
         while let Some(next) = then.pop_front() {
             self.unsubscribe(room);
             if let Some(wish) = next {
-                return self.ask(room, wish, then, ctx);
+                return self.ask(room, wish, then);
             }
         }
     }
@@ -126,11 +115,13 @@ impl SessionActor {
         }
         let Some(at) = self.rooms.iter().position(|place| place.room == room) else { return };
         let place = self.rooms.swap_remove(at);
-        self.part_from(room, &place.addr);
+        self.part_from(room, place.actor());
     }
 
-    fn part_from(&self, room: RoomId, addr: &Addr<RoomActor>) {
-        addr.do_send(Leave { session: self.id });
+    fn part_from(&self, room: RoomId, addr: Option<Addr<RoomActor>>) {
+        if let Some(addr) = addr {
+            addr.do_send(Leave { session: self.id });
+        }
         if let Some(outbox) = self.outbox() {
             outbox.switchboard.do_send(Exit { room, outbox: outbox.id });
         }
@@ -155,8 +146,7 @@ impl SessionActor {
                 false => self.error(&EngineError::Overloaded, Some(room), client_id),
             };
         }
-        let known = self.place(room).map(|place| place.addr.clone()).filter(Addr::connected);
-        if let Some(addr) = known.or_else(|| self.worker.known_room(room)) {
+        if let Some(addr) = self.place(room).and_then(Place::actor).or_else(|| self.worker.known_room(room)) {
             return addr.do_send(submit);
         }
         self.queued.insert(room, VecDeque::from([submit]));
@@ -181,26 +171,30 @@ impl Handler<Joined> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, Joined { room, addr, result }: Joined, ctx: &mut Self::Context) {
-        let is_own = self.own_room() == Some(room);
+        let is_own = self.own_room == Some(room);
         let then = self.answered(room).map(|asked| asked.then).unwrap_or_default();
         match result {
-            Ok(_) if self.is_closing => self.part_from(room, &addr),
+            Ok(_) if self.is_closing => self.part_from(room, Some(addr)),
             Ok(admission) => {
                 if admission.tokens_valid_from.is_some_and(|from| self.issued_at < from) {
-                    self.part_from(room, &addr);
+                    self.part_from(room, Some(addr));
                     return self.turn_away(ConnectError::Unauthorized);
                 }
                 if self.rooms.len() >= limits::SUBSCRIPTIONS_MAX {
-                    self.part_from(room, &addr);
+                    self.part_from(room, Some(addr));
                     return self.error(&EngineError::Overloaded, Some(room), None);
                 }
+                self.username = Some(admission.username);
                 let stay = if is_own { Stay::Socket } else { Stay::Subscription };
                 self.rooms.retain(|place| place.room != room);
                 if is_own {
                     // It is the only one; a vector would make space for four.
                     self.rooms.reserve_exact(1);
                 }
-                self.rooms.push(Place { room, addr, stay });
+                self.rooms.push(Place { room, addr: addr.downgrade(), stay });
+                if self.asked.is_empty() {
+                    self.rooms.shrink_to_fit();
+                }
                 if is_own {
                     self.let_in();
                 }
@@ -215,7 +209,23 @@ impl Handler<Joined> for SessionActor {
             }
             Err(error) => self.error(&error, Some(room), None),
         }
-        self.go_on(room, then, ctx);
+        self.go_on(room, then);
+    }
+}
+
+/// No actor of a room takes anyone in; the node goes.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct NoPlace {
+    room: RoomId,
+}
+
+impl Handler<NoPlace> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, NoPlace { room }: NoPlace, _: &mut Self::Context) {
+        self.answered(room);
+        self.turn_away(ConnectError::Restarting);
     }
 }
 
@@ -250,7 +260,7 @@ impl Handler<RoomGone> for SessionActor {
         if let Some(Asked { wish, .. }) = self.asked.get(&room) {
             let wish = *wish;
             if let Some(guest) = self.guest.clone() {
-                self.enter(room, guest, wish, ctx);
+                self.enter(room, guest, wish);
             }
             return;
         }
@@ -259,11 +269,11 @@ impl Handler<RoomGone> for SessionActor {
         let Some(guest) = self.guest.clone() else { return };
         let exit = Exit { room, outbox: guest.outbox.id };
         let asked = guest.outbox.switchboard.send(exit);
-        ctx.spawn(actix::fut::wrap_future::<_, Self>(asked).map(move |position, this, ctx| {
+        ctx.spawn(actix::fut::wrap_future::<_, Self>(asked).map(move |position, this, _| {
             match position.ok().flatten() {
                 Some(since) => {
                     let position = Position { since: Some(since), epoch: None };
-                    this.enter(room, guest, Wish { purpose: Purpose::Return(stay), position }, ctx);
+                    this.enter(room, guest, Wish { purpose: Purpose::Return(stay), position });
                 }
                 // It was still catching up: only the client knows how far it is.
                 None => guest.outbox.close(crate::protocol::close::CloseCode::Internal),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use actix::{AsyncContext, Context};
 use bytes::Bytes;
 
-use super::{Guests, Pace, Phase, RoomActor, Seat};
+use super::{Behind, Guests, Pace, Phase, RoomActor, Seat};
 use crate::domain::event::{Event, EventBody};
 use crate::domain::ids::{RoomId, Seq};
 use crate::limits;
@@ -32,18 +32,18 @@ impl RoomActor {
         let Some(view) = &mut self.view else { return };
         loop {
             let Some(seat) = self.guests.get_mut(id) else { return };
-            let Phase::CatchingUp { position, target, pace, .. } = &mut seat.phase else { return };
-            if view.delivered < *target {
+            let Phase::CatchingUp(behind) = &mut seat.phase else { return };
+            if view.delivered < behind.target {
                 // Also for the sake of what was deleted meanwhile: its text may still be in the ring.
                 return self.fill_gap(ctx);
             }
-            if *position >= view.delivered {
+            if behind.position >= view.delivered {
                 return self.go_live(id);
             }
-            match pace {
+            match behind.pace {
                 Pace::Asked => return,
                 Pace::Idle => {
-                    *pace = Pace::Asked;
+                    behind.pace = Pace::Asked;
                     let (room, addr, outbox) = (self.room, ctx.address(), &seat.guest.outbox);
                     return outbox.switchboard.do_send(AskTurn {
                         outbox: outbox.id,
@@ -54,7 +54,7 @@ impl RoomActor {
                 }
                 Pace::Turn => {}
             }
-            let Some(page) = view.ring.page(*position, frames_max, bytes_max) else {
+            let Some(page) = view.ring.page(behind.position, frames_max, bytes_max) else {
                 return self.read_log(ctx);
             };
             send_page(seat, self.room, page);
@@ -78,10 +78,7 @@ impl RoomActor {
             .guests
             .catching_up
             .iter()
-            .filter_map(|id| match self.guests.seats.get(id)?.phase {
-                Phase::CatchingUp { position, pace: Pace::Turn, .. } => Some((*id, position)),
-                _ => None,
-            })
+            .filter_map(|id| Some((*id, self.guests.seats.get(id)?.in_turn()?.position)))
             .collect();
         let Some(after) = readers.values().min().copied() else { return };
         let Some(changes) = self.view.as_ref().map(|view| view.ring.changes()) else { return };
@@ -123,7 +120,7 @@ impl RoomActor {
         let mut pages: BTreeMap<Seq, Option<Batch>> = BTreeMap::new();
         for (id, start) in readers {
             let Some(seat) = self.guests.get_mut(*id) else { continue };
-            let Phase::CatchingUp { position, pace: Pace::Turn, .. } = seat.phase else { continue };
+            let Some(position) = seat.in_turn().map(|behind| behind.position) else { continue };
             if position != *start {
                 continue;
             }
@@ -146,7 +143,8 @@ impl RoomActor {
 
     fn go_live(&mut self, id: SessionId) {
         let Some(seat) = self.guests.get(id) else { return };
-        let Phase::CatchingUp { position, resumes, .. } = seat.phase else { return };
+        let Phase::CatchingUp(behind) = &seat.phase else { return };
+        let Behind { position, resumes, .. } = **behind;
         let room = self.room;
         if resumes {
             seat.guest.outbox.send(&ServerFrame::Synced { room_id: room, seq: position });
@@ -161,15 +159,21 @@ impl RoomActor {
     }
 }
 
+impl Seat {
+    /// How far it is, where it may be sent a page now.
+    fn in_turn(&self) -> Option<&Behind> {
+        match &self.phase {
+            Phase::CatchingUp(behind) if behind.pace == Pace::Turn => Some(behind),
+            _ => None,
+        }
+    }
+}
+
 impl Guests {
     /// Ends the sockets of those who can't be given what they miss; they come back and resume.
     fn break_off(&mut self) {
-        let stuck: Vec<SessionId> = self
-            .catching_up
-            .iter()
-            .copied()
-            .filter(|id| matches!(self.seats[id].phase, Phase::CatchingUp { pace: Pace::Turn, .. }))
-            .collect();
+        let stuck: Vec<SessionId> =
+            self.catching_up.iter().copied().filter(|id| self.seats[id].in_turn().is_some()).collect();
         for id in stuck {
             if let Some(seat) = self.remove(id) {
                 seat.guest.outbox.close(CloseCode::Internal);
@@ -180,8 +184,8 @@ impl Guests {
 
 /// Sends a guest its page; its turn ends with that.
 fn send_page(seat: &mut Seat, room: RoomId, page: Batch) {
-    let Phase::CatchingUp { position, pace, .. } = &mut seat.phase else { return };
-    (*position, *pace) = (page.last(), Pace::Idle);
+    let Phase::CatchingUp(behind) = &mut seat.phase else { return };
+    (behind.position, behind.pace) = (page.last(), Pace::Idle);
     let frames = u32::try_from(page.ends.len()).unwrap_or(u32::MAX);
     let outbox = &seat.guest.outbox;
     outbox.switchboard.do_send(Replay { outbox: outbox.id, bytes: page.bytes, frames, room });
