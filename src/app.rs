@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_cors::Cors;
-use actix_http::HttpService;
-use actix_service::{boxed, fn_service, map_config};
+use actix_http::{HttpService, Protocol};
+use actix_service::{ServiceFactoryExt, fn_service, map_config};
 use actix_web::App;
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, ServiceRequest, ServiceResponse};
@@ -29,13 +29,12 @@ use futures_util::FutureExt;
 use governor::{Quota, RateLimiter};
 use sd_notify::NotifyState;
 use secrecy::ExposeSecret;
-use tokio::net::TcpStream;
 use uuid::Uuid;
 
 use crate::auth::{FileUrlSigner, TokenMint, TokenVerifier, kept_secret};
 use crate::cli::ServeArgs;
 use crate::config::{Config, Database, Origin, Rate, Settings};
-use crate::doors::{Closing, Doors};
+use crate::doors::{Arrival, Closing, Doors};
 use crate::files::Uploads;
 use crate::http::{self, Budgets, Rest, RestSettings};
 use crate::link::rabbitmq::RabbitLink;
@@ -288,19 +287,25 @@ fn open_doors(
             .wrap(cross_origin(&origins))
             .wrap(from_fn(part_while_stopping))
             .wrap(from_fn(http::watch::watch));
-        HttpService::build()
+        let http = HttpService::build()
             .client_request_timeout(header_patience)
             .graceful_shutdown_signal(move || closing.clone().begins())
-            .upgrade(fn_service(move |upgrade| pass(&doorway, &worker, upgrade).map(Ok::<_, Infallible>)))
-            .on_connect_ext(|stream: &TcpStream, _| {
+            // Boxed, for every connection keeps the place for it, and most become no socket.
+            .upgrade(fn_service(move |upgrade| {
+                Box::pin(pass(doorway.clone(), worker.clone(), upgrade).map(Ok::<_, Infallible>))
+            }))
+            .on_connect_ext(|stream: &Arrival, _| {
                 // Without this an answer in two parts waits for the client's next acknowledgement.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "a connection can't be tuned");
                 }
             })
-            // Boxed, for a connection that became a socket still has the place for a request's work.
-            .finish(boxed::factory(map_config(app, |()| AppConfig::default())))
-            .tcp()
+            .finish(map_config(app, |()| AppConfig::default()));
+        fn_service(async |arrival: Arrival| {
+            let peer = arrival.peer_addr().ok();
+            Ok((arrival, Protocol::Http1, peer))
+        })
+        .and_then(http)
     })
     .with_context(|| format!("BIND: {} can't be listened on", settings.bind))
 }

@@ -5,12 +5,16 @@
 //! database: a message passes through without waking another thread. With more, each has its own.
 
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::{SocketAddr, TcpListener};
+use std::ops::Deref;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use actix_codec::{AsyncRead, AsyncWrite, ReadBuf};
 use actix_rt::Arbiter;
 use actix_service::{Service, ServiceFactory};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -29,6 +33,56 @@ pub struct Doors {
     closing: watch::Sender<bool>,
     places: Arc<Semaphore>,
     threads: Vec<Arbiter>,
+}
+
+/// A connection, which takes one of the places until it is dropped, wherever it has been taken to.
+pub struct Arrival {
+    stream: TcpStream,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Deref for Arrival {
+    type Target = TcpStream;
+
+    fn deref(&self) -> &TcpStream {
+        &self.stream
+    }
+}
+
+impl AsyncRead for Arrival {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Arrival {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
 }
 
 /// Whether the doors are closing, for those who hold a connection open.
@@ -51,7 +105,7 @@ impl Doors {
     pub fn open<F, S>(bind: SocketAddr, workers: usize, make: F) -> io::Result<Self>
     where
         F: Fn(Closing) -> S + Clone + Send + 'static,
-        S: ServiceFactory<TcpStream, Config = (), Response = ()> + 'static,
+        S: ServiceFactory<Arrival, Config = (), Response = ()> + 'static,
     {
         let listener = listen(bind)?;
         let (closing, closed) = watch::channel(false);
@@ -103,7 +157,7 @@ fn listen(bind: SocketAddr) -> io::Result<TcpListener> {
 /// Accepts for one thread, until the doors close.
 async fn receive<S>(listener: TcpListener, factory: S, places: Arc<Semaphore>, closing: Closing)
 where
-    S: ServiceFactory<TcpStream, Config = (), Response = ()> + 'static,
+    S: ServiceFactory<Arrival, Config = (), Response = ()> + 'static,
 {
     let Ok(service) = factory.new_service(()).await else {
         return tracing::error!("a thread's service can't be made");
@@ -120,15 +174,14 @@ where
             next = accept(&listener, &places) => next,
         };
         match next {
-            Ok((stream, place)) => {
+            Ok(arrival) => {
                 let service = service.clone();
                 actix_rt::spawn(async move {
                     let is_ready = poll_fn(|cx| service.poll_ready(cx)).await.is_ok();
                     if is_ready {
                         // What went wrong with one connection is its client's to see.
-                        let _ended = service.call(stream).await;
+                        let _ended = service.call(arrival).await;
                     }
-                    drop(place);
                 });
             }
             Err(error) if is_of_one(&error) => {}
@@ -140,12 +193,10 @@ where
     }
 }
 
-async fn accept(
-    listener: &tokio::net::TcpListener,
-    places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+async fn accept(listener: &tokio::net::TcpListener, places: &Arc<Semaphore>) -> io::Result<Arrival> {
     let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
-    Ok((listener.accept().await?.0, place))
+    let (stream, _) = listener.accept().await?;
+    Ok(Arrival { stream, _place: place })
 }
 
 /// Whether only the connection that was being accepted is lost.

@@ -6,6 +6,7 @@
 pub mod framing;
 pub mod guard;
 pub mod handshake;
+mod reading;
 pub mod upgrade;
 mod wire;
 

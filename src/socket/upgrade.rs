@@ -1,45 +1,35 @@
 //! From an upgrade request to a session: the service that sees every `Upgrade` before the routes do.
 //!
 //! It answers for itself what can't become a socket, checks the token, starts the session on this
-//! thread, and then is that connection's reader for as long as it lives.
+//! thread, and then that connection's reader, which lives as long as its socket.
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::Addr;
 use actix_http::{Request, h1};
 use actors::domain::ids::{Epoch, RoomId, Seq, UserId};
 use actors::ports::clock::Clock;
 use actors::ports::identity::{Credential, Identity};
 use actors::protocol::codec;
-use actors::session::{
-    Connect, ConnectError, Ended, Input, Received, SessionActor, Target as Goal, Violated,
-};
+use actors::session::{Connect, ConnectError, Target as Goal};
 use actors::worker::Worker;
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use governor::DefaultDirectRateLimiter;
-use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::handshake::{self, Handshake, Origins, Refusal, Target, UpgradeRequest};
+use super::reading::{self, Reader};
 use super::wire::{Connection, TcpWire};
-use super::{Decoder, Incoming, Rules, Violation};
+use super::{Decoder, Rules};
 use crate::auth::tokens::now_seconds;
 use crate::auth::{Claims, TokenVerifier};
+use crate::doors::Arrival;
 use crate::http::names_in;
 use crate::store::postgres::PostgresStore;
 use crate::store::postgres::people::ClaimedNames;
 
-/// What one read asks for; a frame that is longer asks for the rest of itself.
-const READ_BYTES: usize = 4 * 1024;
-/// The same for a client that sends more than fits, whose frames are gathered before they are looked at.
-const READ_BYTES_OVERLOADED: usize = 16 * 1024;
-/// Sockets of such clients that are read at a time. Between them everything else has its turn, above all
-/// the commits of what did fit.
-static OVERLOADED: Semaphore = Semaphore::const_new(4);
 /// How long a peer that is turned away gets to take the answer.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -62,36 +52,31 @@ pub struct Doorway {
 }
 
 /// An upgrade request, with the connection that it came by.
-pub type Upgrade = (Request, actix_codec::Framed<TcpStream, h1::Codec>);
+pub type Upgrade = (Request, actix_codec::Framed<Arrival, h1::Codec>);
 
-/// Sees one connection through, from the request to its end. What only the opening needs is boxed and
-/// gone when it is over: this future lives as long as its socket, and there are thousands.
-pub fn pass(
-    doorway: &Arc<Doorway>,
-    worker: &Rc<Worker>,
-    upgrade: Upgrade,
-) -> impl Future<Output = ()> + use<> {
-    let rules = doorway.frames;
-    let entering = Box::pin(doorway.clone().enter(worker.clone(), upgrade));
-    async move {
-        if let Some((connection, session, buffer)) = entering.await {
-            read(&connection, &session, buffer, rules).await;
-            session.do_send(Ended);
-        }
+/// Lets one connection in, or turns it away. It is read by a task of its own: that of its request keeps
+/// the place for all that a request may need, and there are thousands of sockets.
+pub async fn pass(doorway: Arc<Doorway>, worker: Rc<Worker>, upgrade: Upgrade) {
+    if let Some(reader) = doorway.enter(worker, upgrade).await {
+        reader.start();
     }
 }
 
 impl Doorway {
     /// Begins a session for an upgrade request; none when it is turned away.
-    async fn enter(
-        self: Arc<Self>,
-        worker: Rc<Worker>,
-        (request, framed): Upgrade,
-    ) -> Option<(Arc<Connection>, Addr<SessionActor>, BytesMut)> {
+    async fn enter(&self, worker: Rc<Worker>, (request, framed): Upgrade) -> Option<Reader> {
         let parts = framed.into_parts();
         let connection = Connection::new(parts.io, self.clock);
         match self.admit(&request, &connection).await {
-            Ok(connect) => Some((connection, worker.connect(connect), parts.read_buf)),
+            Ok(connect) => {
+                let session = worker.connect(connect);
+                Some(Reader {
+                    connection,
+                    session,
+                    buffer: parts.read_buf,
+                    decoder: Decoder::new(self.frames),
+                })
+            }
             Err(answer) => {
                 turn_away(&connection, &answer).await;
                 None
@@ -197,131 +182,10 @@ async fn turn_away(connection: &Connection, answer: &[u8]) {
                 Err(error) => return Err(error),
             }
         }
-        socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write)?;
-        while receive(connection, &mut BytesMut::new(), READ_BYTES).await? > 0 {}
+        socket2::SockRef::from(&**stream).shutdown(std::net::Shutdown::Write)?;
+        reading::drain(connection).await;
         Ok(())
     };
     let _gone_or_late = tokio::time::timeout(LINGER, say).await;
     connection.shut();
-}
-
-/// Reads until the connection ends. What is understood goes to the session, in order; while the
-/// session works on it nothing more is read.
-async fn read(
-    connection: &Connection,
-    session: &Addr<SessionActor>,
-    mut buffer: BytesMut,
-    rules: &'static Rules,
-) {
-    let mut decoder = Decoder::new(rules);
-    let mut turn = None;
-    loop {
-        let (inputs, end) = decode(&mut decoder, &mut buffer);
-        let mut pause = Duration::ZERO;
-        if !inputs.is_empty() {
-            let Ok(wanted) = session.send(Received(inputs)).await else { return };
-            pause = wanted;
-        }
-        drop(turn.take());
-        match end {
-            Some(End::Closed) => return drain(connection).await,
-            Some(End::Violated(violation)) => {
-                session.do_send(Violated { code: violation.code });
-                return drain(connection).await;
-            }
-            None => {}
-        }
-        let wanted = decoder.missing_bytes(&buffer).max(READ_BYTES);
-        let received = if pause.is_zero() {
-            receive(connection, &mut buffer, wanted).await
-        } else {
-            let wanted = wanted.max(READ_BYTES_OVERLOADED);
-            // Boxed, for it is rare and this future lives as long as its socket.
-            let in_turn = Box::pin(receive_in_turn(connection, &mut buffer, wanted, pause)).await;
-            in_turn.map(|(read, its_turn)| {
-                turn = Some(its_turn);
-                read
-            })
-        };
-        if !matches!(received, Ok(1..)) {
-            return;
-        }
-        connection.heard();
-    }
-}
-
-/// Waits until the pause is over, and reads in its turn among the overloaded. A turn is never held while
-/// nothing comes: one who has fallen silent would keep all the others waiting.
-async fn receive_in_turn(
-    connection: &Connection,
-    buffer: &mut BytesMut,
-    wanted: usize,
-    pause: Duration,
-) -> std::io::Result<(usize, SemaphorePermit<'static>)> {
-    tokio::time::sleep(pause).await;
-    loop {
-        wait(connection, buffer).await?;
-        let turn = OVERLOADED.acquire().await.map_err(std::io::Error::other)?;
-        if let Some(read) = take(connection, buffer, wanted)? {
-            return Ok((read, turn));
-        }
-    }
-}
-
-/// Why nothing more is read.
-enum End {
-    Closed,
-    Violated(Violation),
-}
-
-fn decode(decoder: &mut Decoder, buffer: &mut BytesMut) -> (Vec<Input>, Option<End>) {
-    let mut inputs = Vec::new();
-    loop {
-        match decoder.decode(buffer) {
-            Ok(Some(Incoming::Text(text))) => inputs.push(Input::Text(text.into_bytes())),
-            Ok(Some(Incoming::Ping(payload))) => inputs.push(Input::Ping(payload)),
-            Ok(Some(Incoming::Pong | Incoming::Binary(_))) => {}
-            Ok(Some(Incoming::Close(_))) => {
-                inputs.push(Input::Close);
-                return (inputs, Some(End::Closed));
-            }
-            Ok(None) => return (inputs, None),
-            Err(violation) => return (inputs, Some(End::Violated(violation))),
-        }
-    }
-}
-
-/// Waits until something has come, and takes at most `wanted` bytes of it.
-async fn receive(connection: &Connection, buffer: &mut BytesMut, wanted: usize) -> std::io::Result<usize> {
-    loop {
-        wait(connection, buffer).await?;
-        if let Some(read) = take(connection, buffer, wanted)? {
-            return Ok(read);
-        }
-    }
-}
-
-/// Waits until something may have come. Who is silent keeps no buffer, not even that of the handshake.
-async fn wait(connection: &Connection, buffer: &mut BytesMut) -> std::io::Result<()> {
-    if buffer.is_empty() {
-        *buffer = BytesMut::new();
-    }
-    connection.stream.readable().await
-}
-
-/// Takes what is there, at most `wanted` bytes; none when nothing is.
-fn take(connection: &Connection, buffer: &mut BytesMut, wanted: usize) -> std::io::Result<Option<usize>> {
-    buffer.reserve(wanted);
-    match connection.stream.try_read_buf(buffer) {
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(None),
-        read => read.map(Some),
-    }
-}
-
-/// Reads and drops what still comes, until the switchboard or the peer ends the connection.
-async fn drain(connection: &Connection) {
-    let mut dropped = BytesMut::new();
-    while matches!(receive(connection, &mut dropped, READ_BYTES).await, Ok(1..)) {
-        dropped.clear();
-    }
 }

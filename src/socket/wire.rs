@@ -10,22 +10,23 @@ use std::time::Duration;
 use actors::ports::clock::Clock;
 use actors::ports::wire::Wire;
 use socket2::SockRef;
-use tokio::net::TcpStream;
+
+use crate::doors::Arrival;
 
 /// What the kernel may hold for one client; it doubles this. The outbox is the real bound.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
 /// An upgraded connection, and when its peer was last heard.
 pub(super) struct Connection {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Arrival,
     clock: Clock,
     /// Milliseconds on `clock`.
     heard_at: AtomicU64,
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, clock: Clock) -> Arc<Self> {
-        let socket = SockRef::from(&stream);
+    pub(super) fn new(stream: Arrival, clock: Clock) -> Arc<Self> {
+        let socket = SockRef::from(&*stream);
         let tuned =
             socket.set_tcp_nodelay(true).and_then(|()| socket.set_send_buffer_size(SEND_BUFFER_BYTES));
         if let Err(error) = tuned {
@@ -44,7 +45,7 @@ impl Connection {
 
     /// Ends the connection both ways. One that has ended already is fine.
     pub(super) fn shut(&self) {
-        let _ended = SockRef::from(&self.stream).shutdown(Shutdown::Both);
+        let _ended = SockRef::from(&*self.stream).shutdown(Shutdown::Both);
     }
 }
 
@@ -77,7 +78,7 @@ impl Wire for TcpWire {
     }
 
     fn finish(&mut self) {
-        let _ended = SockRef::from(&self.0.stream).shutdown(Shutdown::Write);
+        let _ended = SockRef::from(&*self.0.stream).shutdown(Shutdown::Write);
     }
 
     fn close(&mut self) {
