@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::checker::check;
 use crate::history::{History, Note, Row};
-use crate::node::Node;
+use crate::node::{Holds, Node};
 use crate::people::Person;
 use crate::socket::Socket;
 
@@ -19,8 +19,12 @@ use crate::socket::Socket;
 const HEAL_MAX: Duration = Duration::from_secs(30);
 /// How long it may take until nothing is left of clients that have gone.
 const REST_MAX: Duration = Duration::from_secs(10);
-/// Connections to the database that a server may keep, and threads for what blocks, more than at its start.
-const KEPT: (usize, usize) = (16, 4);
+/// Connections to the database that a server may keep, more than at its start.
+const CONNECTIONS_KEPT: usize = 16;
+/// Threads for what blocks.
+const THREADS_KEPT: usize = 4;
+/// Memory in KiB that is kept of what a storm took: plans, pages of logs, rooms that don't sleep yet.
+const MEMORY_KEPT: u64 = 24 * 1024;
 /// How long a client waits before it tries to connect again.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -41,7 +45,7 @@ pub struct Storm {
     clients: Vec<tokio::task::JoinHandle<Vec<Note>>>,
     phase: Arc<Phase>,
     /// What the server held before anyone came.
-    before: (usize, usize),
+    before: Holds,
 }
 
 /// What the clients are to do now.
@@ -80,7 +84,7 @@ impl Storm {
     pub async fn begins(server: &Node, size: Size, seed: u64) -> Self {
         let phase =
             Arc::new(Phase { calm: false.into(), over: false.into(), open: 0.into(), since: Instant::now() });
-        let mut storm = Self { rooms: Vec::new(), clients: Vec::new(), phase, before: server.holds() };
+        let mut storm = Self { rooms: Vec::new(), clients: Vec::new(), phase, before: server.holds().await };
         let clients = size.rooms * size.people_a_room;
         let gap = Duration::from_secs_f64(f64::from(u32::try_from(clients).expect("few")) / size.rate);
         for _ in 0..size.rooms {
@@ -152,17 +156,24 @@ impl Storm {
         assert!(total(|note| matches!(note, Note::Acked { .. })) > 0, "something was sent at all");
         let rest_by = Instant::now() + REST_MAX;
         loop {
-            let (before, now) = (self.before, server.holds());
-            if now.0 <= before.0 + KEPT.0 && now.1 <= before.1 + KEPT.1 {
+            let (before, now) = (self.before, server.holds().await);
+            if is_back(&before, &now) {
+                println!("{name}: {before:?} before, {now:?} after");
                 return;
             }
-            assert!(
-                Instant::now() < rest_by,
-                "descriptors and threads: {before:?} before, {now:?} after {name}"
-            );
+            assert!(Instant::now() < rest_by, "{before:?} before, {now:?} after {name}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
+}
+
+/// Whether the server keeps nothing of who was there, but for what it may.
+fn is_back(before: &Holds, now: &Holds) -> bool {
+    now.sessions == 0
+        && now.descriptors <= before.descriptors + CONNECTIONS_KEPT
+        && now.threads <= before.threads + THREADS_KEPT
+        && now.connections <= before.connections + CONNECTIONS_KEPT as i64
+        && now.resident_kib <= before.resident_kib + MEMORY_KEPT
 }
 
 /// The whole log of a room, by REST.

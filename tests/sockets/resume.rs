@@ -142,14 +142,6 @@ async fn a_thousand_missed_events_are_replayed_and_one_more_is_a_reset() {
     assert_eq!(kinds(&missed), ["reset"]);
 }
 
-/// What the server's figures say of this counter.
-async fn counted(server: &Node, name: &str) -> u64 {
-    let page = reqwest::get(format!("http://{}/metrics", server.address)).await.expect("an answer");
-    let page = page.text().await.expect("a page");
-    let line = page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-    line.unwrap_or(0)
-}
-
 #[tokio::test]
 async fn hundreds_who_come_back_at_once_share_their_reads_of_the_log() {
     let mut server = Node::start(&[("RATE_LIMITS", "off"), ("MAX_SOCKETS_PER_USER", "1000")]).await;
@@ -168,6 +160,6 @@ async fn hundreds_who_come_back_at_once_share_their_reads_of_the_log() {
         let seqs: Vec<i64> = missed.iter().filter_map(|frame| frame["seq"].as_i64()).collect();
         assert_eq!(seqs, (3..=202).chain([202]).collect::<Vec<_>>());
     }
-    let reads = counted(&server, "chat_replay_reads_total").await;
+    let reads = server.figure("chat_replay_reads_total").await;
     assert!((1..=20).contains(&reads), "{reads} reads for {} who came back", back.len());
 }

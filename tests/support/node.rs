@@ -22,6 +22,18 @@ pub struct Node {
     process: Option<Process>,
 }
 
+/// What a server holds at a moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Holds {
+    pub descriptors: usize,
+    pub threads: usize,
+    /// Sockets that have been let in.
+    pub sessions: u64,
+    /// Connections to its database.
+    pub connections: i64,
+    pub resident_kib: u64,
+}
+
 /// A child, with a watcher that kills it when this process is gone, however that came.
 struct Process {
     child: Child,
@@ -150,13 +162,39 @@ impl Node {
         self.process.as_ref().expect("it runs").child.id()
     }
 
-    /// The open descriptors and the threads of the process.
-    pub fn holds(&self) -> (usize, usize) {
+    /// What the server holds now.
+    pub async fn holds(&self) -> Holds {
         let count = |what| {
             let folder = std::fs::read_dir(format!("/proc/{}/{what}", self.pid()));
             folder.expect("a process that runs").count()
         };
-        (count("fd"), count("task"))
+        Holds {
+            descriptors: count("fd"),
+            threads: count("task"),
+            sessions: self.figure("chat_sessions").await,
+            connections: self.connections().await,
+            resident_kib: self.resident_kib(),
+        }
+    }
+
+    /// A figure of the server's own; 0 while nothing was counted.
+    pub async fn figure(&self, name: &str) -> u64 {
+        let page = reqwest::get(format!("http://{}/metrics", self.address)).await.expect("an answer");
+        let page = page.text().await.expect("a page");
+        let line = page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        line.unwrap_or(0)
+    }
+
+    /// The connections to the server's database.
+    async fn connections(&self) -> i64 {
+        const COUNT: &str = "SELECT count(*) FROM pg_stat_activity \
+             WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        let asked = tokio_postgres::connect(&self.database, tokio_postgres::NoTls).await;
+        let (client, connection) = asked.expect("a database that is there");
+        let connection = tokio::spawn(connection);
+        let count = client.query_one(COUNT, &[]).await.expect("a count").get(0);
+        connection.abort();
+        count
     }
 
     /// What is in memory of the process, in KiB.
