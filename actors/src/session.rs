@@ -72,6 +72,9 @@ pub struct SessionActor {
     trouble: Option<Box<Trouble>>,
 }
 
+// There are thousands of them, and each is a task of its own, in steps of 128 bytes.
+const _: () = assert!(size_of::<SessionActor>() <= 192);
+
 /// What only a client has that floods, breaks rules or finds the node overloaded.
 #[derive(Default)]
 struct Trouble {

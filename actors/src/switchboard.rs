@@ -82,6 +82,9 @@ struct Entry {
     hears: Vec<RoomId>,
 }
 
+// There is one for each socket.
+const _: () = assert!(size_of::<Entry>() <= 200);
+
 impl Entry {
     /// Gives back the space that isn't needed now.
     fn rest(&mut self) {

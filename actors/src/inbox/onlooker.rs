@@ -43,6 +43,9 @@ pub(super) struct Line {
     pub(super) face: Arc<Face>,
 }
 
+// There is one for each room of each person who looks.
+const _: () = assert!(size_of::<Line>() <= 56);
+
 /// What a line shows of its room: the same for all who call it the same, and then kept once for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Face {

@@ -37,6 +37,9 @@ pub(super) struct Seat {
     phase: Phase,
 }
 
+// There is one for each room of each session.
+const _: () = assert!(size_of::<Seat>() <= 32);
+
 /// How far a guest has come. What passes is boxed, for each of thousands that are live would keep the space.
 enum Phase {
     /// Waits for a snapshot.
