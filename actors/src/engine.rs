@@ -243,7 +243,9 @@ async fn unsent(switchboards: &[Addr<SwitchboardActor>]) -> usize {
 }
 
 impl Worker {
-    /// Begins a session on this thread. What it says about the outcome goes to the client itself.
+    /// Begins a session on this thread. What it says about the outcome goes to the client itself. It ends
+    /// when its address, of which others have weak ones, is dropped.
+    #[must_use]
     pub fn connect(self: &Rc<Self>, connect: Connect) -> Addr<SessionActor> {
         SessionActor::begin(self, connect).start()
     }

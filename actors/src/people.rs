@@ -222,6 +222,10 @@ impl PeopleActor {
         let Some(core) = self.core.as_ref().filter(|_| !self.is_closed) else {
             return Err(ConnectError::Restarting);
         };
+        if addr.upgrade().is_none() {
+            // It has ended while it waited, and its signing out is behind it.
+            return Err(ConnectError::Restarting);
+        }
         let most = core.limits.sockets_per_user;
         let was_online = self.is_online(user);
         let was_here = self.is_here(user);

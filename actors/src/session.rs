@@ -6,6 +6,7 @@ mod opening;
 mod rooms;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +35,7 @@ use rooms::{Asked, Place};
 
 /// Names a session of this node: its worker thread, and the how-manieth it is there. Small, for each room
 /// that a session is in keeps it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(u64);
 
 impl SessionId {
@@ -42,7 +43,15 @@ impl SessionId {
     const NUMBER_BITS: u32 = 48;
 
     pub(crate) fn new(worker: usize, number: u64) -> Self {
+        debug_assert!(worker < 1 << (u64::BITS - Self::NUMBER_BITS));
         Self((worker as u64) << Self::NUMBER_BITS | number)
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = self.0 & ((1 << Self::NUMBER_BITS) - 1);
+        write!(f, "{}/{number}", self.0 >> Self::NUMBER_BITS)
     }
 }
 

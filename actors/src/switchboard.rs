@@ -108,7 +108,7 @@ pub struct SwitchboardActor {
     /// Sockets to be written to, in the order in which they got something.
     dirty: VecDeque<u32>,
     flush_is_due: bool,
-    /// Sockets that need a look at each tick: blocked ones and closing ones.
+    /// Sockets that need a look at each tick: those that open, that are blocked or that close.
     watched: BTreeSet<u32>,
     expiries: BTreeSet<(Duration, u32)>,
     tick: usize,
@@ -248,7 +248,11 @@ impl SwitchboardActor {
         }
         for slot in self.watched.iter().copied().collect::<Vec<_>>() {
             let Some(entry) = self.entries.get_mut(slot as usize) else { continue };
-            if entry.close_by.is_some_and(|by| by <= now) {
+            if entry.outbox.corked && entry.outbox.session.upgrade().is_none() {
+                // It ended before it was told where its outbox is.
+                let outbox = OutboxId { slot, generation: entry.generation };
+                self.handle(Detach { outbox }, ctx);
+            } else if entry.close_by.is_some_and(|by| by <= now) {
                 entry.outbox.wire.close();
             } else if !entry.outbox.closing
                 && entry.outbox.blocked
@@ -261,18 +265,19 @@ impl SwitchboardActor {
         // Twice between two pings, so that one who answers them is never taken for silent.
         let wheel = usize::try_from((ping_every.as_secs() / 2).clamp(1, WHEEL_MAX)).unwrap_or(1);
         let turn = self.tick % wheel;
-        let silent: Vec<(u32, bool)> = self
-            .entries
-            .iter_mut()
-            .filter(|(slot, entry)| slot % wheel == turn && !entry.outbox.closing)
-            .filter_map(|(slot, entry)| {
-                entry.rest();
-                let silence = entry.outbox.wire.silence();
-                let due = silence >= ping_every && now - entry.pinged_at >= ping_every;
-                let silent = silence >= self.limits.silent_after;
-                (due || silent).then(|| (u32::try_from(slot).unwrap_or(u32::MAX), silent))
-            })
-            .collect();
+        let mut silent: Vec<(u32, bool)> = Vec::new();
+        for (slot, entry) in self.entries.iter_mut().filter(|(slot, _)| slot % wheel == turn) {
+            entry.rest();
+            if entry.outbox.closing {
+                continue;
+            }
+            let silence = entry.outbox.wire.silence();
+            let is_due = silence >= ping_every && now - entry.pinged_at >= ping_every;
+            let is_silent = silence >= self.limits.silent_after;
+            if is_due || is_silent {
+                silent.push((u32::try_from(slot).unwrap_or(u32::MAX), is_silent));
+            }
+        }
         for (slot, silent) in silent {
             if silent {
                 self.begin_close(slot, CloseCode::Silent, ctx);
@@ -330,7 +335,9 @@ impl Handler<Attach> for SwitchboardActor {
             close_by: None,
             hears: Vec::new(),
         });
-        MessageResult(OutboxId { slot: u32::try_from(slot).expect("fewer sockets than 2^32"), generation })
+        let slot = u32::try_from(slot).expect("fewer sockets than 2^32");
+        self.watched.insert(slot);
+        MessageResult(OutboxId { slot, generation })
     }
 }
 

@@ -154,6 +154,7 @@ impl Storm {
             assert_eq!(check(history), []);
         }
         assert!(total(|note| matches!(note, Note::Acked { .. })) > 0, "something was sent at all");
+        assert!(server.figure("chat_sessions").await.is_some(), "sessions are counted at all");
         let rest_by = Instant::now() + REST_MAX;
         loop {
             let (before, now) = (self.before, server.holds().await);

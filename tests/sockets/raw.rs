@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -12,18 +13,22 @@ use crate::people::Person;
 use crate::socket::PATIENCE;
 use crate::{limited, shared};
 
+/// The request for a socket of a room.
+fn request(person: &Person, room: &str) -> String {
+    format!(
+        "GET /ws/chat/{room}/?token={}&since=0 HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\n\
+         Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Sec-WebSocket-Version: 13\r\n\r\n",
+        person.token
+    )
+}
+
 /// Opens a socket by hand, with a receive buffer of this size.
 async fn opened_by_hand(person: &Person, room: &str, receive_bytes: u32) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(receive_bytes).expect("a buffer");
     let mut stream = socket.connect(person.address).await.expect("a connection");
-    let request = format!(
-        "GET /ws/chat/{room}/?token={}&since=0 HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\n\
-         Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-         Sec-WebSocket-Version: 13\r\n\r\n",
-        person.token
-    );
-    stream.write_all(request.as_bytes()).await.expect("a request");
+    stream.write_all(request(person, room).as_bytes()).await.expect("a request");
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\n") {
         answer.push(stream.read_u8().await.expect("an answer"));
@@ -120,6 +125,33 @@ async fn a_client_that_closes_is_answered_and_let_go() {
     stream.write_all(b"\x88\x82\0\0\0\0\x03\xe8").await.expect("to be heard");
     assert_eq!(read_to_the_end(stream).await.1, Some(1000));
     assert!(since.elapsed() < Duration::from_secs(1), "{:?}", since.elapsed());
+}
+
+#[tokio::test]
+async fn who_asks_for_a_socket_and_is_gone_leaves_nothing_behind() {
+    const TIMES: usize = 100;
+    let server = Node::start(&[("RATE_LIMITS", "off")]).await;
+    let ana = server.person("ana").await;
+    let room = ana.makes_group(&[]).await;
+    let before = server.holds().await;
+    let comes_and_goes = async || {
+        // Request and end are there before the server looks.
+        let mut stream = TcpStream::connect(ana.address).await.expect("a connection");
+        stream.write_all(request(&ana, &room).as_bytes()).await.expect("a request");
+        stream.shutdown().await.expect("an end");
+        let mut answer = Vec::new();
+        let _reset = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an end");
+    };
+    join_all((0..TIMES).map(|_| comes_and_goes())).await;
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let now = server.holds().await;
+        if now.sessions == 0 && now.descriptors < before.descriptors + TIMES / 4 {
+            return;
+        }
+        assert!(Instant::now() < until, "{before:?} before, {now:?} after");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test]

@@ -160,6 +160,6 @@ async fn hundreds_who_come_back_at_once_share_their_reads_of_the_log() {
         let seqs: Vec<i64> = missed.iter().filter_map(|frame| frame["seq"].as_i64()).collect();
         assert_eq!(seqs, (3..=202).chain([202]).collect::<Vec<_>>());
     }
-    let reads = server.figure("chat_replay_reads_total").await;
+    let reads = server.figure("chat_replay_reads_total").await.unwrap_or(0);
     assert!((1..=20).contains(&reads), "{reads} reads for {} who came back", back.len());
 }

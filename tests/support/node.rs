@@ -27,7 +27,7 @@ pub struct Node {
 pub struct Holds {
     pub descriptors: usize,
     pub threads: usize,
-    /// Sockets that have been let in.
+    /// Sockets that are open, be it that they still wait to be let in.
     pub sessions: u64,
     /// Connections to its database.
     pub connections: i64,
@@ -171,18 +171,17 @@ impl Node {
         Holds {
             descriptors: count("fd"),
             threads: count("task"),
-            sessions: self.figure("chat_sessions").await,
+            sessions: self.figure("chat_sessions").await.unwrap_or(0),
             connections: self.connections().await,
             resident_kib: self.resident_kib(),
         }
     }
 
-    /// A figure of the server's own; 0 while nothing was counted.
-    pub async fn figure(&self, name: &str) -> u64 {
+    /// A figure of the server's own; none while nothing was counted.
+    pub async fn figure(&self, name: &str) -> Option<u64> {
         let page = reqwest::get(format!("http://{}/metrics", self.address)).await.expect("an answer");
         let page = page.text().await.expect("a page");
-        let line = page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-        line.unwrap_or(0)
+        page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
     }
 
     /// The connections to the server's database.

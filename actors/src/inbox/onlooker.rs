@@ -31,7 +31,7 @@ pub(super) struct Follower {
 }
 
 /// One room in one person's list.
-#[derive(Clone, PartialEq)]
+#[derive(PartialEq)]
 pub(super) struct Line {
     pub(super) room: RoomId,
     /// The position that all else here is as of.

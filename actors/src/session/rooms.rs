@@ -86,6 +86,9 @@ impl SessionActor {
         actix::spawn(async move {
             for _ in 0..JOIN_TRIES {
                 let Some(addr) = worker.room(room).await else { break };
+                if guest.session.upgrade().is_none() {
+                    return;
+                }
                 if let Ok(true) = addr.send(Join { guest: guest.clone(), purpose, position }).await {
                     return;
                 }
@@ -271,9 +274,11 @@ impl Handler<RoomGone> for SessionActor {
         let asked = guest.outbox.switchboard.send(exit);
         ctx.spawn(actix::fut::wrap_future::<_, Self>(asked).map(move |position, this, _| {
             match position.ok().flatten() {
+                // The client may have asked for it anew meanwhile.
+                Some(_) if this.asked.contains_key(&room) => {}
                 Some(since) => {
                     let position = Position { since: Some(since), epoch: None };
-                    this.enter(room, guest, Wish { purpose: Purpose::Return(stay), position });
+                    this.ask(room, Wish { purpose: Purpose::Return(stay), position }, VecDeque::new());
                 }
                 // It was still catching up: only the client knows how far it is.
                 None => guest.outbox.close(crate::protocol::close::CloseCode::Internal),
