@@ -16,6 +16,10 @@ use crate::{
 
 /// The calm before each fault, in seconds; in each of them it is looked at what the nodes hold.
 const CALM: u64 = 27;
+/// What one mean is of, somewhat more than all faults take in turn.
+const SPAN: Duration = Duration::from_secs(300);
+/// The first means, while caches fill; they are printed but don't count.
+const WARMING_UP: usize = 2;
 
 /// What a node holds at a moment.
 #[derive(Clone, Copy, Debug)]
@@ -40,25 +44,60 @@ impl Held {
     }
 }
 
-/// The mean of each sixth of the time, in KiB.
-fn sixths(samples: &[Held]) -> Vec<f64> {
+/// The mean of each whole five minutes, in KiB.
+fn means(samples: &[Held]) -> Vec<f64> {
+    let span = |held: &Held| held.after.as_secs() / SPAN.as_secs();
+    let whole = samples.last().map_or(0, span);
     let mean = |part: &[Held]| part.iter().map(|held| held.resident_kib).sum::<f64>() / part.len() as f64;
-    samples.chunks(samples.len().div_ceil(6)).map(|part| mean(part).round()).collect()
+    samples
+        .chunk_by(|one, next| span(one) == span(next))
+        .filter(|part| span(&part[0]) < whole)
+        .map(mean)
+        .collect()
 }
 
-/// What the memory grows by in an hour, as a share of its mean; a line through the later two thirds.
-fn slope(samples: &[Held]) -> f64 {
-    let warm = &samples[samples.len() / 3..];
-    let count = warm.len() as f64;
-    let at = warm.iter().map(|held| held.after.as_secs_f64() / 3_600.0).sum::<f64>() / count;
-    let mean = warm.iter().map(|held| held.resident_kib).sum::<f64>() / count;
-    let (mut both, mut square) = (0.0, 0.0);
-    for held in warm {
-        let off = held.after.as_secs_f64() / 3_600.0 - at;
-        both += off * (held.resident_kib - mean);
-        square += off * off;
+/// What memory grows by in an hour, as a share of its mean, and the standard error of that.
+#[derive(Clone, Copy, Debug)]
+struct Growth {
+    an_hour: f64,
+    error: f64,
+}
+
+impl Growth {
+    /// By a line through means of five minutes each; nothing is told by two of them.
+    fn of(means: &[f64]) -> Option<Self> {
+        if means.len() < 3 {
+            return None;
+        }
+        let count = means.len() as f64;
+        let hour = |index: usize| index as f64 * SPAN.as_secs_f64() / 3_600.0;
+        let middle = hour(means.len() - 1) / 2.0;
+        let mean = means.iter().sum::<f64>() / count;
+        let points = || means.iter().enumerate().map(|(index, value)| (hour(index) - middle, value - mean));
+        let spread: f64 = points().map(|(at, _)| at * at).sum();
+        let slope = points().map(|(at, off)| at * off).sum::<f64>() / spread;
+        let left: f64 = points().map(|(at, off)| (off - slope * at).powi(2)).sum();
+        Some(Self { an_hour: slope / mean, error: (left / (count - 2.0) / spread).sqrt() / mean })
     }
-    both / square / mean
+
+    /// Whether it is more than one hundredth an hour, and more than chance makes of one hundredth.
+    fn is_too_much(self) -> bool {
+        self.an_hour - 2.0 * self.error > 0.01
+    }
+}
+
+#[test]
+fn growth_is_told_from_chance() {
+    let memory = |an_hour: f64| -> Vec<f64> {
+        let wave = [0.0, 90.0, -120.0, 60.0, -30.0];
+        (0..24_u32)
+            .map(|at| 28_000.0 * (1.0 + an_hour * f64::from(at) / 12.0) + wave[at as usize % 5])
+            .collect()
+    };
+    let (still, growing) = (Growth::of(&memory(0.0)).unwrap(), Growth::of(&memory(0.03)).unwrap());
+    assert!(still.an_hour.abs() < 0.002 && !still.is_too_much(), "{still:?}");
+    assert!((growing.an_hour - 0.03).abs() < 0.002 && growing.is_too_much(), "{growing:?}");
+    assert!(Growth::of(&[28_000.0, 29_000.0]).is_none());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -88,14 +127,15 @@ async fn half_an_hour_of_faults_leaves_nothing_behind() {
     let wrong = violations(&history);
     for samples in &samples {
         let (first, last) = (samples[samples.len() / 3], samples[samples.len() - 1]);
+        let means = means(samples);
+        let growth = means.get(WARMING_UP..).and_then(Growth::of);
         report(&format!(
             "soak of {seconds} s, seed {seed}: {} acked, violations {}, converged after {converged:?}; \
-             memory {:+.2} % an hour, means {:?} KiB; {first:?} -> {last:?}",
+             memory {growth:?}, means {means:.0?} KiB; {first:?} -> {last:?}",
             history.acked.len(),
             wrong.len(),
-            slope(samples) * 100.0,
-            sixths(samples),
         ));
+        assert!(growth.is_none_or(|growth| !growth.is_too_much()), "{growth:?}");
         assert!(last.descriptors <= first.descriptors + 20, "{first:?} {last:?}");
         assert!(last.threads <= first.threads + 4, "{first:?} {last:?}");
     }
