@@ -12,6 +12,7 @@ mod office;
 mod picture;
 mod range;
 mod storage;
+mod strip;
 mod uploads;
 
 pub use format::Kind;

@@ -26,14 +26,14 @@ pub(super) fn zip_directory(tail: &[u8], size: u64) -> Option<Range<u64>> {
     (end == end_record).then_some(start..end)
 }
 
-/// Whether a ZIP's directory holds what makes it a document of `format`.
+/// Whether a ZIP's directory holds the main part of a document of `format`.
 pub(super) fn is_document(mut directory: &[u8], format: Format) -> bool {
     let main: &[u8] = match format {
         Format::Docx => b"word/document.xml",
         Format::Xlsx => b"xl/workbook.",
         _ => return false,
     };
-    let (mut has_types, mut has_main) = (false, false);
+    let mut has_main = false;
     while directory.starts_with(b"PK\x01\x02") {
         let length_at = |at| u16_at(directory, at).map(usize::from);
         let (Some(name), Some(extra), Some(comment)) = (length_at(28), length_at(30), length_at(32)) else {
@@ -42,11 +42,10 @@ pub(super) fn is_document(mut directory: &[u8], format: Format) -> bool {
         let Some(name_bytes) = directory.get(46..46 + name) else {
             return false;
         };
-        has_types |= name_bytes == b"[Content_Types].xml";
         has_main |= name_bytes.starts_with(main);
         directory = directory.get(46 + name + extra + comment..).unwrap_or_default();
     }
-    has_types && has_main
+    has_main
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
@@ -61,45 +60,51 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 
 const ENTRY_BYTES: usize = 128;
 
-/// Looks for a document's main stream among the directory entries of an OLE file as it goes by.
+/// The main streams of the formats of an OLE file.
+const STREAMS: [(&str, Option<Format>); 4] = [
+    ("WordDocument", Some(Format::Doc)),
+    ("Workbook", Some(Format::Xls)),
+    ("Book", Some(Format::Xls)),
+    ("PowerPoint Document", None),
+];
+
+/// Looks among the directory entries of an OLE file, as it goes by, for the main stream of another format
+/// than its name says.
 ///
 /// The entries lie anywhere in the file, but always on a multiple of their 128 bytes.
 #[derive(Debug)]
 pub(super) struct OleScan {
-    streams: &'static [&'static str],
+    format: Format,
     entry: [u8; ENTRY_BYTES],
     filled: usize,
-    found: bool,
+    is_another: bool,
 }
 
 impl OleScan {
-    /// A scan for what `format` needs; `None` for a format that is no OLE file.
+    /// A scan for what `format` may not have; `None` for a format that is no OLE file.
     pub(super) fn of(format: Format) -> Option<Self> {
-        let streams: &[&str] = match format {
-            Format::Doc => &["WordDocument"],
-            Format::Xls => &["Workbook", "Book"],
-            _ => return None,
-        };
-        Some(Self { streams, entry: [0; ENTRY_BYTES], filled: 0, found: false })
+        let is_ole = matches!(format, Format::Doc | Format::Xls);
+        is_ole.then(|| Self { format, entry: [0; ENTRY_BYTES], filled: 0, is_another: false })
     }
 
     /// Takes the file's next bytes.
     pub(super) fn feed(&mut self, mut bytes: &[u8]) {
-        while !self.found && !bytes.is_empty() {
+        while !self.is_another && !bytes.is_empty() {
             let (now, rest) = bytes.split_at(bytes.len().min(ENTRY_BYTES - self.filled));
             self.entry[self.filled..self.filled + now.len()].copy_from_slice(now);
             self.filled += now.len();
             bytes = rest;
             if self.filled == ENTRY_BYTES {
-                self.found = self.streams.iter().any(|name| is_stream(&self.entry, name));
+                let others = STREAMS.iter().filter(|(_, format)| *format != Some(self.format));
+                self.is_another = others.into_iter().any(|(name, _)| is_stream(&self.entry, name));
                 self.filled = 0;
             }
         }
     }
 
-    /// Whether the stream was among them.
-    pub(super) fn found(&self) -> bool {
-        self.found
+    /// Whether the file is of another format.
+    pub(super) fn is_another(&self) -> bool {
+        self.is_another
     }
 }
 

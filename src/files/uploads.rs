@@ -239,8 +239,8 @@ impl Arrival {
         if self.size == 0 {
             return Err(UploadError::Refused("The submitted file is empty."));
         }
-        let is_document = self.ole.as_ref().is_none_or(OleScan::found);
-        (self.format.begins(&self.head) && is_document).then_some(()).ok_or(WRONG_CONTENT)
+        let is_another = self.ole.as_ref().is_some_and(OleScan::is_another);
+        (self.format.begins(&self.head) && !is_another).then_some(()).ok_or(WRONG_CONTENT)
     }
 }
 

@@ -79,7 +79,12 @@ fn gif() -> Vec<u8> {
 
 /// A JPEG, 12 by 8, with an EXIF block that turns it by 90 degrees and names a place.
 fn photo() -> Vec<u8> {
-    let mut exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
+    photo_turned(6)
+}
+
+fn photo_turned(how: u8) -> Vec<u8> {
+    let mut exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
+    exif.extend_from_slice(&[how, 0, 0, 0, 0, 0, 0, 0]);
     exif.extend_from_slice(b"GPS 48.2082 16.3738");
     let mut out = Vec::new();
     let mut encoder = JpegEncoder::new_with_quality(&mut out, 90);
@@ -160,7 +165,9 @@ async fn each_format_is_taken_under_its_own_name() {
         ("a.pdf", b"%PDF-1.7\n%%EOF".to_vec(), "application/pdf", Kind::File),
         ("a.doc", ole("WordDocument"), "application/msword", Kind::File),
         ("a.xls", ole("Workbook"), "application/vnd.ms-excel", Kind::File),
+        ("b.doc", ole("Contents"), "application/msword", Kind::File),
         ("a.docx", zip(DOCX), Format::Docx.content_type(), Kind::File),
+        ("b.docx", zip(&["word/document.xml"]), Format::Docx.content_type(), Kind::File),
         ("a.xlsx", zip(XLSX), Format::Xlsx.content_type(), Kind::File),
     ];
     for (name, bytes, content_type, kind) in table {
@@ -170,9 +177,8 @@ async fn each_format_is_taken_under_its_own_name() {
         assert_eq!(stored.digest, <[u8; 32]>::from(Sha256::digest(bytes)), "{name}");
         let content = desk.content(stored.id, None).await;
         assert_eq!(content.len() as u64, stored.size, "{name}");
-        if *kind == Kind::File {
-            assert_eq!(content, *bytes, "{name}");
-        }
+        // But for the photo, which is turned.
+        assert_eq!(content == *bytes, *name != "a.jpeg", "{name}");
     }
     desk.keeps(table.len()).await;
 }
@@ -206,14 +212,14 @@ async fn what_is_not_what_it_says_is_refused_and_leaves_nothing() {
         ("gif script", "a.gif", b"GIF89a/*...*/=1;alert(1)//".repeat(4)),
         ("gif of 65,535 x 65,535 pixels", "a.gif", huge_gif),
         ("zip named docx", "a.docx", zip(&["[Content_Types].xml", "readme.txt"])),
-        ("word/ without the types", "a.docx", zip(&["word/document.xml"])),
         ("sheet named docx", "a.docx", zip(XLSX)),
         ("document named xlsx", "a.xlsx", zip(DOCX)),
         ("zip with html after it", "a.docx", trailed),
         ("zip behind a pdf", "a.docx", zip_before_pdf),
         ("zip cut off", "a.docx", zip(DOCX)[..80].to_vec()),
         ("sheet named doc", "a.doc", ole("Workbook")),
-        ("ole of nothing", "a.xls", ole("Contents")),
+        ("document named xls", "a.xls", ole("WordDocument")),
+        ("slides named doc", "a.doc", ole("PowerPoint Document")),
         ("docx named doc", "a.doc", zip(DOCX)),
         ("empty", "a.png", Vec::new()),
         ("no extension", "../../x", png()),
@@ -289,6 +295,43 @@ async fn a_photo_loses_its_place_and_keeps_its_turn() {
     for trace in [&b"Exif"[..], b"GPS", b"script"] {
         assert!(sent.windows(trace.len()).any(|window| window == trace));
         assert!(!content.windows(trace.len()).any(|window| window == trace), "{trace:?}");
+    }
+}
+
+/// A JPEG, 12 by 8, that is nothing but its picture.
+fn jpeg() -> Vec<u8> {
+    let mut out = Vec::new();
+    let pixels = picture(12, 8);
+    let encoder = JpegEncoder::new_with_quality(&mut out, 90);
+    encoder.write_image(&pixels, 12, 8, ExtendedColorType::Rgb8).expect("encoded");
+    out
+}
+
+#[tokio::test]
+async fn a_picture_passes_byte_for_byte_and_what_else_the_file_held_is_gone() {
+    let desk = Desk::new();
+    let mut text = b"\0\0\0\x0atEXtGPS\0place!".to_vec();
+    text.extend_from_slice(&crc32(&text[4..]).to_be_bytes());
+    let (bare_png, bare_jpeg) = (png(), jpeg());
+    let mut told_png = bare_png.clone();
+    told_png.splice(33..33, text);
+    let mut told_jpeg = bare_jpeg.clone();
+    told_jpeg.splice(2..2, *b"\xff\xfe\0\x07place\xff\xed\0\x0bPhotoshop");
+    let cut = told_jpeg[..told_jpeg.len() - 2].to_vec();
+    let trailed = |bytes: &[u8]| [bytes, b"<script>place</script>"].concat();
+    let table = [
+        ("a.png", bare_png.clone(), &bare_png),
+        ("a.png", trailed(&told_png), &bare_png),
+        ("a.jpg", bare_jpeg.clone(), &bare_jpeg),
+        ("a.jpg", trailed(&told_jpeg), &bare_jpeg),
+        ("a.jpg", cut, &bare_jpeg),
+        ("a.jpg", photo_turned(1), &bare_jpeg),
+    ];
+    for (case, (name, sent, kept)) in table.iter().enumerate() {
+        let stored = desk.receives(name, sent).await.unwrap_or_else(|error| panic!("{case}: {error}"));
+        let content = desk.content(stored.id, None).await;
+        assert!(content == **kept, "{case}: {} bytes for {}", content.len(), kept.len());
+        assert_eq!(stored.size, kept.len() as u64, "{case}");
     }
 }
 
