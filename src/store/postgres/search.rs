@@ -1,5 +1,6 @@
 //! Search in the texts of messages: whole words by the text index, and parts of words, Chinese,
-//! Japanese and Korean by the trigram index. What is searched for is a text, never a pattern.
+//! Japanese and Korean by the trigram index. What is searched for is a text, never a pattern: words may
+//! stand anywhere, and what holds a sign that is no letter or digit must be there as it was written.
 //!
 //! The indexes are those of a table that follows the messages ([`super::texts`]). What that has not taken
 //! in yet, or has in an earlier form, is looked at in the messages themselves.
@@ -61,6 +62,7 @@ impl PostgresStore {
                          WHERE m.deleted_at IS NULL AND m.seq >= mine.visible_from_seq
                            AND ($3::text IS NULL OR m.message_type = $3)
                            AND ($4::bigint IS NULL OR m.sender_id = $4)
+                           AND m.content ILIKE ALL ($9::text[])
                            AND (m.rev = found.rev OR m.content ILIKE $8
                                 OR to_tsvector('chat', m.content) @@ websearch_to_tsquery('chat', $7)))
                      SELECT (SELECT count(*) FROM hits),
@@ -89,6 +91,7 @@ impl PostgresStore {
                     &offset,
                     &words(text),
                     &part_pattern(text),
+                    &signed_patterns(text),
                 ],
             )
             .await?
@@ -111,9 +114,21 @@ pub(super) fn part_pattern(text: &str) -> String {
     pattern
 }
 
-/// `text` for `websearch_to_tsquery`, without the minus that would ask for all messages but some.
+/// Patterns for what of `text` the words alone don't tell: the terms with a sign in them.
+fn signed_patterns(text: &str) -> Vec<String> {
+    // Quotation marks make a phrase of what is between them.
+    let terms = text.split_whitespace().map(|term| term.trim_matches('"'));
+    terms.filter(|term| !term.chars().all(char::is_alphanumeric)).map(part_pattern).collect()
+}
+
+/// `text` for `websearch_to_tsquery`, without the minus that would ask for all messages but some, and with
+/// "or" as a word like others.
 fn words(text: &str) -> String {
-    text.split_whitespace().map(|word| word.trim_start_matches('-')).collect::<Vec<_>>().join(" ")
+    let words = text.split_whitespace().map(|word| match word.trim_start_matches('-') {
+        word if word.eq_ignore_ascii_case("or") => "\"or\"",
+        word => word,
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -123,6 +138,7 @@ mod tests {
     #[test]
     fn nothing_in_a_search_is_special() {
         assert_eq!(part_pattern("100%_\\"), "%100\\%\\_\\\\%");
-        assert_eq!(words("-boiler --x  y-z"), "boiler x y-z");
+        assert_eq!(words("-boiler --x  y-z or b"), "boiler x y-z \"or\" b");
+        assert_eq!(signed_patterns("50% of \"the lot\" x_y"), ["%50\\%%", "%x\\_y%"]);
     }
 }
