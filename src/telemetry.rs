@@ -65,15 +65,20 @@ where
     Ok(tracing_subscriber::registry()
         .with(EnvFilter::builder().parse(filter)?)
         .with(filter_fn(|line| {
-            is_own(line.target()) || *line.level() <= Level::INFO && !repeats_itself(line.target())
+            is_own(line.target()) || *line.level() <= Level::INFO && !is_noise(line.target(), *line.level())
         }))
         .with(lines))
 }
 
-/// Whether the line is of the client of RabbitMQ, which tells the same errors at each try to connect. The
-/// link says once what broke, and counts.
-fn repeats_itself(target: &str) -> bool {
-    target.split("::").next() == Some("lapin")
+/// Whether the line tells nothing, and comes as often as someone outside likes: the client of RabbitMQ tells
+/// the same errors at each try to connect (the link says once what broke, and counts), the HTTP parser each
+/// request that is none, and PostgreSQL each text whose words it can't take, row by row.
+fn is_noise(target: &str, level: Level) -> bool {
+    match target.split("::").next() {
+        Some("lapin" | "actix_http") => true,
+        Some("tokio_postgres") => level > Level::WARN,
+        _ => false,
+    }
 }
 
 /// Whether the line is this project's. Libraries log what they handle at their finer levels (the
@@ -153,10 +158,12 @@ mod tests {
         tracing::subscriber::with_default(subscriber, || {
             tracing::debug!(target: "tokio_postgres::query", "executing with parameters: [\"a text\"]");
             tracing::info!(target: "tokio_postgres::connection", "a notice");
+            tracing::info!(target: "actix_server::builder", "a start");
             tracing::debug!(target: "aristay_chat::app", rooms = 3, "own");
         });
         let text = String::from_utf8(lines.0.lock().expect("lines").clone()).expect("text");
-        assert!(!text.contains("a text") && text.contains("a notice"), "{text}");
+        assert!(!text.contains("a text") && !text.contains("a notice"), "{text}");
+        assert!(text.contains("a start"), "{text}");
         let own: serde_json::Value =
             serde_json::from_str(text.lines().last().expect("a line")).expect("JSON");
         assert_eq!((own["message"].as_str(), own["rooms"].as_i64()), (Some("own"), Some(3)));

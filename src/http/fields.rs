@@ -55,6 +55,11 @@ impl Fields {
         value
     }
 
+    /// A text that may be left out; `null` is as good as not there.
+    pub fn optional_text(&mut self, name: &'static str, chars_max: usize) -> Option<String> {
+        if self.object.get(name)?.is_null() { None } else { self.text(name, chars_max) }
+    }
+
     /// A text, trimmed; `null` is a fault.
     pub fn text(&mut self, name: &'static str, chars_max: usize) -> Option<String> {
         match self.object.get(name)? {
@@ -118,10 +123,12 @@ impl Fields {
         }
     }
 
-    /// A list of such ids, each once; `null` is a fault.
+    /// A list of such ids, each once; `null` is as good as not there.
     pub fn ids(&mut self, name: &'static str, count_max: usize) -> Option<Vec<i64>> {
-        let Value::Array(list) = self.object.get(name)? else {
-            return self.wrong(name, "Expected a list of ids.");
+        let list = match self.object.get(name)? {
+            Value::Null => return None,
+            Value::Array(list) => list,
+            _ => return self.wrong(name, "Expected a list of ids."),
         };
         if list.len() > count_max {
             return self.wrong(name, format!("Ensure this field has no more than {count_max} elements."));

@@ -2,7 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, ContentDisposition, DispositionParam, DispositionType};
-use actix_web::http::header::{Charset, ExtendedValue};
+use actix_web::http::header::{Charset, ContentEncoding, ExtendedValue};
 use actix_web::web::{Data, Path};
 use actix_web::{FromRequest as _, HttpRequest, HttpResponse, HttpResponseBuilder};
 use actors::domain::ids::{FileId, UserId};
@@ -82,6 +82,8 @@ fn add_headers(answer: &mut HttpResponseBuilder, file: &ServedFile) {
     };
     answer
         .insert_header((header::CONTENT_TYPE, file.content_type.as_str()))
+        // Most are compressed already, and of one that is compressed on the way nobody knows how long it is.
+        .insert_header(ContentEncoding::Identity)
         .insert_header(ContentDisposition {
             disposition,
             parameters: vec![DispositionParam::FilenameExt(name)],

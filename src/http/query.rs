@@ -65,9 +65,14 @@ impl Query {
         self.uuid(name)
     }
 
+    /// A parameter that narrows a list. An empty one narrows nothing: forms send all their fields.
+    fn narrowing(&self, name: &str) -> Option<&str> {
+        self.get(name).filter(|value| !value.is_empty())
+    }
+
     /// An id of the host application.
     pub fn id(&mut self, name: &'static str) -> Option<i64> {
-        let parsed = parse_id(self.get(name)?);
+        let parsed = parse_id(self.narrowing(name)?);
         self.checked(name, parsed, "A valid id is required.")
     }
 
@@ -81,7 +86,7 @@ impl Query {
 
     /// `true` or `false`, as Python and JavaScript write them.
     pub fn flag(&mut self, name: &'static str) -> Option<bool> {
-        let parsed = match self.get(name)? {
+        let parsed = match self.narrowing(name)? {
             "true" | "True" | "1" => Some(true),
             "false" | "False" | "0" => Some(false),
             _ => None,
@@ -91,7 +96,7 @@ impl Query {
 
     /// One of a few words.
     pub fn choice<T>(&mut self, name: &'static str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
-        let parsed = parse(self.get(name)?);
+        let parsed = parse(self.narrowing(name)?);
         self.checked(name, parsed, "Select a valid choice.")
     }
 

@@ -20,10 +20,10 @@ use super::rooms::{RoomBody, shown};
 #[allow(dead_code, reason = "the form of the body for the OpenAPI document; read field by field")]
 pub struct SubjectRoom {
     /// The subject's title.
-    #[schema(max_length = 255, nullable = false)]
+    #[schema(max_length = 255)]
     title: Option<String>,
     /// Who is to be in it beside the caller.
-    #[schema(max_items = 1000, nullable = false)]
+    #[schema(max_items = 1000)]
     participant_ids: Option<Vec<i64>>,
 }
 
@@ -34,7 +34,7 @@ struct Wanted {
 
 impl FromFields for Wanted {
     fn from_fields(fields: &mut Fields) -> Option<Self> {
-        let title = fields.text("title", NAME_CHARS_MAX);
+        let title = fields.optional_text("title", NAME_CHARS_MAX);
         let people = fields.ids("participant_ids", PEOPLE_MAX).unwrap_or_default();
         Some(Self { title, people: people.into_iter().map(UserId).collect() })
     }

@@ -3,7 +3,7 @@
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json};
 use actors::domain::ids::RoomId;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -71,7 +71,7 @@ async fn now(rest: &Rest, caller: &Caller, room: RoomId) -> Result<Vec<TypingBod
             id: seen.participant.id.0,
             room: room.0,
             user: User::seen_by(caller, &profile),
-            started_at: one.since,
+            started_at: one.since.trunc_subsecs(6),
         })
     };
     Ok(typing.iter().filter_map(body).collect())

@@ -23,7 +23,7 @@ pub struct CreateRoom {
     #[schema(pattern = "^(direct|group|task|property)$", nullable = false)]
     room_type: Option<String>,
     /// The name; never of a direct room.
-    #[schema(max_length = 255, nullable = false)]
+    #[schema(max_length = 255)]
     name: Option<String>,
     /// The task, for a room of that type.
     #[schema(minimum = 1)]
@@ -32,7 +32,7 @@ pub struct CreateRoom {
     #[schema(minimum = 1)]
     property: Option<i64>,
     /// Who is to be in it beside the caller; exactly one for a direct room.
-    #[schema(max_items = 1000, nullable = false)]
+    #[schema(max_items = 1000)]
     participant_ids: Option<Vec<i64>>,
 }
 
@@ -57,7 +57,7 @@ impl FromFields for RoomWanted {
         } else {
             RoomType::Direct
         };
-        let name = fields.text("name", NAME_CHARS_MAX).unwrap_or_default();
+        let name = fields.optional_text("name", NAME_CHARS_MAX).unwrap_or_default();
         let people = fields.ids(PEOPLE, PEOPLE_MAX).unwrap_or_default();
         let subject = match room_type {
             RoomType::Task => {
