@@ -4,9 +4,9 @@
 mod onlooker;
 mod stale;
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map, hash_map};
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, WrapFuture};
 use chrono::{DateTime, Utc};
@@ -36,10 +36,15 @@ pub struct InboxActor {
     changed: BTreeSet<(UserId, RoomId)>,
     /// Lines that must be read anew.
     stale: BTreeMap<UserId, BTreeSet<RoomId>>,
-    /// When which mutings lapse.
-    lapses: BTreeSet<(DateTime<Utc>, UserId, RoomId)>,
+    /// When whose mutings lapse.
+    lapses: BTreeMap<UserId, BTreeMap<RoomId, DateTime<Utc>>>,
     turn_is_due: bool,
+    /// Whether stale lines are being read, or it is waited with that for the store.
     reading: bool,
+    /// Whose were read last; those after him have their turn.
+    read_last: Option<UserId>,
+    /// How long it was waited after the last read, which failed.
+    patience: Duration,
     /// Lists that are being read for the first time.
     loading: usize,
     /// Rooms of which something was heard meanwhile: a list that is read may not show it yet.
@@ -241,7 +246,7 @@ impl InboxActor {
     /// The line that the store tells of.
     fn line_of(&mut self, user: UserId, told: InboxRoom) -> Line {
         if self.people.contains_key(&user) {
-            self.lapses.extend(told.muted_until.map(|until| (until, user, told.room)));
+            self.lapses_at(user, told.room, told.muted_until);
         }
         let known = self.followed.get(&told.room).map(|followed| &followed.face);
         Line::of(told, known)
@@ -282,7 +287,7 @@ impl InboxActor {
             self.forget_follower(user, room);
         }
         self.stale.remove(&user);
-        self.lapses.retain(|(_, muter, _)| *muter != user);
+        self.lapses.remove(&user);
     }
 
     fn forget_follower(&mut self, user: UserId, room: RoomId) {
@@ -325,16 +330,28 @@ impl InboxActor {
         }
         onlooker.put(line);
         match self.followed.entry(room) {
-            Entry::Occupied(followed) => {
+            hash_map::Entry::Occupied(followed) => {
                 let followed = followed.into_mut();
                 if let Err(at) = followed.by.binary_search(&user) {
                     followed.by.insert(at, user);
                 }
                 followed.face = face;
             }
-            Entry::Vacant(place) => {
+            hash_map::Entry::Vacant(place) => {
                 place.insert(Followed { by: vec![user], face });
                 self.tell_relay(room, true);
+            }
+        }
+    }
+
+    /// Notes when a person's muting of a room lapses, if it ever does.
+    fn lapses_at(&mut self, user: UserId, room: RoomId, until: Option<DateTime<Utc>>) {
+        if let Some(until) = until {
+            self.lapses.entry(user).or_default().insert(room, until);
+        } else if let btree_map::Entry::Occupied(mut rooms) = self.lapses.entry(user) {
+            rooms.get_mut().remove(&room);
+            if rooms.get().is_empty() {
+                rooms.remove();
             }
         }
     }
@@ -342,9 +359,13 @@ impl InboxActor {
     /// Has the store look at mutings that may have lapsed; its clock decides.
     fn lapse(&mut self, ctx: &mut Context<Self>) {
         let Some(today) = self.core.as_ref().map(|core| core.clock.date()) else { return };
-        while let Some(lapse) = self.lapses.first().copied().filter(|(at, ..)| *at <= today) {
-            self.lapses.remove(&lapse);
-            self.make_stale(lapse.1, lapse.2);
+        let mut lapsed = Vec::new();
+        self.lapses.retain(|user, rooms| {
+            lapsed.extend(rooms.extract_if(.., |_, until| *until <= today).map(|(room, _)| (*user, room)));
+            !rooms.is_empty()
+        });
+        for (user, room) in lapsed {
+            self.make_stale(user, room);
         }
         self.turn_later(ctx);
     }
@@ -353,6 +374,8 @@ impl InboxActor {
     fn take_off(&mut self, user: UserId, room: RoomId) {
         let Some(onlooker) = self.people.get_mut(&user) else { return };
         let Some(line) = onlooker.take(room) else { return };
+        self.lapses_at(user, room, None);
+        let Some(onlooker) = self.people.get_mut(&user) else { return };
         for outbox in onlooker.greeted() {
             // Or it would show the room again, on a socket that is behind.
             outbox.switchboard.do_send(ForgetSignal { outbox: outbox.id, key: line_key(user, room) });
@@ -411,6 +434,8 @@ impl InboxActor {
                     faces = Some((before, face));
                     self.changed.insert((user, room));
                 }
+                // Neither shown nor counted otherwise than before.
+                EventBody::MessageEdited(message) if line.face.is_newer_than(message) => {}
                 EventBody::MessageEdited(_)
                 | EventBody::MessageDeleted { .. }
                 | EventBody::RoomUpdated(_)

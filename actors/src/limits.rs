@@ -82,6 +82,8 @@ pub const RING_BYTES_MAX: usize = 256 * 1024;
 pub const REPLAY_PAGE: usize = 200;
 /// How long a gap waits for the link before the store is read.
 pub const GAP_PATIENCE: Duration = Duration::from_millis(50);
+/// How long it waits for a store that could not be read.
+pub const GAP_RETRY: Duration = Duration::from_millis(500);
 /// How long a socket waits at the start until the feed of commits is being followed.
 pub const OPEN_PATIENCE: Duration = Duration::from_secs(5);
 /// How often the feed of commits is read while the link works.
@@ -94,6 +96,9 @@ pub const SWEEP_EVERY_ALONE: Duration = Duration::from_millis(500);
 pub const ROOM_IDLE: Duration = Duration::from_secs(30);
 /// Rooms of more people tell no presence.
 pub const PRESENCE_PEOPLE_MAX: usize = 200;
+/// In rooms of more people one who comes is told of his own read mark alone: of all of them, some 70 bytes
+/// for each, his socket could not take in more than one room's.
+pub const READ_STATE_PEOPLE_MAX: usize = 1_000;
 /// How long someone whose last socket closed counts as online still: a page that is reloaded.
 pub const OFFLINE_AFTER: Duration = Duration::from_secs(4);
 /// How long another node's announcement of who is there holds: with [`ANNOUNCE_EVERY`], which is also
@@ -126,9 +131,18 @@ pub const TYPING_LASTS: Duration = Duration::from_secs(6);
 pub const TYPING_LASTS_ELSEWHERE: Duration = Duration::from_secs(10);
 /// A repeat of typing that is passed on no sooner than this.
 pub const TYPING_REPEAT: Duration = Duration::from_secs(2);
-/// Changes of typing passed on: 4 in 10 s.
-pub const TYPING_CHANGES: Rate = Rate { every: Duration::from_millis(2_500), burst: 4 };
+/// Changes of typing passed on within [`TYPING_CHANGES_WITHIN`], of whichever moment that begins.
+pub const TYPING_CHANGES_MAX: usize = 4;
+/// See [`TYPING_CHANGES_MAX`].
+pub const TYPING_CHANGES_WITHIN: Duration = Duration::from_secs(10);
+/// A state that has lasted for this long is passed on beyond [`TYPING_CHANGES_MAX`]: it is the last one.
+pub const TYPING_SETTLES: Duration = Duration::from_millis(2_500);
 /// How often it is looked for rooms that are no longer muted.
 pub const LAPSES_EVERY: Duration = Duration::from_millis(500);
 /// How long changes of someone's list of rooms are gathered before they are told.
 pub const INBOX_GATHER: Duration = Duration::from_millis(50);
+/// How long lines of such lists wait for a store that could not be read; longer each time, up to
+/// [`INBOX_RETRY_MAX`].
+pub const INBOX_RETRY: Duration = Duration::from_millis(250);
+/// See [`INBOX_RETRY`].
+pub const INBOX_RETRY_MAX: Duration = Duration::from_secs(2);

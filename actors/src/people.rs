@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{
-    Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, MessageResult, ResponseActFuture,
-    WeakAddr,
+    Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseActFuture, WeakAddr,
 };
 use tokio::sync::Notify;
 
@@ -80,7 +79,7 @@ impl PeopleActor {
         for room in self.watched.get(&user).into_iter().flatten() {
             let Some((addr, _)) = self.watchers.get(room) else { continue };
             let (came, went) = if online { (vec![user], Vec::new()) } else { (Vec::new(), vec![user]) };
-            addr.do_send(OnlineNow { came, went });
+            addr.do_send(OnlineNow { came, went, anew: false });
         }
     }
 
@@ -195,8 +194,9 @@ impl Handler<SignIn> for PeopleActor {
         if self.is_open {
             return Box::pin(actix::fut::ready(self.sign_in(sign_in)));
         }
-        let opening = self.opening.clone();
-        let opened = async move { tokio::time::timeout(limits::OPEN_PATIENCE, opening.notified()).await };
+        // Made here: one that is made when it is first waited for misses an opening that comes before.
+        let opened = self.opening.clone().notified_owned();
+        let opened = async move { tokio::time::timeout(limits::OPEN_PATIENCE, opened).await };
         Box::pin(actix::fut::wrap_future::<_, Self>(opened).map(move |_late, this, _| {
             if this.is_open { this.sign_in(sign_in) } else { Err(ConnectError::Unavailable) }
         }))
@@ -257,12 +257,14 @@ pub struct SignOut {
     pub user: UserId,
     /// Which one.
     pub session: SessionId,
+    /// Whether its line was dead for long: nobody reloads a page there.
+    pub is_lost: bool,
 }
 
 impl Handler<SignOut> for PeopleActor {
     type Result = ();
 
-    fn handle(&mut self, SignOut { user, session }: SignOut, ctx: &mut Self::Context) {
+    fn handle(&mut self, SignOut { user, session, is_lost }: SignOut, ctx: &mut Self::Context) {
         let Some(sessions) = self.here.get_mut(&user) else { return };
         sessions.retain(|signed| signed.session != session);
         if sessions.is_empty() {
@@ -270,7 +272,9 @@ impl Handler<SignOut> for PeopleActor {
             self.departures += 1;
             let departure = self.departures;
             self.leaving.insert(user, departure);
-            if let Some(core) = &self.core {
+            if is_lost {
+                self.left(user, departure);
+            } else if let Some(core) = &self.core {
                 self.gone_at.push_back((core.clock.now() + limits::OFFLINE_AFTER, user, departure));
             }
             self.part_later(ctx);
@@ -334,13 +338,15 @@ pub struct Watch {
     pub addr: Addr<RoomActor>,
     /// The people.
     pub users: Vec<UserId>,
+    /// Whether the answer is to be told even where it is no news.
+    pub anew: bool,
 }
 
 impl Handler<Watch> for PeopleActor {
     type Result = ();
 
-    fn handle(&mut self, Watch { room, addr, users }: Watch, _: &mut Self::Context) {
-        let came: Vec<UserId> = users.iter().copied().filter(|user| self.is_online(*user)).collect();
+    fn handle(&mut self, Watch { room, addr, users, anew }: Watch, _: &mut Self::Context) {
+        let (came, went) = users.iter().partition(|user| self.is_online(**user));
         let watcher =
             self.watchers.entry(room).or_insert_with(|| (addr.clone(), Vec::with_capacity(users.len())));
         watcher.0 = addr.clone();
@@ -353,7 +359,7 @@ impl Handler<Watch> for PeopleActor {
                 watcher.1.push(user);
             }
         }
-        addr.do_send(OnlineNow { came, went: Vec::new() });
+        addr.do_send(OnlineNow { came, went, anew });
     }
 }
 
@@ -475,18 +481,5 @@ impl Handler<CloseDoors> for PeopleActor {
 
     fn handle(&mut self, _: CloseDoors, _: &mut Self::Context) {
         self.is_closed = true;
-    }
-}
-
-/// Asks whether people are signed in here.
-#[derive(Message)]
-#[rtype(result = "Vec<UserId>")]
-pub struct Here;
-
-impl Handler<Here> for PeopleActor {
-    type Result = MessageResult<Here>;
-
-    fn handle(&mut self, _: Here, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.here.keys().copied().collect())
     }
 }

@@ -20,6 +20,7 @@ use crate::failpoint::{self, Point};
 use crate::inbox::Happened;
 use crate::limits;
 use crate::ports::store::{Store, StoreError};
+use crate::registry::Route;
 use crate::relay::Publish;
 use crate::room::{RoomActor, Settled};
 
@@ -41,6 +42,8 @@ pub struct PersistenceActor {
     locked: VecDeque<Vec<Job>>,
     /// Whether the store is left alone for a moment.
     pausing: bool,
+    /// Whether it could not be reached at the last try; then this is not told at each.
+    is_away: bool,
     expiry_is_due: bool,
     /// Whether nothing new is taken; the server goes.
     is_closed: bool,
@@ -58,8 +61,8 @@ struct Job {
 enum Verdict {
     Done(Box<Outcome>),
     Failed(EngineError),
-    /// Not stored; to be tried again while there is time.
-    Again,
+    /// Not stored, and why, for the first of a batch; to be tried again while there is time.
+    Again(Option<StoreError>),
 }
 
 impl Actor for PersistenceActor {
@@ -230,6 +233,7 @@ impl PersistenceActor {
         }
         self.locked.extend(by_room);
         self.open_lanes(ctx);
+        self.expire_later(ctx);
     }
 
     fn open_lanes(&mut self, ctx: &mut Context<Self>) {
@@ -267,8 +271,27 @@ impl PersistenceActor {
         let mut settled: Vec<(RoomId, Addr<RoomActor>, Settled)> = Vec::new();
         let mut last_of: BTreeMap<RoomId, usize> = BTreeMap::new();
         let mut again: Vec<Job> = Vec::new();
+        let now = core.clock.now();
         for (job, verdict) in verdicts {
             let room = job.command.room;
+            let verdict = match verdict {
+                Verdict::Again(error) => {
+                    if let Some(error @ StoreError::Unavailable(_)) = error
+                        && !std::mem::replace(&mut self.is_away, true)
+                    {
+                        tracing::warn!(%error, "nothing can be stored; it is tried again and again");
+                    }
+                    match job.deadline <= now {
+                        true => Verdict::Failed(EngineError::Unavailable),
+                        false => Verdict::Again(None),
+                    }
+                }
+                Verdict::Done(_) if std::mem::take(&mut self.is_away) => {
+                    tracing::info!("the store works again");
+                    verdict
+                }
+                verdict => verdict,
+            };
             // A room's actor may have been replaced meanwhile; each gets its own answers.
             let at = match last_of.get(&room) {
                 Some(at) if settled[*at].1 == job.room => *at,
@@ -286,13 +309,17 @@ impl PersistenceActor {
                     settled.answers.push((job.ticket, Ok((reply, signal))));
                 }
                 Verdict::Failed(error) => settled.answers.push((job.ticket, Err(error))),
-                Verdict::Again => again.push(job),
+                Verdict::Again(_) => again.push(job),
             }
         }
         self.try_again(again, ctx);
         for (room, addr, settled) in settled {
             if !settled.answers.is_empty() {
                 publish(&core, room, &settled);
+                if !addr.connected() && !settled.events.is_empty() {
+                    // Whoever has taken its place shall not wait until it finds that in the log.
+                    core.registry.do_send(Route { room, events: settled.events.clone() });
+                }
                 addr.do_send(settled);
             }
         }
@@ -307,6 +334,7 @@ impl PersistenceActor {
         for job in again.into_iter().rev() {
             self.queues.entry(job.command.room).or_default().push_front(job);
         }
+        self.expire_later(ctx);
         if !self.pausing {
             self.pausing = true;
             ctx.run_later(limits::STORE_RETRY, |this, ctx| {
@@ -318,33 +346,44 @@ impl PersistenceActor {
 
     /// Looks after deadlines while anything waits.
     fn expire_later(&mut self, ctx: &mut Context<Self>) {
-        if self.expiry_is_due || self.queued == 0 {
+        if self.expiry_is_due || (self.queued == 0 && self.locked.is_empty()) {
             return;
         }
         self.expiry_is_due = true;
         ctx.run_later(EXPIRE_EVERY, |this, ctx| {
             this.expiry_is_due = false;
             this.expire();
+            this.commit(ctx);
             this.expire_later(ctx);
         });
     }
 
-    /// Answers what has waited too long for a store that can't be reached; it was not stored.
+    /// Answers what has waited too long for a store that can't be reached or for a lane; it was not stored.
     fn expire(&mut self) {
         let Some(core) = &self.core else { return };
         let now = core.clock.now();
-        for queue in self.queues.values_mut() {
-            while queue.front().is_some_and(|job| job.deadline <= now) {
-                if let Some(job) = queue.pop_front() {
-                    self.queued -= 1;
-                    job.room.do_send(failed(job.ticket, EngineError::Unavailable));
-                }
+        let is_early = |job: &Job| {
+            let is_early = job.deadline > now;
+            if !is_early {
+                job.room.do_send(failed(job.ticket, EngineError::Unavailable));
             }
+            is_early
+        };
+        for queue in self.queues.values_mut() {
+            queue.retain(is_early);
         }
         self.queues.retain(|_, queue| !queue.is_empty());
+        self.queued = self.queues.values().map(VecDeque::len).sum();
         let queues = &self.queues;
         self.turns.retain(|room| queues.contains_key(room));
-        self.tell_backlog();
+        let mut given_up = Vec::new();
+        self.locked.retain_mut(|jobs| {
+            let room = jobs[0].command.room;
+            jobs.retain(is_early);
+            given_up.extend(jobs.is_empty().then_some(room));
+            !jobs.is_empty()
+        });
+        self.release(given_up.into_iter());
     }
 }
 
@@ -381,7 +420,7 @@ async fn run(store: &dyn Store, batch: Vec<Job>) -> (Verdicts, Vec<Job>) {
         locked.extend(late);
         let (late, part): (Vec<Job>, Vec<Job>) =
             part.into_iter().partition(|job| put_off.contains(&job.command.room));
-        verdicts.extend(late.into_iter().map(|job| (job, Verdict::Again)));
+        verdicts.extend(late.into_iter().map(|job| (job, Verdict::Again(None))));
         if part.is_empty() {
             continue;
         }
@@ -415,7 +454,7 @@ async fn run_alone(store: &dyn Store, jobs: Vec<Job>) -> (Verdicts, Vec<Job>) {
         match append(store, &part, true).await {
             Ok(outcomes) => {
                 for (job, outcome) in part.into_iter().zip(outcomes) {
-                    verdicts.push((job, outcome.map_or(Verdict::Again, verdict)));
+                    verdicts.push((job, outcome.map_or(Verdict::Again(None), verdict)));
                 }
             }
             Err(StoreError::RowRefused) if part.len() > 1 => halve(part, &mut parts),
@@ -426,7 +465,7 @@ async fn run_alone(store: &dyn Store, jobs: Vec<Job>) -> (Verdicts, Vec<Job>) {
             Err(error) if is_again(&error) => {
                 // All of it again, in the same order.
                 parts.push(part);
-                verdicts.extend(parts.into_iter().rev().flatten().map(|job| (job, Verdict::Again)));
+                fail(parts.into_iter().rev().flatten(), &error, &mut verdicts);
                 break;
             }
             Err(error) => fail(part, &error, &mut verdicts),
@@ -463,13 +502,16 @@ fn halve(mut part: Vec<Job>, parts: &mut Vec<Vec<Job>>) {
     parts.push(part);
 }
 
-fn fail(part: Vec<Job>, error: &StoreError, verdicts: &mut Verdicts) {
-    tracing::warn!(commands = part.len(), %error, "a batch was not stored");
+fn fail(part: impl IntoIterator<Item = Job>, error: &StoreError, verdicts: &mut Verdicts) {
+    if !is_again(error) {
+        tracing::warn!(%error, "a batch was not stored");
+    }
+    let mut cause = Some(error.clone());
     for job in part {
         let verdict = match error {
             StoreError::RowRefused => Verdict::Failed(EngineError::Refused(Refusal::Rejected)),
             StoreError::OutcomeUnknown => Verdict::Failed(EngineError::OutcomeUnknown),
-            StoreError::Unavailable(_) | StoreError::Locked => Verdict::Again,
+            StoreError::Unavailable(_) | StoreError::Locked => Verdict::Again(cause.take()),
         };
         verdicts.push((job, verdict));
     }

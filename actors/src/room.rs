@@ -34,9 +34,9 @@ use crate::people::Unwatch;
 use crate::ports::store::RoomSnapshot;
 use crate::registry::Retire;
 use crate::relay::Follow;
-use crate::session::{RoomGone, SessionId};
+use crate::session::RoomGone;
 use commands::{Budgets, Waiting};
-use guests::{Guests, States};
+use guests::{Arrival, Guests, States};
 use ring::Ring;
 use typing::Typists;
 
@@ -55,12 +55,14 @@ pub struct RoomActor {
     states: States,
     guests: Guests,
     /// Guests that wait for the next snapshot.
-    arrivals: Vec<SessionId>,
+    arrivals: Vec<Arrival>,
+    /// How many have ever arrived.
+    arrived: u64,
     reading_snapshot: bool,
     /// Whether it has not been told yet who is online, since it was loaded.
     presence_is_due: bool,
     /// Guests that wait for that, with the snapshot that was read for them.
-    unpresented: Vec<(Vec<SessionId>, RoomSnapshot)>,
+    unpresented: Vec<(Vec<Arrival>, RoomSnapshot)>,
     /// Whether a page of the log is being read, for replays or for a gap.
     reading_log: bool,
     /// Commands that the store has not answered.
@@ -90,8 +92,8 @@ struct View {
     /// Events that came before the ones before them.
     ahead: BTreeMap<Seq, Event>,
     gap_is_due: bool,
-    /// The people in it, while they are few enough to tell who is online.
     people: BTreeSet<UserId>,
+    /// Those of them who are online, while they are few enough to tell.
     online: BTreeSet<UserId>,
 }
 
@@ -107,6 +109,7 @@ impl RoomActor {
             states: States::default(),
             guests: Guests::default(),
             arrivals: Vec::new(),
+            arrived: 0,
             reading_snapshot: false,
             heard: Seq::START,
             presence_is_due: false,

@@ -14,7 +14,7 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, Context, Handler, Message};
 use bytes::Bytes;
 
-pub use frames::{Input, Received};
+pub use frames::{Input, hand_over};
 pub use opening::{Connect, ConnectError, Joined, Opening, Target};
 pub use rooms::{RoomGone, Unsubscribed};
 
@@ -193,9 +193,9 @@ impl SessionActor {
     }
 
     /// Counts as gone from here on, though the connection may take its time to end.
-    fn sign_out(&mut self) {
+    fn sign_out(&mut self, is_lost: bool) {
         self.leave_all();
-        self.core().people.do_send(SignOut { user: self.user, session: self.id });
+        self.core().people.do_send(SignOut { user: self.user, session: self.id, is_lost });
         if self.own_room.is_none() {
             self.core().inbox.do_send(Unfollow { user: self.user, session: self.id });
         }
@@ -221,7 +221,7 @@ impl Actor for SessionActor {
     /// Runs after a panic too, so that nothing of the session stays behind.
     fn stopped(&mut self, _: &mut Self::Context) {
         metrics::gauge!("chat_sessions").decrement(1);
-        self.sign_out();
+        self.sign_out(false);
         // A room that was asked for a place may have given it meanwhile.
         for room in std::mem::take(&mut self.asked).into_keys() {
             if let Some(addr) = self.worker.known_room(room) {
@@ -277,7 +277,7 @@ impl Handler<Closing> for SessionActor {
     fn handle(&mut self, Closing { code }: Closing, _: &mut Self::Context) {
         tracing::debug!(session = ?self.id, code = code.code(), "session ends");
         self.is_closing = true;
-        self.sign_out();
+        self.sign_out(code == CloseCode::Silent);
     }
 }
 

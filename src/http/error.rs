@@ -41,6 +41,8 @@ pub enum ApiError {
     MethodNotAllowed(String),
     /// 408: the body came too slowly.
     SlowBody,
+    /// 426: only a WebSocket opens here.
+    UpgradeRequired,
     /// 415: the body is of a kind that isn't read here.
     MediaType,
     /// 416: a range outside of a file of this many bytes.
@@ -116,6 +118,7 @@ impl ApiError {
             Self::Coded { code, detail, retry_after } => (detail.as_str(), code.as_str(), *retry_after),
             Self::MethodNotAllowed(_) => ("Method not allowed.", "method_not_allowed", None),
             Self::SlowBody => ("The body came too slowly.", "timeout", None),
+            Self::UpgradeRequired => ("Only WebSocket upgrades are served here.", "upgrade_required", None),
             Self::MediaType => ("Unsupported media type in request.", "unsupported_media_type", None),
             Self::Range(_) => ("Range outside of the file.", "invalid", None),
         };
@@ -137,6 +140,10 @@ impl ApiError {
             }
             Self::MethodNotAllowed(allowed) => {
                 answer.insert_header((header::ALLOW, allowed.as_str()));
+            }
+            Self::UpgradeRequired => {
+                answer.insert_header((header::UPGRADE, "websocket"));
+                answer.insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
             }
             Self::Range(size) => {
                 answer.insert_header((header::CONTENT_RANGE, format!("bytes */{size}")));
@@ -170,6 +177,7 @@ impl ResponseError for ApiError {
             }
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
+            Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Range(_) => StatusCode::RANGE_NOT_SATISFIABLE,
         }

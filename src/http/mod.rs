@@ -95,6 +95,10 @@ pub fn routes(config: &mut ServiceConfig, rest: Data<Rest>) {
             endpoint.register(config);
         }
     }
+    for path in ["/ws/chat/", "/ws/chat/{room}/"] {
+        // What is no upgrade comes by here; an upgrade never does.
+        at(path).get(|| async { Err::<&str, _>(ApiError::UpgradeRequired) }).register(config);
+    }
     config.service(SwaggerUi::new("/api/docs/{_:.*}").config(Config::new([OPENAPI])));
     config.route(OPENAPI, web::get().to(|| async { web::Json(openapi::document()) }));
     config.default_service(web::to(error::no_such_path));

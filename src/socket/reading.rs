@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Addr;
-use actors::session::{Ended, Input, Received, SessionActor, Violated};
+use actors::session::{Ended, Input, SessionActor, Violated, hand_over};
 use bytes::BytesMut;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -51,7 +51,7 @@ impl Reader {
             let (inputs, end) = self.decode();
             let mut pause = Duration::ZERO;
             if !inputs.is_empty() {
-                let Ok(wanted) = self.session.send(Received(inputs)).await else { return };
+                let Some(wanted) = hand_over(&self.session, inputs).await else { return };
                 pause = wanted;
             }
             drop(turn.take());

@@ -47,7 +47,7 @@ fn frames() -> Vec<(&'static str, Option<RoomId>, ClientFrame)> {
         ("mark_room_read", None, ClientFrame::MarkRoomRead),
         ("mark_room_read.user_socket", Some(ROOM), ClientFrame::MarkRoomRead),
         ("ping", None, ClientFrame::Ping { n: None }),
-        ("ping.numbered", None, ClientFrame::Ping { n: Some(7) }),
+        ("ping.numbered", None, ClientFrame::Ping { n: Some(7.into()) }),
         ("auth", None, ClientFrame::Auth { token: "header.claims.signature".into() }),
         ("subscribe", Some(ROOM), ClientFrame::Subscribe { since: None, epoch: None }),
         ("subscribe.since", Some(ROOM), ClientFrame::Subscribe { since: Some(Seq(41)), epoch: Some(EPOCH) }),

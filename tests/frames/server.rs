@@ -237,7 +237,7 @@ fn answers(made: &mut Made) {
         made.add(code.as_str(), &ServerFrame::Error { code, message, room_id, client_id, retry_after });
     }
     made.add("", &ServerFrame::Pong { n: None });
-    made.add("numbered", &ServerFrame::Pong { n: Some(7) });
+    made.add("numbered", &ServerFrame::Pong { n: Some(7.into()) });
     made.add("", &ServerFrame::AuthOk { expires_at: at(60) });
     made.add("", &ServerFrame::GoingAway { retry_after: 1.5 });
 }
@@ -253,6 +253,7 @@ fn lists(made: &mut Made) {
             last_message_time: at(0),
             last_message_sender: Some(&maria()),
             display_name: "Task: Fix the boiler",
+            is_active: true,
         },
     );
     made.add("", &ServerFrame::RoomAdded { room_id: ROOM, room: (&room()).into() });

@@ -7,7 +7,7 @@ use actors::domain::ids::{RoomId, Seq, UserId};
 use actors::memory::wire::{Peer, connection};
 use actors::ports::identity::Credential;
 use actors::protocol::codec;
-use actors::session::{Connect, Ended, Input, Received, SessionActor, Target};
+use actors::session::{Connect, Ended, Input, SessionActor, Target, hand_over};
 use bytes::Bytes;
 use chrono::DateTime;
 use std::time::Duration;
@@ -122,7 +122,7 @@ async fn read(
             Some(Up::Gone) | None => return session.do_send(Ended),
         };
         peer.heard();
-        let Ok(pause) = session.send(Received(vec![input])).await else { return };
+        let Some(pause) = hand_over(&session, vec![input]).await else { return };
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }

@@ -31,7 +31,7 @@ async fn a_list_shows_what_changes_in_any_room() {
         list.next_is("inbox").await,
         json!({"type": "inbox", "room_id": room, "unread_count": 2,
         "total_unread": 2, "last_message_preview": "one", "last_message_time": message["created_at"],
-        "last_message_sender": message_author(&ana), "display_name": "Team"})
+        "last_message_sender": message_author(&ana), "display_name": "Team", "is_active": true})
     );
     let path = format!("messages/{}/", message["id"].as_str().expect("an id"));
     ana.patches(&path, json!({"content": "changed"})).await;

@@ -3,6 +3,7 @@
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::people::text;
 use crate::shared;
 
 #[tokio::test]
@@ -102,4 +103,23 @@ async fn ones_own_messages_are_never_unread() {
     assert_eq!(list.next_is("inbox").await["unread_count"], 0);
     let greeting = ana.way_into(&room).opens().await.expect("a socket").is_greeted().await;
     assert_eq!(greeting["unread_count"], 0);
+}
+
+#[tokio::test]
+async fn in_a_room_of_very_many_one_who_comes_is_told_of_his_own_mark_alone() {
+    let server = shared().await;
+    let (ana, ben) = (server.person("ana").await, server.person("ben").await);
+    let crowd = server.crowd(999).await;
+    let ids: Vec<i64> = crowd.iter().copied().chain([ben.id]).collect();
+    let room = json!({"room_type": "group", "name": "Crowd", "participant_ids": ids});
+    let room = text(&ana.posts("rooms/", room).await["id"]);
+    let message = ana.posts_message(&room, "one").await;
+    for person in [&ana, &ben] {
+        person.posts(&format!("rooms/{room}/mark_read/"), json!({})).await;
+    }
+    let mut b = ben.way_into(&room).opens().await.expect("a socket");
+    b.next_is("connection_established").await;
+    let marks = b.next_is("read_state").await["marks"].clone();
+    assert_eq!(marks.as_array().map(Vec::len), Some(1), "{marks}");
+    assert_eq!((&marks[0]["user_id"], &marks[0]["seq"]), (&json!(ben.id), &message["seq"]));
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::people::text;
 use crate::shared;
 
 #[tokio::test]
@@ -92,4 +93,34 @@ async fn typing_ends_with_the_message_and_with_the_connection() {
     assert_eq!(polled["results"][0]["user"]["id"], ben.id);
     b.closes().await;
     assert_eq!(a.next_is("typing").await["is_typing"], false);
+}
+
+#[tokio::test]
+async fn a_room_that_shrinks_to_where_presence_is_told_tells_it_anew() {
+    let server = shared().await;
+    let (ana, ben, cleo) =
+        (server.person("ana").await, server.person("ben").await, server.person("cleo").await);
+    let crowd = server.crowd(198).await;
+    let ids: Vec<i64> = crowd.iter().copied().chain([ben.id, cleo.id]).collect();
+    let room = json!({"room_type": "group", "name": "Crowd", "participant_ids": ids});
+    let room = text(&ana.posts("rooms/", room).await["id"]);
+    let mut a = ana.way_into(&room).opens().await.expect("a socket");
+    a.next_is("connection_established").await;
+    a.next_is("read_state").await;
+    let mut b = ben.way_into(&room).opens().await.expect("a socket");
+    b.next_is("connection_established").await;
+    b.next_is("read_state").await;
+    a.has_heard_nothing().await;
+    ana.removes(&cleo, &room).await;
+    let mut told = std::collections::BTreeMap::new();
+    a.hears("participant_left").await;
+    for _ in 0..200 {
+        let frame = a.next_is("presence").await;
+        told.insert(frame["user_id"].as_i64(), frame["status"] == "online");
+    }
+    let online: Vec<_> = told.iter().filter(|(_, online)| **online).map(|(user, _)| *user).collect();
+    assert_eq!(online, [Some(ana.id), Some(ben.id)]);
+    b.closes().await;
+    let gone = a.next_is("presence").await;
+    assert_eq!((&gone["user_id"], &gone["status"]), (&json!(ben.id), &json!("offline")));
 }

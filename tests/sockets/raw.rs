@@ -292,6 +292,32 @@ async fn what_is_no_upgrade_is_told_so() {
     assert_eq!(ask(head("GET", "short", "13")).await, "400");
     assert_eq!(ask(head("GET", key, "12")).await, "426");
     assert_eq!(ask(head("POST", key, "13")).await, "405");
+    let plain = |method: &str| format!("{method} /ws/chat/{room}/ HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(ask(plain("GET")).await, "426");
+    assert_eq!(ask(plain("PUT")).await, "405");
+}
+
+#[tokio::test]
+async fn what_comes_with_the_handshake_is_answered_after_the_greeting() {
+    let server = shared().await;
+    let ana = server.person("ana").await;
+    let room = ana.makes_group(&[]).await;
+    let mut stream = TcpStream::connect(ana.address).await.expect("a connection");
+    let frame = br#"{"type":"ping","n":1.5}"#;
+    // Masked with zeros.
+    let masked = [&[0x81, 0x80 | u8::try_from(frame.len()).expect("a short frame"), 0, 0, 0, 0], &frame[..]];
+    let early = [request(&ana, &room).as_bytes(), &masked.concat()].concat();
+    stream.write_all(&early).await.expect("a request and a frame");
+    let mut heard = Vec::new();
+    let answered = async {
+        while !heard.ends_with(br#"{"type":"pong","n":1.5}"#) {
+            heard.push(stream.read_u8().await.expect("an answer"));
+        }
+    };
+    tokio::time::timeout(PATIENCE, answered).await.expect("an answer in time");
+    let heard = String::from_utf8_lossy(&heard);
+    let at = |what: &str| heard.find(what).unwrap_or_else(|| panic!("{what} in {heard}"));
+    assert!(at("connection_established") < at("pong"), "{heard}");
 }
 
 #[tokio::test]

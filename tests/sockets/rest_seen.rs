@@ -67,15 +67,23 @@ async fn a_room_renamed_archived_and_deleted_over_rest_is_seen() {
     let (ana, ben) = (server.person("ana").await, server.person("ben").await);
     let room = ana.makes_group(&[&ben]).await;
     let mut b = ben.enters(&room).await;
+    let (mut list, _) = ben.signs_in().await;
 
     ana.patches(&format!("rooms/{room}/"), json!({"name": "Renamed"})).await;
     assert_eq!(b.next_is("room_updated").await["room"]["name"], "Renamed");
+    assert_eq!(list.next_is("inbox").await["display_name"], "Renamed");
+    // What changes nothing is nothing that has happened.
+    ana.patches(&format!("rooms/{room}/"), json!({"name": "Renamed"})).await;
+    ana.posts(&format!("rooms/{room}/unarchive/"), json!({})).await;
+    b.has_heard_nothing().await;
     ana.posts(&format!("rooms/{room}/archive/"), json!({})).await;
+    assert_eq!(list.next_is("inbox").await["is_active"], false);
     let archived = b.next_is("room_updated").await["room"].clone();
     assert!(archived["is_active"] == false && archived["archived_at"].is_string(), "{archived}");
     ana.posts(&format!("rooms/{room}/unarchive/"), json!({})).await;
     let back = b.next_is("room_updated").await["room"].clone();
     assert!(back["is_active"] == true && back["archived_at"].is_null(), "{back}");
+    assert_eq!(list.next_is("inbox").await["is_active"], true);
     ana.deletes(&format!("rooms/{room}/")).await;
     assert_eq!(b.is_closed().await, 4404);
     assert_eq!(ben.way_into(&room).opens().await.err(), Some(403));

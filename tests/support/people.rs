@@ -58,6 +58,17 @@ impl Node {
         Person { id, name: name.to_owned(), address: self.address, token, client }
     }
 
+    /// The ids of so many new people, of whom the host application has told at once.
+    pub async fn crowd(&self, count: i64) -> Vec<i64> {
+        static LAST: AtomicI64 = AtomicI64::new(1_000_000);
+        let first = LAST.fetch_add(count, Ordering::Relaxed);
+        let ids: Vec<i64> = (first..first + count).collect();
+        let people: Vec<Value> =
+            ids.iter().map(|id| json!({"id": id, "username": format!("crowd{id}")})).collect();
+        self.host().posts("users/sync/", json!(people)).await;
+        ids
+    }
+
     /// The host application.
     pub fn host(&self) -> Person {
         let host = self.stranger(0, "host");

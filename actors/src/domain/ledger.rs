@@ -158,18 +158,11 @@ impl Ledger {
                 None => Err(Refusal::Forbidden),
             },
             Change::SetRole { user, role } => self.set_role(command.by, *user, *role),
-            Change::Rename { name } => {
-                self.room.name.clone_from(name);
-                Ok(self.room_updated(command.by))
-            }
-            Change::Archive => {
-                self.room.archived_at.get_or_insert(self.now);
-                Ok(self.room_updated(command.by))
-            }
-            Change::Unarchive => {
-                self.room.archived_at = None;
-                Ok(self.room_updated(command.by))
-            }
+            Change::Rename { name } => Ok(self.update_room(command.by, |room, _| room.name.clone_from(name))),
+            Change::Archive => Ok(self.update_room(command.by, |room, now| {
+                room.archived_at.get_or_insert(now);
+            })),
+            Change::Unarchive => Ok(self.update_room(command.by, |room, _| room.archived_at = None)),
             Change::DeleteRoom => {
                 self.room.is_deleted = true;
                 let event = self.event(command.by, EventBody::RoomDeleted);
@@ -312,12 +305,11 @@ impl Ledger {
 
     fn read(&mut self, by: Actor, target: ReadTarget) -> Result<Outcome, Refusal> {
         let user = by.person().ok_or(Refusal::Forbidden)?;
-        let (up_to, message) = match target {
-            ReadTarget::Head => (self.room.head, self.newest.map(|(_, id)| id)),
-            ReadTarget::Message(id) => {
-                let message = self.messages.get(&id).ok_or(Refusal::MessageNotFound)?;
-                (message.seq, Some(id))
-            }
+        let (up_to, id) = match (target, self.newest) {
+            (ReadTarget::Head, Some((_, id))) => (self.room.head, id),
+            // Inherited clients take it for given that a receipt names a message.
+            (ReadTarget::Head, None) => return Ok(outcome(Vec::new(), Reply::Done)),
+            (ReadTarget::Message(id), _) => (self.messages.get(&id).ok_or(Refusal::MessageNotFound)?.seq, id),
         };
         let at = self.now;
         let participant = self.participant_mut(user);
@@ -325,7 +317,7 @@ impl Ledger {
             return Ok(outcome(Vec::new(), Reply::Done));
         }
         participant.read_seq = up_to;
-        let signal = Some(Signal::Read(ReadMark { user, up_to, message, at }));
+        let signal = Some(Signal::Read(ReadMark { user, up_to, message: Some(id), at }));
         Ok(Outcome { events: Vec::new(), signal, reply: Reply::Done })
     }
 
@@ -349,7 +341,13 @@ impl Ledger {
         Reply::Participant(Box::new(self.members[&user].participant.clone()))
     }
 
-    fn room_updated(&mut self, by: Actor) -> Outcome {
+    /// Changes the room; where that leaves it as it was, nothing has happened.
+    fn update_room(&mut self, by: Actor, change: impl FnOnce(&mut Room, DateTime<Utc>)) -> Outcome {
+        let before = self.room.clone();
+        change(&mut self.room, self.now);
+        if self.room == before {
+            return outcome(Vec::new(), Reply::Room(Box::new(before)));
+        }
         let mut room = self.room.clone();
         room.head = room.head.next();
         room.modified_at = self.now;
@@ -427,9 +425,8 @@ impl Ledger {
                 events.push(self.join(open.by, person, Role::Member));
             }
         }
-        if let Some(title) = open.title.as_ref().filter(|title| trusted && **title != self.room.title) {
-            self.room.title.clone_from(title);
-            events.extend(self.room_updated(open.by).events);
+        if let Some(title) = open.title.as_ref().filter(|_| trusted) {
+            events.extend(self.update_room(open.by, |room, _| room.title.clone_from(title)).events);
         }
         Ok(events)
     }

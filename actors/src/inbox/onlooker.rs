@@ -53,6 +53,7 @@ pub(super) struct Face {
     preview: Arc<str>,
     time: DateTime<Utc>,
     sender: Option<Author>,
+    is_active: bool,
 }
 
 impl Line {
@@ -63,6 +64,7 @@ impl Line {
             preview: told.last_message_preview.into(),
             time: told.last_message_time,
             sender: told.last_message_sender,
+            is_active: told.is_active,
         };
         Self {
             room: told.room,
@@ -90,6 +92,7 @@ impl Line {
             last_message_time: self.face.time,
             last_message_sender: self.face.sender.as_ref(),
             display_name: &self.face.display_name,
+            is_active: self.face.is_active,
         }
     }
 }
@@ -102,7 +105,13 @@ impl Face {
             preview: message.preview().into(),
             time: message.created_at,
             sender: Some(message.sender.clone()),
+            is_active: self.is_active,
         }
+    }
+
+    /// Whether what is shown was sent after `message`; false also where they are of the same moment.
+    pub(super) fn is_newer_than(&self, message: &Message) -> bool {
+        self.time > message.created_at
     }
 }
 

@@ -1,62 +1,70 @@
 //! Lines that events alone could not bring up to date: read anew, and told where they differ.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Unbounded};
+use std::time::Duration;
 
 use actix::{ActorFutureExt, AsyncContext, Context};
 
 use super::InboxActor;
+use crate::core::Core;
 use crate::domain::ids::{RoomId, UserId};
 use crate::domain::room::Room;
+use crate::limits;
 use crate::ports::store::{InboxRoom, StoreError};
 use crate::protocol::server::ServerFrame;
 
+/// What the store tells of some of a person's lines, and of the rooms that the list didn't show before.
+struct Told {
+    lines: Vec<InboxRoom>,
+    added: BTreeMap<RoomId, Room>,
+}
+
 impl InboxActor {
-    /// Reads stale lines from the store, one person after another.
+    /// Reads stale lines from the store, one person after another, each in turn.
     pub(super) fn read_stale(&mut self, ctx: &mut Context<Self>) {
         if self.reading {
             return;
         }
-        let Some((user, rooms)) = self.stale.pop_first() else { return };
-        let Some(core) = self.core.clone() else { return };
-        self.reading = true;
-        let rooms: Vec<RoomId> = rooms.into_iter().collect();
-        let asked = rooms.clone();
-        let read = async move {
-            let lines = core.store.inbox(user, Some(&asked)).await;
-            let mut added = BTreeMap::new();
-            for line in lines.iter().flatten() {
-                if let Ok(Some(snapshot)) = core.store.snapshot(line.room, &[], false).await {
-                    added.insert(line.room, snapshot.room);
-                }
-            }
-            (lines, added)
+        let after = self.stale.range((self.read_last.map_or(Unbounded, Excluded), Unbounded)).next();
+        let Some(user) = after.or_else(|| self.stale.first_key_value()).map(|(user, _)| *user) else {
+            return;
         };
-        ctx.spawn(actix::fut::wrap_future::<_, Self>(read).map(move |(lines, added), this, ctx| {
-            this.reading = false;
-            this.refresh(user, &rooms, lines, &added);
-            this.forget_news();
-            this.tell_changed();
-            if this.stale.is_empty() { this.turn_later(ctx) } else { this.read_stale(ctx) }
+        let (Some(core), Some(rooms)) = (self.core.clone(), self.stale.remove(&user)) else { return };
+        self.reading = true;
+        self.read_last = Some(user);
+        let rooms: Vec<RoomId> = rooms.into_iter().collect();
+        let unknown = rooms.iter().copied().filter(|room| self.line(user, *room).is_none()).collect();
+        let asked = rooms.clone();
+        let read = async move { read(&core, user, &asked, &unknown).await };
+        ctx.spawn(actix::fut::wrap_future::<_, Self>(read).map(move |told, this, ctx| match told {
+            Ok(told) => {
+                this.patience = Duration::ZERO;
+                this.has_read(|this| this.refresh(user, &rooms, told));
+                if this.stale.is_empty() { this.turn_later(ctx) } else { this.read_stale(ctx) }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "could not refresh a list of rooms");
+                for room in rooms {
+                    this.make_stale(user, room);
+                }
+                this.patience = (this.patience * 2).clamp(limits::INBOX_RETRY, limits::INBOX_RETRY_MAX);
+                ctx.run_later(this.patience, |this, ctx| {
+                    this.has_read(|_| ());
+                    this.read_stale(ctx);
+                });
+            }
         }));
     }
 
-    fn refresh(
-        &mut self,
-        user: UserId,
-        asked: &[RoomId],
-        lines: Result<Vec<InboxRoom>, StoreError>,
-        added: &BTreeMap<RoomId, Room>,
-    ) {
-        let lines = match lines {
-            Ok(lines) => lines,
-            Err(error) => {
-                tracing::warn!(%error, "could not refresh a list of rooms");
-                for room in asked {
-                    self.make_stale(user, *room);
-                }
-                return;
-            }
-        };
+    fn has_read(&mut self, take: impl FnOnce(&mut Self)) {
+        self.reading = false;
+        take(self);
+        self.forget_news();
+        self.tell_changed();
+    }
+
+    fn refresh(&mut self, user: UserId, asked: &[RoomId], Told { lines, added }: Told) {
         let found: BTreeSet<RoomId> = lines.iter().map(|line| line.room).collect();
         for room in asked.iter().filter(|room| !found.contains(room)) {
             self.take_off(user, *room);
@@ -82,4 +90,20 @@ impl InboxActor {
             }
         }
     }
+}
+
+async fn read(
+    core: &Core,
+    user: UserId,
+    rooms: &[RoomId],
+    unknown: &BTreeSet<RoomId>,
+) -> Result<Told, StoreError> {
+    let lines = core.store.inbox(user, Some(rooms)).await?;
+    let mut added = BTreeMap::new();
+    for line in lines.iter().filter(|line| unknown.contains(&line.room)) {
+        if let Some(snapshot) = core.store.snapshot(line.room, &[], false).await? {
+            added.insert(line.room, snapshot.room);
+        }
+    }
+    Ok(Told { lines, added })
 }

@@ -381,6 +381,7 @@ impl State {
             last_message_preview: last.map_or_else(|| "No messages yet".to_owned(), Message::preview),
             last_message_time: last.map_or(shelf.room.created_at, |last| last.created_at),
             last_message_sender: last.map(|last| last.sender.clone()),
+            is_active: shelf.room.archived_at.is_none(),
         })
     }
 }

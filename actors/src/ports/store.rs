@@ -185,4 +185,6 @@ pub struct InboxRoom {
     pub last_message_time: DateTime<Utc>,
     /// Who sent that.
     pub last_message_sender: Option<Author>,
+    /// Whether it is not archived.
+    pub is_active: bool,
 }

@@ -1,6 +1,7 @@
 //! Frames from clients.
 
 use serde::Deserialize;
+use serde_json::Number;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -33,7 +34,7 @@ pub enum ClientFrame {
     /// Is anyone there?
     Ping {
         /// Comes back in the answer.
-        n: Option<i64>,
+        n: Option<Number>,
     },
     /// A newer token.
     Auth {
@@ -138,7 +139,7 @@ pub fn decode(text: &str) -> Result<Addressed, BadFrame> {
                 .ok_or_else(|| bad("message_id must be a UUID"))?,
         },
         "mark_room_read" => ClientFrame::MarkRoomRead,
-        "ping" => ClientFrame::Ping { n: field(fields.n).map_err(|_| bad("n must be an integer"))? },
+        "ping" => ClientFrame::Ping { n: field(fields.n).map_err(|_| bad("n must be a number"))? },
         "auth" => ClientFrame::Auth {
             token: field(fields.token).ok().flatten().ok_or_else(|| bad("token must be a string"))?,
         },

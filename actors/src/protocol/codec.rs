@@ -122,7 +122,10 @@ mod tests {
 
     #[test]
     fn a_frame_is_a_header_and_json() {
-        assert_eq!(&encode(&ServerFrame::Pong { n: Some(7) })[..], b"\x81\x15{\"type\":\"pong\",\"n\":7}");
+        assert_eq!(
+            &encode(&ServerFrame::Pong { n: Some(7.into()) })[..],
+            b"\x81\x15{\"type\":\"pong\",\"n\":7}"
+        );
     }
 
     #[test]

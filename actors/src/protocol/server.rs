@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::Number;
 use uuid::Uuid;
 
 use crate::domain::event::{Event, EventBody};
@@ -139,6 +140,7 @@ pub enum ServerFrame<'a> {
         last_message_time: DateTime<Utc>,
         last_message_sender: Option<&'a Author>,
         display_name: &'a str,
+        is_active: bool,
     },
     RoomAdded {
         room_id: RoomId,
@@ -149,7 +151,7 @@ pub enum ServerFrame<'a> {
     },
     Pong {
         #[serde(skip_serializing_if = "Option::is_none")]
-        n: Option<i64>,
+        n: Option<Number>,
     },
     AuthOk {
         expires_at: DateTime<Utc>,

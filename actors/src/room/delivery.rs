@@ -1,12 +1,13 @@
 //! Telling what was committed: in `seq` order, each event once, holes filled from the store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{AsyncContext, Context, Handler, Message};
 
+use super::RoomActor;
 use super::guests::{Guests, States};
 use super::ring::BatchBuilder;
-use super::{RoomActor, View};
 use crate::domain::event::{Event, EventBody};
 use crate::domain::ids::{RoomId, Seq, UserId};
 use crate::domain::signal::ReadMark;
@@ -120,6 +121,7 @@ impl RoomActor {
             }
         }
         let Some(view) = &mut self.view else { return };
+        let showed_presence = view.shows_presence();
         let mut builder = BatchBuilder::after(view.delivered);
         let mut departures = Vec::new();
         let mut comers = Vec::new();
@@ -172,12 +174,19 @@ impl RoomActor {
         }
         send_batch(&self.guests, self.room, builder.finish());
         for event in events {
-            if let EventBody::MessagePosted(message) = &event.body {
-                self.stopped_typing(message.sender.id, ctx);
+            match &event.body {
+                EventBody::MessagePosted(message) => self.stopped_typing(message.sender.id, ctx),
+                EventBody::ParticipantLeft(participant) => self.stopped_typing(participant.user.id, ctx),
+                _ => {}
             }
         }
-        if !comers.is_empty() && self.view.as_ref().is_some_and(View::shows_presence) {
-            self.core.people.do_send(Watch { room: self.room, addr: ctx.address(), users: comers });
+        if let Some(view) = self.view.as_ref().filter(|view| view.shows_presence()) {
+            // A room that was too large for that begins anew, for what changed meanwhile was told to nobody.
+            let users = if showed_presence { comers } else { view.people.iter().copied().collect() };
+            if !users.is_empty() {
+                let (room, addr, anew) = (self.room, ctx.address(), !showed_presence);
+                self.core.people.do_send(Watch { room, addr, users, anew });
+            }
         }
         self.advance_all(ctx);
         self.sleep_when_idle(ctx);
@@ -186,18 +195,18 @@ impl RoomActor {
     /// Waits for what was heard of and has not come.
     pub(super) fn expect_what_is_missing(&mut self, ctx: &mut Context<Self>) {
         if self.view.as_ref().is_some_and(|view| view.head > view.delivered) {
-            self.expect_gap(ctx);
+            self.expect_gap(limits::GAP_PATIENCE, ctx);
         }
     }
 
-    /// Waits a moment for the link to bring what is missing, then reads it.
-    fn expect_gap(&mut self, ctx: &mut Context<Self>) {
+    /// Waits a while for the link or the store, then reads what is missing.
+    fn expect_gap(&mut self, patience: Duration, ctx: &mut Context<Self>) {
         let Some(view) = &mut self.view else { return };
         if view.gap_is_due {
             return;
         }
         view.gap_is_due = true;
-        ctx.run_later(limits::GAP_PATIENCE, |room, ctx| {
+        ctx.run_later(patience, |room, ctx| {
             if let Some(view) = &mut room.view {
                 view.gap_is_due = false;
                 if view.head > view.delivered {
@@ -216,21 +225,25 @@ impl RoomActor {
         self.reading_log = true;
         metrics::counter!("chat_gap_reads_total").increment(1);
         let (store, room, after) = (self.core.store.clone(), self.room, view.delivered);
+        let waiting = self.guests.waiting_for_more_than(after);
         let read = async move { store.events(room, after, limits::REPLAY_PAGE).await };
-        Self::after(ctx, read, |room, events: Result<Vec<Event>, StoreError>, ctx| {
+        Self::after(ctx, read, move |room, events: Result<Vec<Event>, StoreError>, ctx| {
             room.reading_log = false;
             match events {
                 Ok(events) => {
                     if let (Some(view), true) = (&mut room.view, events.is_empty()) {
-                        // What was heard of isn't in the log: a forged or broken hint.
+                        // What was heard of isn't in the log, or of a kind that this version doesn't know: a
+                        // forged or broken hint, or a newer node.
                         view.head = view.delivered;
                         view.ahead.clear();
+                        let reached = view.delivered;
+                        room.guests.break_off(|id, behind| behind.target > reached && waiting.contains(&id));
                     }
                     room.deliver(&events, ctx);
                 }
                 Err(error) => {
                     tracing::warn!(room = %room.room, %error, "could not read what follows");
-                    room.expect_gap(ctx);
+                    room.expect_gap(limits::GAP_RETRY, ctx);
                 }
             }
             room.advance_all(ctx);

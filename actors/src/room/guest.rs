@@ -19,6 +19,12 @@ pub struct Guest {
 }
 
 impl Guest {
+    /// Whether the session has not ended. Its address alone doesn't tell: an unanswered command of a session
+    /// that has ended still holds it.
+    pub(crate) fn is_here(&self) -> bool {
+        self.session.upgrade().is_some_and(|session| session.connected())
+    }
+
     /// Tells the session, unless it has ended.
     pub(crate) fn tell<M>(&self, message: M)
     where

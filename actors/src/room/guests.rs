@@ -43,19 +43,33 @@ const _: () = assert!(size_of::<Seat>() <= 32);
 /// How far a guest has come. What passes is boxed, for each of thousands that are live would keep the space.
 enum Phase {
     /// Waits for a snapshot.
-    Arriving(Box<Position>),
+    Arriving(Box<Arriving>),
     /// Is on its way to where the others are.
     CatchingUp(Box<Behind>),
     /// Hears the room by its switchboard.
     Live,
 }
 
+/// What a guest that arrives has asked for.
+struct Arriving {
+    position: Position,
+    number: u64,
+}
+
+/// One asking for a place. A session that was sent away may ask again, while what was read for it the
+/// first time is still on its way.
+#[derive(Clone, Copy)]
+pub(super) struct Arrival {
+    session: SessionId,
+    number: u64,
+}
+
 /// Where a guest is on its way.
-struct Behind {
+pub(super) struct Behind {
     /// Everything up to here has been sent.
     position: Seq,
     /// It goes live here or later.
-    target: Seq,
+    pub(super) target: Seq,
     resumes: bool,
     pace: Pace,
 }
@@ -147,6 +161,12 @@ impl Guests {
         self.seats.get_mut(&session)
     }
 
+    /// The guest that still waits for the answer to this.
+    fn arriving(&self, arrival: Arrival) -> Option<&Seat> {
+        let seat = self.seats.get(&arrival.session)?;
+        matches!(&seat.phase, Phase::Arriving(asked) if asked.number == arrival.number).then_some(seat)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.seats.is_empty()
     }
@@ -220,10 +240,11 @@ impl Handler<Join> for RoomActor {
         if self.retired {
             return false;
         }
-        let id = guest.id;
-        let phase = Phase::Arriving(Box::new(position));
+        self.arrived += 1;
+        let arrival = Arrival { session: guest.id, number: self.arrived };
+        let phase = Phase::Arriving(Box::new(Arriving { position, number: arrival.number }));
         self.guests.insert(Seat { guest, purpose, unanswered: 0, phase });
-        self.arrivals.push(id);
+        self.arrivals.push(arrival);
         self.read_snapshot(ctx);
         true
     }
@@ -280,8 +301,11 @@ impl RoomActor {
         }
         self.reading_snapshot = true;
         let arrivals = std::mem::take(&mut self.arrivals);
-        let users: BTreeSet<UserId> =
-            arrivals.iter().filter_map(|id| self.guests.get(*id)).map(|seat| seat.guest.user).collect();
+        let users: BTreeSet<UserId> = arrivals
+            .iter()
+            .filter_map(|who| self.guests.arriving(*who))
+            .map(|seat| seat.guest.user)
+            .collect();
         let (store, room, roster) = (self.core.store.clone(), self.room, self.view.is_none());
         let read = async move { store.snapshot(room, &users.into_iter().collect::<Vec<_>>(), roster).await };
         Self::after(ctx, read, move |room, snapshot, ctx| {
@@ -293,7 +317,7 @@ impl RoomActor {
 
     fn arrive(
         &mut self,
-        arrivals: &[SessionId],
+        arrivals: &[Arrival],
         snapshot: Result<Option<RoomSnapshot>, StoreError>,
         ctx: &mut Context<Self>,
     ) {
@@ -329,14 +353,14 @@ impl RoomActor {
     }
 
     /// Greets those who may be here, and turns the others away.
-    fn receive(&mut self, arrivals: &[SessionId], snapshot: &RoomSnapshot, ctx: &mut Context<Self>) {
+    fn receive(&mut self, arrivals: &[Arrival], snapshot: &RoomSnapshot, ctx: &mut Context<Self>) {
         let visitors: BTreeMap<UserId, &Visitor> =
             snapshot.visitors.iter().map(|visitor| (visitor.person.id, visitor)).collect();
-        for id in arrivals {
-            let Some(user) = self.guests.get(*id).map(|seat| seat.guest.user) else { continue };
+        for arrival in arrivals {
+            let Some(user) = self.guests.arriving(*arrival).map(|seat| seat.guest.user) else { continue };
             match visitors.get(&user) {
-                Some(visitor) => self.greet(*id, visitor, snapshot.room.head, ctx),
-                None => self.turn_away(&[*id], &EngineError::Refused(Refusal::NotParticipant), ctx),
+                Some(visitor) => self.greet(arrival.session, visitor, snapshot.room.head, ctx),
+                None => self.turn_away(&[*arrival], &EngineError::Refused(Refusal::NotParticipant), ctx),
             }
         }
         if let Some(view) = &mut self.view {
@@ -347,9 +371,11 @@ impl RoomActor {
         }
     }
 
-    fn turn_away(&mut self, arrivals: &[SessionId], error: &EngineError, ctx: &mut Context<Self>) {
-        for id in arrivals {
-            if let Some(seat) = self.guests.remove(*id) {
+    fn turn_away(&mut self, arrivals: &[Arrival], error: &EngineError, ctx: &mut Context<Self>) {
+        for arrival in arrivals {
+            if self.guests.arriving(*arrival).is_some()
+                && let Some(seat) = self.guests.remove(arrival.session)
+            {
                 let room = self.room;
                 seat.guest.tell(Joined { room, addr: ctx.address(), result: Err(error.clone()) });
             }
@@ -379,7 +405,7 @@ impl RoomActor {
         self.follow();
         self.presence_is_due = tells_presence;
         if tells_presence {
-            self.core.people.do_send(Watch { room: self.room, addr: ctx.address(), users });
+            self.core.people.do_send(Watch { room: self.room, addr: ctx.address(), users, anew: false });
         }
     }
 
@@ -388,9 +414,9 @@ impl RoomActor {
         let (room_id, epoch) = (self.room, self.core.store.epoch());
         let replay_max = i64::try_from(self.core.limits.replay_events_max).unwrap_or(i64::MAX);
         let Some(seat) = self.guests.get_mut(id) else { return };
-        let Phase::Arriving(position) = &seat.phase else { return };
-        let Position { since, epoch: theirs } = **position;
-        if seat.guest.session.upgrade().is_none() {
+        let Phase::Arriving(asked) = &seat.phase else { return };
+        let Position { since, epoch: theirs } = asked.position;
+        if !seat.guest.is_here() {
             self.guests.remove(id);
             return self.sleep_when_idle(ctx);
         }
@@ -453,11 +479,17 @@ impl RoomActor {
             return;
         }
         let (room_id, outbox) = (self.room, &seat.guest.outbox);
-        let marks = self.states.marks.get_or_insert_with(|| {
-            let present = self.marks.values().filter(|mark| view.people.contains(&mark.user));
-            codec::encode(&ServerFrame::ReadState { room_id, marks: present.map(MarkView::from).collect() })
-        });
-        outbox.push(marks.clone());
+        if view.people.len() <= limits::READ_STATE_PEOPLE_MAX {
+            let marks = self.states.marks.get_or_insert_with(|| {
+                let present = self.marks.values().filter(|mark| view.people.contains(&mark.user));
+                let marks = present.map(MarkView::from).collect();
+                codec::encode(&ServerFrame::ReadState { room_id, marks })
+            });
+            outbox.push(marks.clone());
+        } else {
+            let own = self.marks.get(&seat.guest.user).map(MarkView::from).into_iter().collect();
+            outbox.send(&ServerFrame::ReadState { room_id, marks: own });
+        }
         if view.shows_presence() {
             let presence = self.states.presence.get_or_insert_with(|| {
                 let online: Vec<UserId> = view.online.iter().copied().collect();

@@ -78,23 +78,29 @@ impl Handler<Told> for RoomActor {
 pub struct OnlineNow {
     /// Who came.
     pub came: Vec<UserId>,
-    /// Who went.
+    /// Who went, or isn't there.
     pub went: Vec<UserId>,
+    /// Whether this is to be told even where it is no news.
+    pub anew: bool,
 }
 
 impl Handler<OnlineNow> for RoomActor {
     type Result = ();
 
-    fn handle(&mut self, OnlineNow { came, went }: OnlineNow, ctx: &mut Self::Context) {
+    fn handle(&mut self, OnlineNow { came, went, anew }: OnlineNow, ctx: &mut Self::Context) {
         if self.presence_is_due {
             return self.present(&came, ctx);
         }
-        let last_seen = self.core.clock.date();
+        let last_seen = (!anew).then(|| self.core.clock.date());
+        if let (true, Some(view)) = (anew, self.view.as_mut().filter(|view| view.shows_presence())) {
+            // The opposite of what is told next, so that all of it is news.
+            view.online = went.iter().copied().filter(|user| view.people.contains(user)).collect();
+        }
         for user in came {
             self.tell(&Signal::Presence { user, online: true, last_seen: None });
         }
         for user in went {
-            self.tell(&Signal::Presence { user, online: false, last_seen: Some(last_seen) });
+            self.tell(&Signal::Presence { user, online: false, last_seen });
         }
     }
 }

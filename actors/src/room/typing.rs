@@ -1,13 +1,12 @@
 //! Who is typing in a room: what is passed on, and when it lapses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use crate::domain::ids::UserId;
-use crate::domain::rate::Budget;
 use crate::limits;
 
 /// One who is typing.
@@ -26,10 +25,13 @@ struct Typist {
     /// What is so.
     wanted: bool,
     told_at: Duration,
+    /// When the person last said otherwise than before.
+    changed_at: Duration,
     heard_at: Duration,
     lasts: Duration,
     since: DateTime<Utc>,
-    changes: Budget,
+    /// When changes were passed on, as far back as they count.
+    changes: VecDeque<Duration>,
     /// Whether this node is the one that tells others.
     is_ours: bool,
 }
@@ -67,6 +69,9 @@ impl Typists {
             if !typist.wanted {
                 typist.since = today;
             }
+        }
+        if typist.wanted != is_typing {
+            typist.changed_at = now;
         }
         typist.wanted = is_typing;
         typist.heard_at = now;
@@ -111,7 +116,7 @@ impl Typists {
             }
             told.extend(typist.catch_up(*user, now));
         }
-        self.0.retain(|_, typist| typist.wanted || typist.told || !typist.changes.is_full(now));
+        self.0.retain(|_, typist| typist.wanted || typist.told || !typist.is_rested(now));
         told
     }
 
@@ -136,10 +141,11 @@ impl Typist {
             told: false,
             wanted: false,
             told_at: now,
+            changed_at: now,
             heard_at: now,
             lasts: limits::TYPING_LASTS,
             since,
-            changes: Budget::default(),
+            changes: VecDeque::new(),
             is_ours: false,
         }
     }
@@ -148,10 +154,21 @@ impl Typist {
         Told { user, username: self.username.clone(), is_typing: self.told, is_ours: self.is_ours }
     }
 
+    /// Whether no change that was passed on counts any more.
+    fn is_rested(&mut self, now: Duration) -> bool {
+        while self.changes.front().is_some_and(|first| now - *first >= limits::TYPING_CHANGES_WITHIN) {
+            self.changes.pop_front();
+        }
+        self.changes.is_empty()
+    }
+
     fn catch_up(&mut self, user: UserId, now: Duration) -> Option<Told> {
-        if self.wanted == self.told || self.changes.take(limits::TYPING_CHANGES, now).is_err() {
+        let is_one_too_many = !self.is_rested(now) && self.changes.len() >= limits::TYPING_CHANGES_MAX;
+        let lasts = now - self.changed_at >= limits::TYPING_SETTLES;
+        if self.wanted == self.told || is_one_too_many && !lasts {
             return None;
         }
+        self.changes.push_back(now);
         self.told = self.wanted;
         self.told_at = now;
         Some(self.told(user))
@@ -185,11 +202,30 @@ mod tests {
         let passed = (0..200).filter_map(|n| told(&mut typists, n % 2 == 0, n * 5)).count();
         assert_eq!(passed, 4);
         assert_eq!(told(&mut typists, true, 1_001), None);
-        let late: Vec<bool> = (1..10)
-            .flat_map(|n| typists.lapse(Duration::from_millis(1_001 + n * 500)))
-            .map(|told| told.is_typing)
+        let late: Vec<(u64, bool)> = (1..40)
+            .map(|n| 1_001 + n * 500)
+            .flat_map(|ms| {
+                let late = typists.lapse(Duration::from_millis(ms));
+                late.into_iter().map(move |told| (ms, told.is_typing))
+            })
             .collect();
-        assert_eq!(late, [true]);
+        assert_eq!(late, [(3_501, true), (7_001, false)], "once it lasts; and it lapses as always");
+    }
+
+    #[test]
+    fn who_goes_on_changing_is_told_of_four_times_in_ten_seconds() {
+        let mut typists = Typists::default();
+        let mut passed = Vec::new();
+        for ms in (0..60_000).step_by(500) {
+            passed.extend(typists.lapse(Duration::from_millis(ms)).iter().map(|_| ms));
+            if ms % 1_000 == 0 {
+                passed.extend(told(&mut typists, ms % 2_000 == 0, ms).map(|_| ms));
+            }
+        }
+        let most = passed
+            .iter()
+            .map(|from| passed.iter().filter(|ms| (*from..*from + 10_000).contains(*ms)).count());
+        assert_eq!(most.max(), Some(4), "{passed:?}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult};
+use actix::{ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, MessageResult};
 use bytes::Bytes;
 
 use super::{SessionActor, Shed};
@@ -20,11 +20,27 @@ use crate::protocol::codec;
 use crate::protocol::server::ServerFrame;
 use crate::room::{Purpose, SetTyping};
 
-/// What one read of the socket brought, in order. Awaiting the answer keeps the reader from running
-/// ahead of the session; it says how long to wait before the next read.
+/// How often it is looked whether one who spoke before he was let in is in by now.
+const EARLY_PAUSE: Duration = Duration::from_millis(20);
+
+/// Gives the session what one read of the socket brought, in order, once it has been let in. Awaiting this
+/// keeps the reader from running ahead of the session; it says how long to wait before the next read. None
+/// when the session has ended.
+pub async fn hand_over(session: &Addr<SessionActor>, mut inputs: Vec<Input>) -> Option<Duration> {
+    loop {
+        match session.send(Received(inputs)).await.ok()? {
+            Ok(pause) => return Some(pause),
+            Err(early) => inputs = early,
+        }
+        // Boxed, for it is rare, and there is a reader for each of thousands of sockets.
+        Box::pin(tokio::time::sleep(EARLY_PAUSE)).await;
+    }
+}
+
+/// What came from the socket; given back when it comes too early.
 #[derive(Message)]
-#[rtype(result = "Duration")]
-pub struct Received(pub Vec<Input>);
+#[rtype(result = "Result<Duration, Vec<Input>>")]
+struct Received(Vec<Input>);
 
 /// One frame of the WebSocket protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +57,9 @@ impl Handler<Received> for SessionActor {
     type Result = MessageResult<Received>;
 
     fn handle(&mut self, Received(inputs): Received, ctx: &mut Self::Context) -> Self::Result {
+        if self.opening.is_some() {
+            return MessageResult(Err(inputs));
+        }
         failpoint::pass(Point::Session);
         for input in inputs {
             if self.is_closing {
@@ -60,7 +79,7 @@ impl Handler<Received> for SessionActor {
         }
         self.tell_what_was_shed();
         let reads_at = self.trouble.as_ref().map_or(Duration::ZERO, |trouble| trouble.reads_at);
-        MessageResult(reads_at.saturating_sub(self.core().clock.now()))
+        MessageResult(Ok(reads_at.saturating_sub(self.core().clock.now())))
     }
 }
 

@@ -86,7 +86,7 @@ impl SessionActor {
         actix::spawn(async move {
             for _ in 0..JOIN_TRIES {
                 let Some(addr) = worker.room(room).await else { break };
-                if guest.session.upgrade().is_none() {
+                if !guest.is_here() {
                     return;
                 }
                 if let Ok(true) = addr.send(Join { guest: guest.clone(), purpose, position }).await {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::{Listener, OutboxId, SwitchboardActor};
 use crate::domain::ids::{RoomId, Seq};
 use crate::outbox::SignalKey;
+use crate::protocol::close::CloseCode;
 
 /// Frames of one room, in `seq` order, as one piece of bytes.
 #[derive(Clone, Debug)]
@@ -111,6 +112,11 @@ impl Handler<Deliver> for SwitchboardActor {
         listeners.retain_mut(|listener| {
             // A slot may belong to another socket by now, which never entered this room.
             let Some(entry) = self.entry(listener.outbox) else { return false };
+            if listener.position < batch.after && !entry.outbox.closing {
+                // What comes before was told while the room's actor was replaced; the client resumes.
+                self.begin_close(listener.outbox.slot, CloseCode::Internal, ctx);
+                return true;
+            }
             if listener.position < last && !entry.outbox.closing {
                 let (bytes, frames) = batch.after(listener.position);
                 let fits = entry.outbox.push(bytes, frames, &limits);

@@ -72,5 +72,6 @@ fn inbox_room(row: &Row) -> InboxRoom {
         last_message_sender: row
             .get::<_, Option<i64>>(SENDER)
             .map(|id| rows::author(row, UserId(id), SENDER + 1)),
+        is_active: room.archived_at.is_none(),
     }
 }

@@ -119,6 +119,7 @@ export interface InboxFrame {
   readonly last_message_time: string
   readonly display_name: string
   readonly last_message_sender: User | null
+  readonly is_active: boolean
 }
 
 export interface ErrorFrame {

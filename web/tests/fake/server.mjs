@@ -146,6 +146,7 @@ export class FakeServer {
           last_message_sender: row.last_message_sender,
           last_message_time: row.last_message_time,
           display_name: row.display_name,
+          is_active: row.is_active,
         }),
       )
     }

@@ -1,6 +1,6 @@
 //! How a guest gets from its position to where the others are: page by page, from the ring or the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use actix::{AsyncContext, Context};
 use bytes::Bytes;
@@ -89,10 +89,14 @@ impl RoomActor {
         Self::after(ctx, read, move |room, events: Result<Vec<Event>, StoreError>, ctx| {
             room.reading_log = false;
             match events {
+                // The log goes on, but in words that this version doesn't know: another node may.
+                Ok(events) if events.is_empty() => {
+                    room.guests.break_off(|_, behind| behind.pace == Pace::Turn && behind.position == after);
+                }
                 Ok(events) => room.feed(after, &events, &readers, changes),
                 Err(error) => {
                     tracing::warn!(room = %room.room, %error, "could not read a replay");
-                    room.guests.break_off();
+                    room.guests.break_off(|_, behind| behind.pace == Pace::Turn);
                 }
             }
             room.expect_what_is_missing(ctx);
@@ -170,10 +174,22 @@ impl Seat {
 }
 
 impl Guests {
+    fn behind(&self) -> impl Iterator<Item = (SessionId, &Behind)> {
+        self.catching_up.iter().filter_map(|id| match &self.seats.get(id)?.phase {
+            Phase::CatchingUp(behind) => Some((*id, &**behind)),
+            _ => None,
+        })
+    }
+
+    /// Those who go live only when more than what is up to `position` has been delivered.
+    pub(in crate::room) fn waiting_for_more_than(&self, position: Seq) -> BTreeSet<SessionId> {
+        self.behind().filter(|(_, behind)| behind.target > position).map(|(id, _)| id).collect()
+    }
+
     /// Ends the sockets of those who can't be given what they miss; they come back and resume.
-    fn break_off(&mut self) {
+    pub(in crate::room) fn break_off(&mut self, is_stuck: impl Fn(SessionId, &Behind) -> bool) {
         let stuck: Vec<SessionId> =
-            self.catching_up.iter().copied().filter(|id| self.seats[id].in_turn().is_some()).collect();
+            self.behind().filter(|(id, behind)| is_stuck(*id, behind)).map(|(id, _)| id).collect();
         for id in stuck {
             if let Some(seat) = self.remove(id) {
                 seat.guest.outbox.close(CloseCode::Internal);
