@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actors::domain::command::{Actor, Change, Command, Refusal, Reply};
-use actors::domain::ids::{RoomId, Seq};
+use actors::domain::ids::{RoomId, Seq, UserId};
 use actors::domain::participant::Role;
 use actors::ports::store::{Store, StoreError};
+use aristay_chat::store::postgres::people::ToldPerson;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::world::{ANN, BOB, CAT, World, say, say_once};
+use crate::world::{ANN, BOB, CAT, World, add, say, say_once};
 
 /// Takes a room's lock in a transaction of its own.
 async fn hold(client: &Client, room: RoomId) {
@@ -19,7 +20,7 @@ async fn hold(client: &Client, room: RoomId) {
 }
 
 /// Waits until someone waits for a lock.
-async fn someone_waits(client: &Client) {
+pub(super) async fn someone_waits(client: &Client) {
     for _ in 0..1_000 {
         let waiting = "SELECT count(*) FROM pg_stat_activity \
              WHERE datname = current_database() AND wait_event_type = 'Lock'";
@@ -92,6 +93,28 @@ async fn a_message_that_waits_takes_the_number_after_the_other() {
     let answer = sending.await.unwrap().unwrap().remove(0).unwrap().unwrap();
     assert_eq!(answer.events[0].seq, Seq(5));
     assert!(answer.events[0].at.to_rfc3339().starts_with("2100"), "times of a room never go backwards");
+}
+
+#[tokio::test]
+async fn people_who_are_being_told_of_are_put_into_rooms_meanwhile() {
+    let world = World::postgres().await;
+    let room = world.group(&[BOB]).await;
+    let (other, watcher) =
+        (world.database().database.client().await, world.database().database.client().await);
+    other.batch_execute("BEGIN").await.unwrap();
+    other.execute("SELECT FROM people WHERE id = $1 FOR UPDATE", &[&CAT.0]).await.unwrap();
+    let store = world.database().store.clone();
+    let telling = tokio::spawn(async move { store.told(&[told(CAT), told(ANN)]).await });
+    someone_waits(&watcher).await;
+    world.does(BOB, room, add(ANN)).await.unwrap();
+    assert!(!telling.is_finished(), "Ann was told of, and Cat is waited for");
+    other.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(telling.await.unwrap().unwrap().len(), 2);
+}
+
+fn told(id: UserId) -> ToldPerson {
+    let (username, full_name, email) = (None, Some("Told".to_owned()), None);
+    ToldPerson { id, username, full_name, email, is_active: None, is_staff: None, tokens_valid_from: None }
 }
 
 #[tokio::test]

@@ -321,7 +321,8 @@ impl PostgresStore {
 }
 
 async fn tell(writer: &Writer<'_>, person: &ToldPerson) -> Result<PersonTold, StoreError> {
-    const BEFORE: &str = "SELECT is_active, tokens_valid_from FROM people WHERE id = $1 FOR UPDATE";
+    // Not `FOR UPDATE`: who is put into a room meanwhile is looked up under a key's lock, by a batch.
+    const BEFORE: &str = "SELECT is_active, tokens_valid_from FROM people WHERE id = $1 FOR NO KEY UPDATE";
     const TELL: &str = concat!(
         "INSERT INTO people AS u (id, username, full_name, email, is_active, is_staff, tokens_valid_from,
                                   told_by_host)
