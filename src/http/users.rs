@@ -262,13 +262,11 @@ pub async fn delete(
     // First of all nothing more is accepted from this person; all that follows may be done again.
     let erased = rest.store.erase_person(id).await?.ok_or_else(ApiError::not_found)?;
     rest.engine.person_changed(erased.as_change());
+    // A message that is being stored holds its room, and so is there when the person is out of it.
+    expel(&rest, id).await?;
     if texts_too {
         erase_texts(&rest, id).await?;
     }
-    let rooms: Vec<RoomId> =
-        rest.store.unread_rooms(id).await?.into_iter().map(|unread| unread.room).collect();
-    let expulsions = rooms.into_iter().map(|room| (room, Change::Expel { user: id })).collect();
-    carry_out(&rest, expulsions).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -278,6 +276,18 @@ async fn tell(rest: &Rest, people: Vec<ToldPerson>) -> Result<Vec<PersonTold>, A
         rest.engine.person_changed(person.record.as_change());
     }
     Ok(told)
+}
+
+/// Takes a person out of all rooms, also of one that a batch put the person into meanwhile.
+async fn expel(rest: &Rest, user: UserId) -> Result<(), ApiError> {
+    loop {
+        let rooms: Vec<RoomId> =
+            rest.store.unread_rooms(user).await?.into_iter().map(|unread| unread.room).collect();
+        if rooms.is_empty() {
+            return Ok(());
+        }
+        carry_out(rest, rooms.into_iter().map(|room| (room, Change::Expel { user })).collect()).await?;
+    }
 }
 
 async fn erase_texts(rest: &Rest, user: UserId) -> Result<(), ApiError> {

@@ -3,8 +3,8 @@
 use aristay_chat::auth::mint::AccessRequest;
 use serde_json::json;
 
-use crate::server::shared;
-use crate::stage::{Someone, fresh_id, host, someone, text_of};
+use crate::server::{shared, start};
+use crate::stage::{Someone, fresh_id, host, host_at, someone, someone_at, text_of};
 
 #[tokio::test]
 async fn one_unknown_but_validly_signed_is_let_in() {
@@ -114,6 +114,29 @@ async fn texts_go_with_their_author_when_the_host_says_so() {
     assert_eq!(bob.sees(&room).await, ["by bob"]);
     let events = bob.get(&format!("/api/chat/rooms/{room}/events/")).await;
     assert!(!String::from_utf8_lossy(&events.bytes).contains("by alice"));
+}
+
+#[tokio::test]
+async fn a_text_that_is_being_stored_goes_with_its_author_too() {
+    let server = start(&[]).await;
+    let (alice, bob) = (someone_at(&server, "alice").await, someone_at(&server, "bob").await);
+    let room = alice.makes_group(&[&bob]).await;
+    let lock = server.holds("messages").await;
+    let message = json!({"room": room, "content": "by alice"});
+    let sender = alice.clone();
+    let sending = tokio::spawn(async move { sender.post("/api/chat/messages/", message).await });
+    server.wait_for_lock().await;
+    let host = host_at(&server);
+    let path = format!("/api/chat/users/{}/?texts=true", alice.id);
+    let erasing = tokio::spawn(async move { host.delete(&path).await });
+    while bob.get(&format!("/api/chat/users/?search=alice{}", alice.id)).await.is(200)["count"] != 0 {}
+    // Alice's account has ended; one who looked for her texts now would find none.
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    assert!(!erasing.is_finished());
+    lock.batch_execute("ROLLBACK").await.unwrap();
+    sending.await.unwrap().is(201);
+    erasing.await.unwrap().is(204);
+    assert!(bob.sees(&room).await.is_empty());
 }
 
 #[tokio::test]

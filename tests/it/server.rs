@@ -20,6 +20,7 @@ use aristay_chat::http::{Budgets, Rest, RestSettings, routes};
 use aristay_chat::store::postgres::private::PrivatePostgres;
 use aristay_chat::store::postgres::{Options, PostgresStore};
 use clap::Parser;
+use deadpool_postgres::Client;
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
@@ -41,6 +42,37 @@ impl Server {
     pub async fn keeps_account(&self, username: &str, password: &str) {
         let hash = passwords::hash(SecretString::from(password)).await.expect("a hash");
         self.store.keep_account(username, "", "", false, &hash).await.expect("an account");
+    }
+
+    /// A connection to its database that may write.
+    pub async fn client(&self) -> Client {
+        self.store.write().await.expect("a connection")
+    }
+
+    /// A transaction until whose end nothing new is written into a table.
+    pub async fn holds(&self, table: &str) -> Client {
+        let client = self.client().await;
+        let trigger = format!(
+            "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END $$;
+             CREATE TRIGGER hold BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION hold()"
+        );
+        client.batch_execute(&trigger).await.expect("a trigger");
+        client.batch_execute("BEGIN; SELECT pg_advisory_xact_lock(1)").await.expect("a lock");
+        client
+    }
+
+    /// Waits until someone waits for a lock.
+    pub async fn wait_for_lock(&self) {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+        let client = self.client().await;
+        for _ in 0..1_000 {
+            if client.query_one(waiting, &[]).await.expect("a count").get::<_, i64>(0) > 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("nobody waits for a lock");
     }
 }
 
