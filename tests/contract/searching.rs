@@ -6,6 +6,7 @@ use actors::domain::command::Change;
 use actors::domain::ids::RoomId;
 use aristay_chat::store::postgres::messages::MessageFilter;
 
+use crate::locks::someone_waits;
 use crate::world::{ANN, BOB, World, edit, say};
 
 /// The contents that Bob finds.
@@ -63,6 +64,57 @@ async fn a_search_finds_what_is_there_before_and_after_it_was_taken_in() {
     let left = world.database().database.client().await;
     let left = left.query_one("SELECT count(*) FROM texts WHERE content LIKE '%fixed%'", &[]).await.unwrap();
     assert_eq!(left.get::<_, i64>(0), 0, "of a deleted text nothing stays");
+}
+
+/// How many texts are kept to be searched.
+async fn kept(world: &World) -> i64 {
+    let client = world.database().database.client().await;
+    client.query_one("SELECT count(*) FROM texts", &[]).await.unwrap().get(0)
+}
+
+#[tokio::test]
+async fn of_an_erased_text_of_a_deleted_room_nothing_stays() {
+    for is_taken_in in [true, false] {
+        let world = World::postgres().await;
+        let room = world.group(&[ANN, BOB]).await;
+        let text = world.says(ANN, room, "The boiler").await;
+        change(&world, room, edit(&text, "The roof")).await;
+        world.says(BOB, room, "Fine").await;
+        if is_taken_in {
+            take_in(&world).await;
+        }
+        change(&world, room, Change::DeleteRoom).await;
+        world.database().store.erase_texts_of_deleted_rooms(ANN).await.unwrap();
+        take_in(&world).await;
+        assert_eq!(kept(&world).await, 1, "of Bob, {is_taken_in}");
+        let client = world.database().database.client().await;
+        let left = "SELECT (SELECT count(*) FROM messages WHERE sender_id = $1 AND deleted_at IS NULL)
+                         + (SELECT count(*) FROM messages WHERE content LIKE 'The%')
+                         + (SELECT count(*) FROM message_versions)";
+        assert_eq!(client.query_one(left, &[&ANN.0]).await.unwrap().get::<_, i64>(0), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_is_being_taken_in_is_erased_too() {
+    let world = World::postgres().await;
+    let room = world.group(&[ANN, BOB]).await;
+    world.says(ANN, room, "The boiler").await;
+    change(&world, room, Change::DeleteRoom).await;
+    let round = world.database().database.client().await;
+    round.batch_execute("BEGIN; SELECT FROM texts_progress FOR UPDATE").await.unwrap();
+    round
+        .batch_execute(
+            "INSERT INTO texts (room_id, message_id, rev, content) SELECT room_id, id, rev, content FROM messages",
+        )
+        .await
+        .unwrap();
+    let store = world.database().store.clone();
+    let erasing = tokio::spawn(async move { store.erase_texts_of_deleted_rooms(ANN).await });
+    someone_waits(&world.database().database.client().await).await;
+    round.batch_execute("COMMIT").await.unwrap();
+    erasing.await.unwrap().unwrap();
+    assert_eq!(kept(&world).await, 0);
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::PostgresStore;
 use super::reader::Reader;
 use super::rows::{MESSAGE_WIDTH, author_columns, message, message_columns, message_tables};
+use super::texts::ALONE;
 
 /// Rooms of more people don't tell who has read a message when, only how many.
 const READERS_TOLD_MAX: i64 = 50;
@@ -260,13 +261,17 @@ impl PostgresStore {
         Ok(rows.iter().map(|row| (RoomId(row.get(0)), MessageId(row.get(1)))).collect())
     }
 
-    /// Erases what one person wrote in rooms that were deleted: no command reaches those any more.
+    /// Erases what one person wrote in rooms that were deleted: no command reaches those any more, and no
+    /// event tells those who keep the texts that are searched.
     ///
     /// # Errors
     /// [`StoreError`]; doing it again is safe.
     pub async fn erase_texts_of_deleted_rooms(&self, sender: UserId) -> Result<(), StoreError> {
         const VERSIONS: &str = "DELETE FROM message_versions v USING messages m, rooms r
             WHERE m.room_id = v.room_id AND m.id = v.message_id AND m.sender_id = $1
+              AND r.id = m.room_id AND r.deleted_at IS NOT NULL";
+        const FOUND: &str = "DELETE FROM texts t USING messages m, rooms r
+            WHERE m.room_id = t.room_id AND m.id = t.message_id AND m.sender_id = $1
               AND r.id = m.room_id AND r.deleted_at IS NOT NULL";
         const FILES: &str = "INSERT INTO files_to_erase (id) SELECT m.file_id FROM messages m
             JOIN rooms r ON r.id = m.room_id AND r.deleted_at IS NOT NULL
@@ -276,7 +281,8 @@ impl PostgresStore {
             FROM rooms r WHERE r.id = m.room_id AND r.deleted_at IS NOT NULL AND m.sender_id = $1";
         let mut client = self.writer().await?;
         let writer = client.begin().await?;
-        for statement in [VERSIONS, FILES, TEXTS] {
+        writer.rows(ALONE, &[]).await?;
+        for statement in [VERSIONS, FOUND, FILES, TEXTS] {
             writer.rows(statement, &[&sender.0]).await?;
         }
         writer.commit().await

@@ -6,17 +6,22 @@ use actors::ports::store::StoreError;
 
 use super::PostgresStore;
 
+/// Makes a round, or an erasure that no event tells of, the only one.
+///
+/// It stands before the round and not in it: a statement's snapshot is older than its locks, and would show
+/// what was erased while it waited for them.
+pub(super) const ALONE: &str = "SELECT FROM texts_progress FOR UPDATE";
+const ALONE_OR_NOT: &str = "SELECT FROM texts_progress FOR UPDATE SKIP LOCKED";
+
 /// One round: the events of whole transactions that follow the last round's, as they are now. None of those
 /// below the oldest transaction that is under way can still commit, so none is missed.
-const ROUND: &str = "WITH progress AS MATERIALIZED (
-        SELECT position FROM texts_progress FOR UPDATE SKIP LOCKED),
-    bounds AS MATERIALIZED (
+const ROUND: &str = "WITH bounds AS MATERIALIZED (
         SELECT position AS since, coalesce(
             (SELECT (xid::text::bigint + 1)::text::xid8 FROM events
              WHERE xid >= position AND xid < pg_snapshot_xmin(pg_current_snapshot())
              ORDER BY xid OFFSET $1 LIMIT 1),
             pg_snapshot_xmin(pg_current_snapshot())) AS until
-        FROM progress),
+        FROM texts_progress),
     changed AS MATERIALIZED (
         SELECT DISTINCT e.room_id, e.message_id FROM bounds CROSS JOIN LATERAL (
             SELECT room_id, message_id FROM events
@@ -44,6 +49,9 @@ impl PostgresStore {
     pub async fn take_in_texts(&self, limit: i64) -> Result<i64, StoreError> {
         let mut client = self.writer().await?;
         let writer = client.begin().await?;
+        if writer.row(ALONE_OR_NOT, &[]).await?.is_none() {
+            return Ok(0);
+        }
         let done = writer.rows(ROUND, &[&limit]).await?;
         writer.commit().await?;
         Ok(done.first().map_or(0, |row| row.get(0)))
