@@ -3,7 +3,7 @@
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use actors::domain::command::{Actor, Change, Command, Refusal};
-use actors::domain::ids::{MessageId, RoomId, UserId};
+use actors::domain::ids::{RoomId, Seq, UserId};
 use actors::domain::person::Author;
 use actors::domain::text::NAME_CHARS_MAX;
 use actors::error::EngineError;
@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::body::Body;
 use super::caller::{Caller, USERNAME_CHARS_MAX};
@@ -25,6 +26,8 @@ use crate::store::postgres::people::{PersonRecord, PersonTold, Profile, ToldPers
 const SYNC_MAX: usize = 1_000;
 /// Commands of one erasure that are under way at once: enough to fill batches, few enough for others.
 const ERASING_AT_ONCE: usize = 32;
+/// Messages of one erasure that are listed at once.
+const ERASING_PIECE: i64 = 1_000;
 
 /// A person, in brief.
 #[derive(Serialize, ToSchema)]
@@ -281,8 +284,7 @@ async fn tell(rest: &Rest, people: Vec<ToldPerson>) -> Result<Vec<PersonTold>, A
 /// Takes a person out of all rooms, also of one that a batch put the person into meanwhile.
 async fn expel(rest: &Rest, user: UserId) -> Result<(), ApiError> {
     loop {
-        let rooms: Vec<RoomId> =
-            rest.store.unread_rooms(user).await?.into_iter().map(|unread| unread.room).collect();
+        let rooms = rest.store.rooms_of(user).await?;
         if rooms.is_empty() {
             return Ok(());
         }
@@ -290,10 +292,16 @@ async fn expel(rest: &Rest, user: UserId) -> Result<(), ApiError> {
     }
 }
 
+/// Erases what one who is out of all rooms has written, by pieces: what is done stays done.
 async fn erase_texts(rest: &Rest, user: UserId) -> Result<(), ApiError> {
-    let messages: Vec<(RoomId, MessageId)> = rest.store.messages_by(user).await?;
-    let deletions = messages.into_iter().map(|(room, message)| (room, Change::Delete { message })).collect();
-    carry_out(rest, deletions).await?;
+    let mut after = (RoomId(Uuid::nil()), Seq::START);
+    loop {
+        let piece = rest.store.messages_by(user, after, ERASING_PIECE).await?;
+        let Some((room, seq, _)) = piece.last() else { break };
+        after = (*room, *seq);
+        let deletions = piece.iter().map(|(room, _, message)| (*room, Change::Delete { message: *message }));
+        carry_out(rest, deletions.collect()).await?;
+    }
     Ok(rest.store.erase_texts_of_deleted_rooms(user).await?)
 }
 

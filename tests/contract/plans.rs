@@ -106,6 +106,10 @@ async fn pages_and_searches_read_no_large_table_in_sequence() {
         assert!(store.message(BOB, newest.id).await.unwrap().is_some());
         assert!((5..30).contains(&store.room_page(someone, &RoomFilter::default(), 20, 0).await.unwrap().0));
         assert!(!store.unread_rooms(someone).await.unwrap().is_empty());
+        assert!((5..30).contains(&store.rooms_of(someone).await.unwrap().len()));
+        let after = (large, Seq(20_000 + n));
+        assert_eq!(store.messages_by(ANN, after, 100).await.unwrap().len(), 100);
+        store.erase_texts_of_deleted_rooms(someone).await.unwrap();
         assert!(store.head(large).await.unwrap().is_some());
     }
 

@@ -19,6 +19,8 @@ use super::texts::ALONE;
 
 /// Rooms of more people don't tell who has read a message when, only how many.
 const READERS_TOLD_MAX: i64 = 50;
+/// Messages that one transaction erases: some ten milliseconds.
+const ERASED_AT_ONCE: i64 = 500;
 
 /// A message with what it is to one reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +112,14 @@ macro_rules! wanted {
 macro_rules! page_columns {
     () => {
         concat!(message_columns!(), ", coalesce(u.email, '')")
+    };
+}
+
+/// The places of the person `$1` in rooms, those left too. Each half has its index.
+macro_rules! places {
+    () => {
+        "(SELECT room_id FROM participants WHERE user_id = $1 AND left_at IS NULL UNION ALL
+          SELECT room_id FROM participants WHERE user_id = $1 AND left_at IS NOT NULL)"
     };
 }
 
@@ -248,17 +258,30 @@ impl PostgresStore {
         Ok(page_of(&reader, viewer, &rows).await?.messages.pop())
     }
 
-    /// Lists the undeleted messages of one person, for erasing them; those of deleted rooms are left out.
+    /// Lists at most `limit` undeleted messages of one person after `after`, in the order of rooms and
+    /// positions, for erasing them; those of deleted rooms are left out.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn messages_by(&self, sender: UserId) -> Result<Vec<(RoomId, MessageId)>, StoreError> {
-        const FIND: &str = "SELECT m.room_id, m.id FROM participants p
-            JOIN rooms r ON r.id = p.room_id AND r.deleted_at IS NULL
-            JOIN messages m ON m.room_id = p.room_id AND m.sender_id = p.user_id AND m.deleted_at IS NULL
-            WHERE p.user_id = $1 ORDER BY m.room_id, m.seq";
-        let rows = self.reader().await?.rows(FIND, &[&sender.0]).await?;
-        Ok(rows.iter().map(|row| (RoomId(row.get(0)), MessageId(row.get(1)))).collect())
+    pub async fn messages_by(
+        &self,
+        sender: UserId,
+        after: (RoomId, Seq),
+        limit: i64,
+    ) -> Result<Vec<(RoomId, Seq, MessageId)>, StoreError> {
+        const FIND: &str = concat!(
+            "SELECT p.room_id, m.seq, m.id FROM ",
+            places!(),
+            " p JOIN rooms r ON r.id = p.room_id AND r.deleted_at IS NULL
+              CROSS JOIN LATERAL (
+                  SELECT m.seq, m.id FROM messages m
+                  WHERE m.room_id = p.room_id AND m.sender_id = $1 AND m.deleted_at IS NULL
+                    AND m.seq > CASE WHEN p.room_id = $2 THEN $3::bigint ELSE 0 END
+                  ORDER BY m.seq LIMIT $4) m
+              WHERE p.room_id >= $2 ORDER BY p.room_id, m.seq LIMIT $4"
+        );
+        let rows = self.reader().await?.rows(FIND, &[&sender.0, &after.0.0, &after.1.0, &limit]).await?;
+        Ok(rows.iter().map(|row| (RoomId(row.get(0)), Seq(row.get(1)), MessageId(row.get(2)))).collect())
     }
 
     /// Erases what one person wrote in rooms that were deleted: no command reaches those any more, and no
@@ -267,25 +290,42 @@ impl PostgresStore {
     /// # Errors
     /// [`StoreError`]; doing it again is safe.
     pub async fn erase_texts_of_deleted_rooms(&self, sender: UserId) -> Result<(), StoreError> {
-        const VERSIONS: &str = "DELETE FROM message_versions v USING messages m, rooms r
-            WHERE m.room_id = v.room_id AND m.id = v.message_id AND m.sender_id = $1
-              AND r.id = m.room_id AND r.deleted_at IS NOT NULL";
-        const FOUND: &str = "DELETE FROM texts t USING messages m, rooms r
-            WHERE m.room_id = t.room_id AND m.id = t.message_id AND m.sender_id = $1
-              AND r.id = m.room_id AND r.deleted_at IS NOT NULL";
-        const FILES: &str = "INSERT INTO files_to_erase (id) SELECT m.file_id FROM messages m
-            JOIN rooms r ON r.id = m.room_id AND r.deleted_at IS NOT NULL
-            WHERE m.sender_id = $1 AND m.file_id IS NOT NULL ON CONFLICT DO NOTHING";
-        const TEXTS: &str = "UPDATE messages m SET content = '[Message deleted]', file_id = NULL,
-                attachment_name = NULL, attachment_size = NULL, deleted_at = coalesce(m.deleted_at, now())
-            FROM rooms r WHERE r.id = m.room_id AND r.deleted_at IS NOT NULL AND m.sender_id = $1";
+        const ROOMS: &str = concat!(
+            "SELECT p.room_id FROM ",
+            places!(),
+            " p JOIN rooms r ON r.id = p.room_id AND r.deleted_at IS NOT NULL
+              WHERE EXISTS (SELECT FROM messages m
+                  WHERE m.room_id = p.room_id AND m.sender_id = $1 AND m.deleted_at IS NULL)"
+        );
+        // Looked up by keys, whatever the planner thinks of the tables' sizes.
+        const ERASE: &str = "WITH gone AS MATERIALIZED (
+                SELECT id, file_id FROM messages
+                WHERE room_id = $1 AND sender_id = $2 AND deleted_at IS NULL ORDER BY seq LIMIT $3),
+            versions AS (
+                DELETE FROM message_versions
+                WHERE room_id = $1 AND message_id = ANY (ARRAY(SELECT id FROM gone))),
+            found AS (
+                DELETE FROM texts WHERE room_id = $1 AND message_id = ANY (ARRAY(SELECT id FROM gone))),
+            files AS (
+                INSERT INTO files_to_erase (id) SELECT file_id FROM gone WHERE file_id IS NOT NULL
+                ON CONFLICT DO NOTHING)
+            UPDATE messages SET content = '', file_id = NULL, attachment_name = NULL,
+                attachment_size = NULL, deleted_at = now()
+            WHERE room_id = $1 AND id = ANY (ARRAY(SELECT id FROM gone)) RETURNING seq";
+        let rooms = self.reader().await?.rows(ROOMS, &[&sender.0]).await?;
         let mut client = self.writer().await?;
-        let writer = client.begin().await?;
-        writer.rows(ALONE, &[]).await?;
-        for statement in [VERSIONS, FOUND, FILES, TEXTS] {
-            writer.rows(statement, &[&sender.0]).await?;
+        for room in rooms.iter().map(|row| row.get::<_, Uuid>(0)) {
+            loop {
+                let writer = client.begin().await?;
+                writer.rows(ALONE, &[]).await?;
+                let gone = writer.rows(ERASE, &[&room, &sender.0, &ERASED_AT_ONCE]).await?;
+                writer.commit().await?;
+                if gone.is_empty() {
+                    break;
+                }
+            }
         }
-        writer.commit().await
+        Ok(())
     }
 }
 

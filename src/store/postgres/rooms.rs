@@ -283,6 +283,18 @@ impl PostgresStore {
         Ok(row.map(|row| RoomId(row.get(0))))
     }
 
+    /// Lists the rooms that a person is in.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn rooms_of(&self, user: UserId) -> Result<Vec<RoomId>, StoreError> {
+        const FIND: &str = "SELECT me.room_id FROM participants me
+            JOIN rooms r ON r.id = me.room_id AND r.deleted_at IS NULL
+            WHERE me.user_id = $1 AND me.left_at IS NULL ORDER BY me.room_id";
+        let rows = self.reader().await?.rows(FIND, &[&user.0]).await?;
+        Ok(rows.iter().map(|row| RoomId(row.get(0))).collect())
+    }
+
     /// Lists the rooms that a person is in, with what is unread there.
     ///
     /// # Errors
