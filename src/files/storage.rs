@@ -194,18 +194,16 @@ impl Staged {
         self.store.get_range(&self.key, range).await
     }
 
-    /// Gives the upload its own key, as it came.
+    /// Gives the upload its own key.
     pub(super) async fn commit(mut self) -> Result<(), object_store::Error> {
         self.store.rename(&self.key, &key(self.id)).await?;
         self.present = false;
         Ok(())
     }
 
-    /// Stores `bytes` in place of the upload.
-    pub(super) async fn commit_as(self, bytes: Vec<u8>) -> Result<(), object_store::Error> {
-        let payload = PutPayload::from(bytes);
-        self.store.put(&key(self.id), payload).await?;
-        Ok(())
+    /// Puts `bytes` in place of the upload.
+    pub(super) async fn replace(&self, bytes: Vec<u8>) -> Result<(), object_store::Error> {
+        self.store.put(&self.key, PutPayload::from(bytes)).await.map(drop)
     }
 }
 

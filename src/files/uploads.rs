@@ -36,7 +36,7 @@ pub enum UploadError {
     Io(#[from] object_store::Error),
 }
 
-/// A file that is stored and synced, and that no message names yet.
+/// A file as it is stored and synced, and that no message names yet.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoredFile {
     /// By which it is opened and deleted.
@@ -61,6 +61,30 @@ impl fmt::Debug for StoredFile {
             .field("size", &self.size)
             .field("content_type", &self.content_type)
             .finish_non_exhaustive()
+    }
+}
+
+/// A file that has come in and passed, and that nobody can be given yet; dropped, nothing of it is kept.
+pub struct Received {
+    stored: StoredFile,
+    staged: Staged,
+}
+
+impl Received {
+    /// What is kept.
+    #[must_use]
+    pub fn file(&self) -> &StoredFile {
+        &self.stored
+    }
+
+    /// Puts the file where it is given out from. The caller has noted it before: from here on no sweep of
+    /// this folder finds it.
+    ///
+    /// # Errors
+    /// When the storage fails; the file may be there.
+    pub async fn keep(self) -> Result<StoredFile, UploadError> {
+        self.staged.commit().await?;
+        Ok(self.stored)
     }
 }
 
@@ -93,7 +117,7 @@ impl Uploads {
     ///
     /// # Errors
     /// [`UploadError`]; a wrong beginning and the limit end it before the body is all read.
-    pub async fn receive<S, E>(&self, name: &str, body: S) -> Result<StoredFile, UploadError>
+    pub async fn receive<S, E>(&self, name: &str, body: S) -> Result<Received, UploadError>
     where
         S: Stream<Item = Result<Bytes, E>>,
     {
@@ -112,15 +136,16 @@ impl Uploads {
         }
         arrival.end()?;
         let staged = incoming.finish().await?;
-        let size = self.inspect_and_commit(format, staged, arrival.size).await?;
-        Ok(StoredFile {
+        let size = self.inspect(format, &staged, arrival.size).await?;
+        let stored = StoredFile {
             id,
             name,
             size,
             content_type: format.content_type(),
             kind: format.kind(),
             digest: arrival.digest.finalize().into(),
-        })
+        };
+        Ok(Received { stored, staged })
     }
 
     /// Opens a file, or a range of it. Whether the caller may see it has been checked before.
@@ -147,24 +172,18 @@ impl Uploads {
         self.storage.sweep().await
     }
 
-    /// Looks at what only the whole file shows, and stores it; gives the size that is stored.
-    async fn inspect_and_commit(
-        &self,
-        format: Format,
-        staged: Staged,
-        size: u64,
-    ) -> Result<u64, UploadError> {
+    /// Looks at what only the whole file shows; gives the size that is stored, an image's as rewritten.
+    async fn inspect(&self, format: Format, staged: &Staged, size: u64) -> Result<u64, UploadError> {
         match format {
             Format::Jpeg | Format::Png | Format::Gif => {
-                let picture = self.rewritten(format, &staged, size).await?;
+                let picture = self.rewritten(format, staged, size).await?;
                 let size = picture.len() as u64;
-                staged.commit_as(picture).await?;
+                staged.replace(picture).await?;
                 return Ok(size);
             }
-            Format::Docx | Format::Xlsx => check_document(format, &staged, size).await?,
+            Format::Docx | Format::Xlsx => check_document(format, staged, size).await?,
             Format::Pdf | Format::Doc | Format::Xls => {}
         }
-        staged.commit().await?;
         Ok(size)
     }
 

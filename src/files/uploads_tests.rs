@@ -28,7 +28,7 @@ impl Desk {
     async fn receives(&self, name: &str, bytes: &[u8]) -> Result<StoredFile, UploadError> {
         let chunks: Vec<_> = bytes.chunks(10_007).map(Bytes::copy_from_slice).collect();
         let body = stream::iter(chunks.into_iter().map(Ok::<_, io::Error>));
-        self.uploads.receive(name, body).await
+        self.uploads.receive(name, body).await?.keep().await
     }
 
     async fn content(&self, id: Uuid, range: Option<ByteRange>) -> Vec<u8> {
@@ -265,8 +265,8 @@ async fn an_upload_is_cut_at_the_limit() {
         }
         Ok::<_, io::Error>(Bytes::from(bytes))
     }));
-    let result = desk.uploads.receive("big.pdf", body).await;
-    assert!(matches!(result, Err(UploadError::TooLarge)), "{result:?}");
+    let error = desk.uploads.receive("big.pdf", body).await.err();
+    assert!(matches!(error, Some(UploadError::TooLarge)), "{error:?}");
     assert_eq!(sent, 26 << 20, "no more is read");
     desk.keeps(0).await;
 }
@@ -276,13 +276,27 @@ async fn an_upload_that_breaks_off_or_is_dropped_leaves_nothing() {
     let desk = Desk::new();
     let part = Bytes::from([&b"%PDF-1.7"[..], &[b' '; 600_000]].concat());
     let broken = stream::iter([Ok(part.clone()), Err(io::Error::other("gone"))]);
-    let result = desk.uploads.receive("a.pdf", broken).await;
-    assert!(matches!(result, Err(UploadError::Interrupted)), "{result:?}");
+    let error = desk.uploads.receive("a.pdf", broken).await.err();
+    assert!(matches!(error, Some(UploadError::Interrupted)), "{error:?}");
     let silent = stream::iter([Ok::<_, io::Error>(part)]).chain(stream::pending());
     let upload = desk.uploads.receive("a.pdf", silent);
     let dropped = tokio::time::timeout(std::time::Duration::from_millis(100), upload).await;
     assert!(dropped.is_err());
     desk.keeps(0).await;
+}
+
+#[tokio::test]
+async fn what_is_not_kept_is_nowhere_and_leaves_nothing() {
+    let desk = Desk::new();
+    for (name, bytes) in [("a.png", png()), ("a.pdf", b"%PDF-1.7".to_vec())] {
+        let body = stream::iter([Ok::<_, io::Error>(Bytes::from(bytes))]);
+        let received = desk.uploads.receive(name, body).await.expect("received");
+        let opened = desk.uploads.open(received.file().id, None).await;
+        assert!(matches!(opened, Err(OpenError::NotFound)), "{name}");
+        desk.keeps(1).await;
+        drop(received);
+        desk.keeps(0).await;
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,15 @@
 //! Attachments: taken in, given out, gone.
 
+use std::path::Path;
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
-use crate::stage::{Answer, Someone, someone, text_of};
+use crate::server::start;
+use crate::stage::{Answer, Someone, someone, someone_at, text_of};
 
 /// The smallest picture: one pixel.
 pub const PNG: &[u8] = &[
@@ -135,4 +141,44 @@ async fn a_retry_with_a_file_makes_nothing_new() {
     assert_eq!(again["id"], first["id"]);
     assert_eq!(alice.get(&text_of(&again["attachment"])).await.status, 200);
     assert_eq!(sends(b"%PDF-1.4 other").await.is(409)["code"], "client_id_conflict");
+}
+
+fn files_under(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).expect("a folder").flatten();
+    entries.map(|entry| if entry.path().is_dir() { files_under(&entry.path()) } else { 1 }).sum()
+}
+
+#[tokio::test]
+async fn a_client_that_breaks_off_leaves_no_file_that_nothing_leads_to() {
+    let server = start(&[]).await;
+    let alice = someone_at(&server, "alice").await;
+    let room = alice.makes_group(&[]).await;
+    let lock = server.holds("files").await;
+    let body = format!(
+        "--edge\r\nContent-Disposition: form-data; name=\"room\"\r\n\r\n{room}\r\n--edge\r\n\
+         Content-Disposition: form-data; name=\"attachment\"; filename=\"a.pdf\"\r\n\r\n{}\r\n--edge--\r\n",
+        String::from_utf8_lossy(PDF)
+    );
+    let head = format!(
+        "POST /api/chat/messages/ HTTP/1.1\r\nHost: chat\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: multipart/form-data; boundary=edge\r\nContent-Length: {}\r\n\r\n",
+        alice.token(),
+        body.len()
+    );
+    let mut client = TcpStream::connect(server.address).await.unwrap();
+    client.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    server.wait_for_lock().await;
+    // The connection is reset, and with it the request dropped.
+    client.set_zero_linger().unwrap();
+    drop(client);
+    for _ in 0..100 {
+        if files_under(&server.folder) == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    lock.batch_execute("ROLLBACK").await.unwrap();
+    let noted = lock.query_one("SELECT count(*) FROM files", &[]).await.unwrap();
+    assert_eq!(noted.get::<_, i64>(0), 0);
+    assert_eq!(files_under(&server.folder), 0);
 }

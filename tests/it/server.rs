@@ -1,6 +1,7 @@
 //! The application that all tests of this binary share: one node on a temporary PostgreSQL.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -35,6 +36,8 @@ pub struct Server {
     store: PostgresStore,
     /// Signs tokens that it accepts.
     pub mint: TokenMint,
+    /// Where it keeps attachments and what comes in.
+    pub folder: PathBuf,
 }
 
 impl Server {
@@ -122,14 +125,14 @@ pub async fn start(flags: &[&str]) -> Server {
             .bind("127.0.0.1:0")
             .expect("a port");
             let address = server.addrs()[0];
-            let told = tell.send((address, store)).is_ok();
+            let told = tell.send((address, store, folder.path().to_owned())).is_ok();
             assert!(told, "the test that started it waits");
             server.run().await.expect("a server that runs");
         });
     });
-    let (address, store) = told.await.expect("the application has started");
+    let (address, store, folder) = told.await.expect("the application has started");
     let mint = TokenMint::new(&settings(&[]).auth, &SecretString::from(SECRET));
-    Server { address, store, mint }
+    Server { address, store, mint, folder }
 }
 
 #[derive(Parser)]

@@ -204,32 +204,33 @@ impl Form {
         rest.budgets.upload(sender)?;
         let name =
             part.content_disposition().and_then(|how| how.get_filename()).unwrap_or_default().to_owned();
-        let stored = rest.uploads.receive(&name, part).await.map_err(|error| match error {
-            UploadError::TooLarge => ApiError::too_large(),
-            UploadError::Refused(why) => refused(why),
-            UploadError::Interrupted => broken_off(),
-            UploadError::Io(cause) => {
-                tracing::error!(%cause, "a file could not be stored");
-                ApiError::from(actors::error::EngineError::Unavailable)
-            }
-        })?;
+        let received = rest.uploads.receive(&name, part).await.map_err(upload_error)?;
+        let file = received.file();
         let unsent = UnsentFile {
-            id: FileId(stored.id),
+            id: FileId(file.id),
             uploaded_by: sender,
-            name: &stored.name,
-            size: i64::try_from(stored.size).unwrap_or(i64::MAX),
-            content_type: stored.content_type,
-            is_image: stored.kind == Kind::Image,
+            name: &file.name,
+            size: i64::try_from(file.size).unwrap_or(i64::MAX),
+            content_type: file.content_type,
+            is_image: file.kind == Kind::Image,
         };
-        if let Err(error) = rest.store.keep_unsent_file(unsent).await {
-            // No row leads to it, so no sweep would find it.
-            if let Err(cause) = rest.uploads.delete(stored.id).await {
-                tracing::warn!(%cause, "a file without a row could not be deleted");
-            }
-            return Err(error.into());
-        }
+        // Before the file is where no sweep of the folder looks: wherever this breaks off, a sweep finds it.
+        rest.store.keep_unsent_file(unsent).await?;
+        let stored = received.keep().await.map_err(upload_error)?;
         self.upload = Some(Upload { stored });
         Ok(())
+    }
+}
+
+fn upload_error(error: UploadError) -> ApiError {
+    match error {
+        UploadError::TooLarge => ApiError::too_large(),
+        UploadError::Refused(why) => refused(why),
+        UploadError::Interrupted => broken_off(),
+        UploadError::Io(cause) => {
+            tracing::error!(%cause, "a file could not be stored");
+            ApiError::from(actors::error::EngineError::Unavailable)
+        }
     }
 }
 
