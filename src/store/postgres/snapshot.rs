@@ -12,17 +12,19 @@ use super::rows::{self, author_columns, participant_columns, room_columns};
 const ROOM: &str =
     concat!("SELECT ", room_columns!(), " FROM rooms r WHERE r.id = $1 AND r.deleted_at IS NULL");
 
-/// What each visitor has not read. Many share one mark, so what lies after a mark is counted once for
-/// it; what a visitor wrote after the mark is taken off.
+/// What each visitor has not read. What lies between two marks is counted once, however many visitors are
+/// before it, and summed up from the end; what a visitor wrote after the mark is taken off.
 const VISITORS: &str = concat!(
     "WITH visitors AS (SELECT p.user_id, \
      greatest(p.read_seq, p.joined_seq, p.visible_from_seq - 1) AS mark, ",
     "u.username, u.full_name, u.erased_at IS NOT NULL AS is_erased, u.tokens_valid_from",
     " FROM participants p JOIN people u ON u.id = p.user_id \
       WHERE p.room_id = $1 AND p.user_id = ANY($2) AND p.left_at IS NULL AND u.is_active), \
-      marks AS (SELECT mark, (SELECT count(*) FROM messages m \
-      WHERE m.room_id = $1 AND m.seq > mark AND m.deleted_at IS NULL) AS after \
-      FROM (SELECT DISTINCT mark FROM visitors) d) \
+      steps AS (SELECT mark, lead(mark, 1, 9223372036854775807) OVER (ORDER BY mark) AS next \
+      FROM (SELECT DISTINCT mark FROM visitors) d), \
+      marks AS (SELECT mark, sum((SELECT count(*) FROM messages m \
+      WHERE m.room_id = $1 AND m.seq > mark AND m.seq <= next AND m.deleted_at IS NULL)) \
+      OVER (ORDER BY mark DESC)::bigint AS after FROM steps) \
       SELECT user_id, username, full_name, is_erased, tokens_valid_from, after - CASE WHEN after = 0 THEN 0 ELSE \
       (SELECT count(*) FROM messages m WHERE m.room_id = $1 AND m.sender_id = user_id AND m.seq > mark \
       AND m.deleted_at IS NULL) END FROM visitors JOIN marks USING (mark) ORDER BY user_id"
