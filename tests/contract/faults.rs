@@ -24,6 +24,8 @@ const CUT_ANSWER: u8 = 2;
 /// The same, and from then on nobody gets through.
 const CUT_ANSWER_AND_CLOSE: u8 = 3;
 const CLOSED: u8 = 4;
+/// Connections that were open before say nothing more, and don't end; new ones get through.
+const HOLD_OLD: u8 = 5;
 
 /// A way to the database that can be cut.
 struct Proxy {
@@ -73,8 +75,17 @@ async fn pump(
     marker: &[u8],
     cuts: &[u8],
 ) {
+    let is_new = mode.load(Ordering::SeqCst) == HOLD_OLD;
+    let held = async || {
+        while !is_new && mode.load(Ordering::SeqCst) == HOLD_OLD {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
     let mut bytes = vec![0; 1 << 16];
-    while let Ok(count @ 1..) = from.read(&mut bytes).await {
+    loop {
+        let read = from.read(&mut bytes).await;
+        held().await;
+        let Ok(count @ 1..) = read else { return };
         let now = mode.load(Ordering::SeqCst);
         if cuts.contains(&now) && bytes[..count].windows(marker.len()).any(|window| window == marker) {
             mode.store(if now == CUT_ANSWER_AND_CLOSE { CLOSED } else { PASS }, Ordering::SeqCst);
@@ -350,4 +361,41 @@ async fn two_nodes_cannot_have_one_name() {
     assert!(matches!(other.hold_node_id("a").await, Err(NodeNameError::Taken(_))));
     drop(held);
     other.hold_node_id("a").await.unwrap();
+}
+
+/// The sessions that hold a node's name.
+const HOLDERS: &str = "FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+     AND d.datname = current_database() WHERE l.locktype = 'advisory' AND l.granted";
+
+#[tokio::test]
+async fn a_name_is_held_anew_when_its_connection_is_dead_without_a_word() {
+    let (world, proxy, store, _) = behind_proxy().await;
+    let mut held = store.hold_node_id("a").await.unwrap();
+    let client = world.database().database.client().await;
+    let holders = format!("SELECT l.pid {HOLDERS}");
+    let before: i32 = client.query_one(&holders, &[]).await.unwrap().get(0);
+    proxy.set(HOLD_OLD);
+    let anew = async {
+        loop {
+            let now = client.query(&holders, &[]).await.unwrap();
+            if now.first().is_some_and(|row| row.get::<_, i32>(0) != before) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), anew).await.expect("the name is held anew");
+    let lost = tokio::time::timeout(Duration::from_secs(4), held.lost()).await;
+    assert!(lost.is_err(), "it was held by its own old session");
+}
+
+#[tokio::test]
+async fn a_name_taken_behind_a_dead_connection_is_lost() {
+    let (world, proxy, store, _) = behind_proxy().await;
+    let mut held = store.hold_node_id("a").await.unwrap();
+    proxy.set(HOLD_OLD);
+    let client = world.database().database.client().await;
+    client.batch_execute(&format!("SELECT pg_terminate_backend(l.pid) {HOLDERS}")).await.unwrap();
+    let _other = world.database().store.hold_node_id("a").await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), held.lost()).await.expect("it is noticed");
 }

@@ -8,9 +8,9 @@ use deadpool_postgres::ClientWrapper;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_postgres::Config;
+use tokio_postgres::{Config, Error};
 
-use super::errors::Failure;
+use super::errors::{Failure, within};
 use super::pool::Dialer;
 
 /// How long a name that is taken is waited for: a node that was killed may not be quite gone.
@@ -75,48 +75,84 @@ pub(super) async fn hold(
     Ok(NodeLease { lost, keeper })
 }
 
-/// Takes the lock on a new connection; none when another has it.
-async fn take(dialer: &Dialer, config: &Config, name: &str) -> Result<Option<ClientWrapper>, Failure> {
-    let asked = timeout(ANSWER_WITHIN, async {
-        let (client, connection) = dialer.dial(config, "").await?;
-        let client = ClientWrapper::new(client, connection);
-        let row = client.query_one("SELECT pg_try_advisory_lock($1, hashtext($2))", &[&NAMES, &name]).await?;
-        Ok::<_, tokio_postgres::Error>(row.get::<_, bool>(0).then_some(client))
-    });
-    match asked.await {
-        Ok(taken) => taken.map_err(Failure::from),
-        Err(_) => Err(Failure::Broken("the database was silent".into())),
+/// A session that holds the lock.
+struct Session {
+    client: ClientWrapper,
+    /// What the server calls it.
+    pid: i32,
+}
+
+impl Session {
+    /// Whether it is there. A way that is dead without a word shows only when something is said.
+    async fn answers(&self) -> bool {
+        matches!(timeout(ANSWER_WITHIN, self.client.simple_query("SELECT 1")).await, Ok(Ok(_)))
     }
 }
 
-/// Takes the lock again whenever its connection has ended.
+/// Takes the lock on a new connection; none when another has it.
+async fn take(dialer: &Dialer, config: &Config, name: &str) -> Result<Option<Session>, Failure> {
+    within(ANSWER_WITHIN, async {
+        let client = connect(dialer, config).await?;
+        let sql = "SELECT pg_try_advisory_lock($1, hashtext($2)), pg_backend_pid()";
+        let row = client.query_one(sql, &[&NAMES, &name]).await?;
+        let pid = row.get(1);
+        Ok::<_, Error>(row.get::<_, bool>(0).then_some(Session { client, pid }))
+    })
+    .await
+}
+
+/// Ends the session `pid` where it still holds the lock: its way is dead, and the server doesn't know it yet.
+async fn end(dialer: &Dialer, config: &Config, name: &str, pid: i32) -> Result<(), Failure> {
+    within(ANSWER_WITHIN, async {
+        let client = connect(dialer, config).await?;
+        let sql = "SELECT pg_terminate_backend(l.pid) FROM pg_locks l
+            JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
+            WHERE l.locktype = 'advisory' AND l.granted AND l.pid = $3
+              AND l.classid = $1::int4::oid AND l.objid = hashtext($2)::oid AND l.objsubid = 2";
+        client.query(sql, &[&NAMES, &name, &pid]).await.map(drop)
+    })
+    .await
+}
+
+async fn connect(dialer: &Dialer, config: &Config) -> Result<ClientWrapper, Error> {
+    let (client, connection) = dialer.dial(config, "").await?;
+    Ok(ClientWrapper::new(client, connection))
+}
+
+/// Takes the lock again whenever its session has ended or says nothing any more.
 async fn keep(
     dialer: Dialer,
     config: Arc<Config>,
     name: String,
-    mut held: ClientWrapper,
+    mut held: Session,
     lose: watch::Sender<bool>,
 ) {
     loop {
         sleep(LOOK_EVERY).await;
-        if !held.is_closed() {
+        if held.answers().await {
             continue;
         }
-        // While the server ends the old connection, its lock may seem to be another's.
-        let until = Instant::now() + FREE_WITHIN;
-        loop {
+        let pid = held.pid;
+        drop(held);
+        // While the server ends the old session, its lock may seem to be another's. That may take as long as
+        // the server is silent, so the time runs from its first answer.
+        let mut until = None;
+        held = loop {
             match take(&dialer, &config, &name).await {
-                Ok(Some(again)) => {
-                    held = again;
-                    break;
-                }
-                Ok(None) if Instant::now() > until => {
+                Ok(Some(again)) => break again,
+                Ok(None) if Instant::now() > *until.get_or_insert(Instant::now() + FREE_WITHIN) => {
                     tracing::error!(name, "another node has taken this node's name");
                     lose.send_replace(true);
                     return std::future::pending().await;
                 }
-                Ok(None) | Err(_) => sleep(LOOK_EVERY).await,
+                Ok(None) => {
+                    if let Err(failure) = end(&dialer, &config, &name, pid).await {
+                        tracing::debug!(error = %failure.into_error(), "an old session can't be ended");
+                    }
+                }
+                Err(_) => {}
             }
-        }
+            sleep(LOOK_EVERY).await;
+        };
     }
 }
