@@ -140,14 +140,21 @@ fn key(id: Uuid) -> Path {
 fn sweep(incoming: &FsPath, now: SystemTime) -> io::Result<usize> {
     let mut removed = 0;
     for entry in fs::read_dir(incoming)? {
-        let entry = entry?;
-        let written = entry.metadata()?.modified()?;
-        if now.duration_since(written).is_ok_and(|age| age > INCOMING_AGE_MAX) {
-            fs::remove_file(entry.path())?;
-            removed += 1;
-        }
+        removed += usize::from(remove_left_behind(&entry?.path(), now)?);
     }
     Ok(removed)
+}
+
+/// Removes a file that nobody writes any more; one that has gone since it was listed needs nothing.
+fn remove_left_behind(file: &FsPath, now: SystemTime) -> io::Result<bool> {
+    let removed = fs::metadata(file).and_then(|found| found.modified()).and_then(|written| {
+        let is_old = now.duration_since(written).is_ok_and(|age| age > INCOMING_AGE_MAX);
+        if is_old { fs::remove_file(file).map(|()| true) } else { Ok(false) }
+    });
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        other => other,
+    }
 }
 
 /// A file being written; dropped, it leaves nothing behind.
@@ -232,5 +239,12 @@ mod tests {
         assert_eq!(sweep(&storage.incoming, now).expect("swept"), 0);
         let later = now + INCOMING_AGE_MAX + Duration::from_secs(60);
         assert_eq!(sweep(&storage.incoming, later).expect("swept"), 1);
+    }
+
+    #[test]
+    fn a_file_that_goes_while_the_sweep_looks_is_gone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let removed = remove_left_behind(&folder.path().join("a#1"), SystemTime::now());
+        assert!(!removed.expect("no error"));
     }
 }

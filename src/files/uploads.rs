@@ -164,7 +164,7 @@ impl Uploads {
         self.storage.delete(id).await
     }
 
-    /// Removes what a killed server left half uploaded; to be called at start. Gives the count.
+    /// Removes what a killed server left half uploaded; to be called now and then. Gives the count.
     ///
     /// # Errors
     /// When the folder can't be read or a file not removed.
