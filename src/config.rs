@@ -13,6 +13,7 @@ pub mod secret;
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use actors::limits::{BATCHES_IN_FLIGHT_MAX, LANES_MAX};
 use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -23,6 +24,10 @@ pub use self::{
     proxies::TrustedProxies,
     rates::{Rate, RateConfig, Rates},
 };
+
+/// Half of them write, and each batch and each lane of the engine needs one of those: with fewer, rooms that
+/// others hold would keep the rest waiting.
+const DATABASE_CONNECTIONS_MIN: i64 = 2 * (BATCHES_IN_FLIGHT_MAX + LANES_MAX) as i64;
 
 /// A switch that reads as a word, so that `NAME=off` in an environment file says what it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -79,7 +84,7 @@ pub struct Config {
 
     /// Connections to PostgreSQL that this node keeps at most
     #[arg(long, env = "DATABASE_CONNECTIONS", value_name = "DATABASE_CONNECTIONS", default_value_t = 16,
-          value_parser = clap::value_parser!(u16).range(4..=1000))]
+          value_parser = clap::value_parser!(u16).range(DATABASE_CONNECTIONS_MIN..=1000))]
     pub database_connections: u16,
 
     /// RabbitMQ that links several nodes, as amqp://user:password@host:port/vhost; unset: one node

@@ -76,6 +76,7 @@ fn values_that_do_not_parse_name_their_setting() {
     for flags in [
         ["--bind", "everywhere"],
         ["--workers", "0"],
+        ["--database-connections", "11"],
         ["--rate-messages", "many"],
         ["--rate-limits", "perhaps"],
         ["--subject-rooms", "closed"],

@@ -320,7 +320,7 @@ fn new_node(folder: &Path, n: usize, database_url: &str, amqp_url: &str) -> Node
         ("JWT_SECRET", SECRET),
         ("RATE_LIMITS", "off"),
         ("WORKERS", "1"),
-        ("DATABASE_CONNECTIONS", "8"),
+        ("DATABASE_CONNECTIONS", "12"),
         ("MAX_SOCKETS_PER_USER", "100"),
     ] {
         node.set(setting, value);
