@@ -7,6 +7,7 @@ use actors::domain::command::{Actor, Change, Command, Refusal, Reply};
 use actors::domain::ids::{RoomId, Seq, UserId};
 use actors::domain::participant::Role;
 use actors::ports::store::{Store, StoreError};
+use aristay_chat::store::postgres::messages::MessageFilter;
 use aristay_chat::store::postgres::people::ToldPerson;
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -241,4 +242,29 @@ async fn a_row_that_the_database_refuses_stores_nothing_of_its_batch() {
         assert_eq!(world.append(batch, false).await, Err(StoreError::RowRefused), "{culprit}");
     }
     assert_eq!(world.says(ANN, room, "fine").await.seq, Seq(4));
+}
+
+#[tokio::test]
+async fn lists_that_take_long_leave_connections_to_others() {
+    let world = World::postgres().await;
+    world.group(&[ANN, BOB]).await;
+    let other = world.database().database.client().await;
+    other.batch_execute("BEGIN; LOCK TABLE messages IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let lists: Vec<_> = (0..4)
+        .map(|_| {
+            let store = world.database().store.clone();
+            tokio::spawn(async move { store.message_page(ANN, &MessageFilter::default(), 20, 0).await })
+        })
+        .collect();
+    someone_waits(&world.database().database.client().await).await;
+    // Those that are left try meanwhile.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(world.store.person(ANN).await.unwrap().is_some());
+    let mut refused = 0;
+    for list in lists {
+        refused += usize::from(matches!(list.await.unwrap(), Err(StoreError::Unavailable(_))));
+    }
+    assert_eq!(refused, 4, "each in its time");
+    other.batch_execute("ROLLBACK").await.unwrap();
+    assert!(world.database().store.message_page(ANN, &MessageFilter::default(), 20, 0).await.is_ok());
 }

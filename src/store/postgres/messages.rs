@@ -175,7 +175,7 @@ impl PostgresStore {
             };
         }
         let sql = if filter.oldest_first { page!("ASC") } else { page!("DESC") };
-        let reader = self.reader().await?;
+        let reader = self.long_reader().await?;
         let rows = reader
             .rows(
                 sql,

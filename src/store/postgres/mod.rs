@@ -37,6 +37,7 @@ use actors::domain::person::Author;
 use actors::ports::store::{Changes, Cursor, InboxRoom, PersonChange, RoomSnapshot, Store, StoreError};
 use async_trait::async_trait;
 use deadpool_postgres::{Client, ClientWrapper};
+use tokio::sync::Semaphore;
 use tokio_postgres::{Config, Error};
 
 use errors::{Failure, within};
@@ -109,6 +110,7 @@ pub struct PostgresStore {
     dialer: Dialer,
     config: Arc<Config>,
     installation: Arc<Mutex<Installation>>,
+    long_readers: Arc<Semaphore>,
 }
 
 impl PostgresStore {
@@ -139,7 +141,13 @@ impl PostgresStore {
             let (client, _ends_with_it) = dialer.dial(&config, "SET lock_timeout = '60s'").await?;
             installation::read(&client).await?
         };
-        Ok(Self { pools, dialer, config: Arc::new(config), installation: Arc::new(Mutex::new(installation)) })
+        Ok(Self {
+            pools,
+            dialer,
+            config: Arc::new(config),
+            installation: Arc::new(Mutex::new(installation)),
+            long_readers: Arc::new(Semaphore::new((options.read_connections / 2).max(1))),
+        })
     }
 
     /// Lends a connection that only reads, for pages and lists.

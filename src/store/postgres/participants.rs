@@ -146,7 +146,7 @@ impl PostgresStore {
             "    ORDER BY p.joined_at, p.id LIMIT $6 OFFSET $7) p ON true
              LEFT JOIN people u ON u.id = p.user_id ORDER BY p.joined_at, p.id"
         );
-        let reader = self.reader().await?;
+        let reader = self.long_reader().await?;
         let role = filter.is_admin.map(|is_admin| Role::of(is_admin).as_str());
         let (room, user) = (filter.room.map(|room| room.0), filter.user.map(|user| user.0));
         let viewer = viewer.map(|viewer| viewer.0);

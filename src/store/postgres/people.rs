@@ -204,7 +204,7 @@ impl PostgresStore {
               ORDER BY lower(u.username), u.id"
         );
         let pattern = super::search::part_pattern(part);
-        let rows = self.reader().await?.rows(FIND, &[&pattern, &limit, &offset]).await?;
+        let rows = self.long_reader().await?.rows(FIND, &[&pattern, &limit, &offset]).await?;
         let count = rows.first().map_or(0, |row| row.get(0));
         let people = rows
             .iter()

@@ -17,7 +17,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::errors::Failure;
 
 /// How long a connection is waited for.
-const LEND_WITHIN: Duration = Duration::from_secs(1);
+pub(super) const LEND_WITHIN: Duration = Duration::from_secs(1);
 /// How long the making of a connection may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 

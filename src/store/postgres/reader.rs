@@ -1,15 +1,19 @@
 //! One lent connection, as those who read through it see it: each statement is prepared once, waits
 //! for a bounded time, and fails in the words of the store's port.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actors::ports::store::StoreError;
 use deadpool_postgres::{Client, Transaction};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::PostgresStore;
 use super::errors::{Failure, within};
+use super::pool::LEND_WITHIN;
 
 /// How long one statement of a reader may take; an answer of REST has 5 s in all.
 const STATEMENT_WITHIN: Duration = Duration::from_millis(3_500);
@@ -23,6 +27,8 @@ pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 /// A connection that reads.
 pub(super) struct Reader {
     client: Client,
+    /// The place among the long readers, for one that is.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// A connection that writes.
@@ -38,7 +44,16 @@ pub(super) struct Writer<'a> {
 impl PostgresStore {
     /// Lends a connection to a reader.
     pub(super) async fn reader(&self) -> Result<Reader, StoreError> {
-        Ok(Reader { client: self.read().await? })
+        Ok(Reader { client: self.read().await?, _place: None })
+    }
+
+    /// Lends a connection to one who counts or searches. Those have half of the connections at most, so
+    /// that the engine, and who shows a token, find one however many lists are asked for.
+    pub(super) async fn long_reader(&self) -> Result<Reader, StoreError> {
+        let place = timeout(LEND_WITHIN, Arc::clone(&self.long_readers).acquire_owned()).await;
+        let place = place.map_err(|_| StoreError::Unavailable("too many lists are being read".into()))?;
+        let place = place.expect("the semaphore is never closed");
+        Ok(Reader { client: self.read().await?, _place: Some(place) })
     }
 
     /// Lends a connection to one who writes.

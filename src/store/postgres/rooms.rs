@@ -228,7 +228,7 @@ impl PostgresStore {
         };
         let room_type = filter.room_type.map(RoomType::as_str);
         let pattern = filter.search.as_deref().map(part_pattern);
-        let reader = self.reader().await?;
+        let reader = self.long_reader().await?;
         let rows =
             reader.rows(sql, &[&viewer.0, &room_type, &filter.is_active, &pattern, &limit, &offset]).await?;
         let count = rows.first().map_or(0, |row| row.get(ROOM_WIDTH));
@@ -250,7 +250,7 @@ impl PostgresStore {
               (SELECT last_message_at FROM rooms WHERE id = $1)"
         );
         let viewer = viewer.map(|viewer| viewer.0);
-        let row = self.reader().await?.row(FIND, &[&id.0, &viewer]).await?;
+        let row = self.long_reader().await?.row(FIND, &[&id.0, &viewer]).await?;
         let row = row.ok_or_else(|| StoreError::Unavailable("a count gave no row".into()))?;
         Ok(RoomStats {
             message_count: row.get(0),
@@ -307,7 +307,7 @@ impl PostgresStore {
              FROM participants me JOIN rooms r ON r.id = me.room_id AND r.deleted_at IS NULL
              WHERE me.user_id = $1 AND me.left_at IS NULL ORDER BY me.room_id"
         );
-        let rows = self.reader().await?.rows(FIND, &[&viewer.0]).await?;
+        let rows = self.long_reader().await?.rows(FIND, &[&viewer.0]).await?;
         let unread =
             |row: &Row| UnreadRoom { room: RoomId(row.get(0)), unread: row.get(1), is_muted: row.get(2) };
         Ok(rows.iter().map(unread).collect())

@@ -77,7 +77,7 @@ impl PostgresStore {
             };
         }
         let sql = if filter.oldest_first { search!("ASC") } else { search!("DESC") };
-        let mut reader = self.reader().await?;
+        let mut reader = self.long_reader().await?;
         let rows = reader
             .rows_within(
                 SEARCH_WITHIN,
