@@ -18,6 +18,7 @@ mod full_disk;
 mod locks;
 mod opening;
 mod plans;
+mod readers;
 mod reading;
 mod rules;
 mod searching;

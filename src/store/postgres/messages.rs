@@ -352,33 +352,49 @@ pub(super) async fn page_of(
 /// Finds out who has read each of `messages`.
 ///
 /// People are looked up room by room: the planner can't know how few rooms an array names, and would
-/// read everyone's places in all rooms.
+/// read everyone's places in all rooms. A large room's people are gone through once, and counted between
+/// the messages that are shown; a message's readers are those from its own step on, less its author.
 async fn fill_readers(
     reader: &Reader,
     viewer: UserId,
     messages: &mut [ReadMessage],
 ) -> Result<(), StoreError> {
     const FIND: &str = "
-        WITH shown AS (
+        WITH shown AS MATERIALIZED (
             SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) WITH ORDINALITY
                 AS shown(room_id, seq, sender_id, number)),
         rooms_shown AS MATERIALIZED (
-            SELECT r.room_id, (SELECT count(*) FROM participants p
-                WHERE p.room_id = r.room_id AND p.left_at IS NULL) AS people
-            FROM (SELECT DISTINCT room_id FROM shown) r)
+            SELECT r.room_id, r.seqs, (SELECT count(*) FROM (SELECT FROM participants p
+                WHERE p.room_id = r.room_id AND p.left_at IS NULL LIMIT $5::bigint + 1) p) <= $5 AS is_small
+            FROM (SELECT room_id, array_agg(DISTINCT seq ORDER BY seq) AS seqs FROM shown GROUP BY room_id) r),
+        steps AS MATERIALIZED (
+            SELECT r.room_id, width_bucket(p.read_seq, r.seqs) AS step, count(*) AS people
+            FROM rooms_shown r CROSS JOIN LATERAL (
+                SELECT read_seq FROM participants WHERE room_id = r.room_id AND left_at IS NULL OFFSET 0) p
+            WHERE NOT r.is_small GROUP BY 1, 2)
         SELECT shown.number, count(*), coalesce(bool_or(p.user_id = $4), false),
                array_agg(p.user_id) FILTER (WHERE first.at IS NOT NULL),
                array_agg(first.at) FILTER (WHERE first.at IS NOT NULL)
         FROM shown
-        JOIN rooms_shown ON rooms_shown.room_id = shown.room_id
+        JOIN rooms_shown r ON r.room_id = shown.room_id AND r.is_small
         JOIN LATERAL (
             SELECT p.user_id FROM participants p WHERE p.room_id = shown.room_id AND p.left_at IS NULL
                 AND p.user_id <> shown.sender_id AND p.read_seq >= shown.seq OFFSET 0) p ON true
         LEFT JOIN LATERAL (
             SELECT moved.at FROM read_moves moved
             WHERE moved.room_id = shown.room_id AND moved.user_id = p.user_id AND moved.seq >= shown.seq
-            ORDER BY moved.seq LIMIT 1) first ON rooms_shown.people <= $5
-        GROUP BY shown.number";
+            ORDER BY moved.seq LIMIT 1) first ON true
+        GROUP BY shown.number
+        UNION ALL
+        SELECT shown.number,
+               (SELECT coalesce(sum(people), 0)::bigint FROM steps
+                WHERE room_id = shown.room_id AND step >= width_bucket(shown.seq, r.seqs))
+               - (SELECT count(*) FROM participants WHERE room_id = shown.room_id
+                  AND user_id = shown.sender_id AND left_at IS NULL AND read_seq >= shown.seq),
+               EXISTS (SELECT FROM participants WHERE room_id = shown.room_id
+                  AND user_id = $4 AND left_at IS NULL AND read_seq >= shown.seq),
+               NULL, NULL
+        FROM shown JOIN rooms_shown r ON r.room_id = shown.room_id AND NOT r.is_small";
     if messages.is_empty() {
         return Ok(());
     }
