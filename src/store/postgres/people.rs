@@ -6,7 +6,6 @@
 use actors::domain::ids::UserId;
 use actors::domain::person::Author;
 use actors::ports::store::{PersonChange, StoreError};
-use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
 
 use super::PostgresStore;
@@ -304,19 +303,6 @@ impl PostgresStore {
         };
         writer.commit().await?;
         Ok(UserId(id))
-    }
-
-    /// Notes when a person was last seen.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn saw(&self, user: UserId, at: DateTime<Utc>) -> Result<(), StoreError> {
-        const NOTE: &str = "UPDATE people SET last_seen_at = greatest(last_seen_at, $2)
-                            WHERE id = $1 AND erased_at IS NULL";
-        let mut client = self.writer().await?;
-        let writer = client.begin().await?;
-        writer.rows(NOTE, &[&user.0, &at]).await?;
-        writer.commit().await
     }
 }
 
