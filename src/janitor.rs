@@ -1,10 +1,11 @@
-//! Takes away what nobody needs any more: files of deleted messages, uploads that were never sent,
-//! budgets of those who have not called for long. However often it is interrupted, it goes on.
+//! Takes away what nobody needs any more: files of deleted messages, uploads that were never sent, old moves
+//! of read marks in large rooms, budgets of those who have not called for long. However often it is interrupted, it goes on.
 
 use std::time::Duration;
 
 use actix_web::web::Data;
-use actors::domain::ids::FileId;
+use actors::domain::ids::{FileId, RoomId};
+use uuid::Uuid;
 
 use crate::http::Rest;
 
@@ -12,17 +13,25 @@ use crate::http::Rest;
 const EVERY: Duration = Duration::from_secs(60);
 /// After what time an upload that no message carries is given up.
 const UNSENT: Duration = Duration::from_secs(24 * 60 * 60);
+/// After what time a move of a read mark in a large room goes.
+const MOVED: Duration = Duration::from_secs(24 * 60 * 60);
 /// Files of one round.
 const FILES_MAX: i64 = 500;
 
 /// Works until it is dropped.
 pub async fn work(rest: Data<Rest>) {
     let mut rounds = tokio::time::interval(EVERY);
+    let first = RoomId(Uuid::nil());
+    let mut after = first;
     loop {
         rounds.tick().await;
         rest.budgets.forget_idle();
         if let Err(error) = erase_files(&rest).await {
             tracing::warn!(%error, "files were not taken away; the next round tries again");
+        }
+        match rest.store.forget_read_moves(after, MOVED).await {
+            Ok(last) => after = last.unwrap_or(first),
+            Err(error) => tracing::warn!(%error, "old moves of read marks stay; the next round tries again"),
         }
     }
 }

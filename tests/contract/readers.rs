@@ -1,10 +1,13 @@
 //! Who has read a message, in rooms whose people are told one by one and in those where they are counted.
 
-use actors::domain::command::Change;
-use actors::domain::ids::UserId;
-use aristay_chat::store::postgres::messages::MessageFilter;
+use std::time::Duration;
 
-use crate::world::{ANN, BOB, CAT, DAN, World, read_to};
+use actors::domain::command::Change;
+use actors::domain::ids::{RoomId, UserId};
+use aristay_chat::store::postgres::messages::MessageFilter;
+use uuid::Uuid;
+
+use crate::world::{ANN, BOB, CAT, DAN, Postgres, World, read_to};
 
 #[tokio::test]
 async fn readers_of_messages_are_counted_alike_in_small_and_in_large_rooms() {
@@ -49,4 +52,37 @@ async fn readers_of_messages_are_counted_alike_in_small_and_in_large_rooms() {
         })
         .collect();
     assert_eq!(found, expected);
+}
+
+/// Thirty moves of everyone in a room of a hundred, in one of a hundred and one and in one of a few; the last
+/// ten are of now.
+const MOVES: &str = "
+    INSERT INTO people (id, username) SELECT n, 'user' || n FROM generate_series(1, 101) n;
+    INSERT INTO rooms (id, room_type, created_at, modified_at, head)
+        SELECT md5('room' || n)::uuid, 'group', now(), now(), 30 FROM unnest(ARRAY[5, 100, 101]) n;
+    INSERT INTO participants (room_id, user_id, role, joined_at, joined_seq, read_seq)
+        SELECT md5('room' || n)::uuid, u, 'member', now(), 1, 30
+        FROM unnest(ARRAY[5, 100, 101]) n, generate_series(1, n) u;
+    INSERT INTO read_moves (room_id, user_id, seq, at)
+        SELECT room_id, user_id, seq, now() - CASE WHEN seq > 20 THEN '1 hour' ELSE '2 days' END::interval
+        FROM participants, generate_series(1, 30) seq WHERE user_id <> 7 OR seq <= 20";
+
+#[tokio::test]
+async fn old_moves_of_large_rooms_go_but_for_each_ones_newest() {
+    let postgres = Postgres::new().await;
+    postgres.database.run(MOVES).await;
+    let day = Duration::from_secs(24 * 60 * 60);
+    let (mut after, mut rounds) = (RoomId(Uuid::nil()), 0);
+    while let Some(last) = postgres.store.forget_read_moves(after, day).await.unwrap() {
+        (after, rounds) = (last, rounds + 1);
+    }
+    assert_eq!(rounds, 1);
+    let left = "SELECT count(*) FROM read_moves WHERE room_id = md5('room' || $1::bigint)::uuid";
+    let client = postgres.database.client().await;
+    for (people, expected) in [(5_i64, 5 * 30), (100, 99 * 30 + 20), (101, 100 * 10 + 1)] {
+        let left: i64 = client.query_one(left, &[&people]).await.unwrap().get(0);
+        assert_eq!(left, expected, "in the room of {people}");
+    }
+    let newest = "SELECT max(seq) FROM read_moves WHERE user_id = 7 AND room_id = md5('room101')::uuid";
+    assert_eq!(client.query_one(newest, &[]).await.unwrap().get::<_, i64>(0), 20);
 }

@@ -18,7 +18,7 @@ use super::rows::{MESSAGE_WIDTH, author_columns, message, message_columns, messa
 use super::texts::ALONE;
 
 /// Rooms of more people don't tell who has read a message when, only how many.
-const READERS_TOLD_MAX: i64 = 50;
+pub(super) const READERS_TOLD_MAX: i64 = 50;
 /// Messages that one transaction erases: some ten milliseconds.
 const ERASED_AT_ONCE: i64 = 500;
 

@@ -16,6 +16,7 @@ pub mod participants;
 pub mod people;
 mod pool;
 pub mod private;
+mod read_moves;
 mod reader;
 pub mod rooms;
 mod rows;
