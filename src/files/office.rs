@@ -84,7 +84,7 @@ impl OleScan {
     /// A scan for what `format` may not have; `None` for a format that is no OLE file.
     pub(super) fn of(format: Format) -> Option<Self> {
         let is_ole = matches!(format, Format::Doc | Format::Xls);
-        is_ole.then(|| Self { format, entry: [0; ENTRY_BYTES], filled: 0, is_another: false })
+        is_ole.then_some(Self { format, entry: [0; ENTRY_BYTES], filled: 0, is_another: false })
     }
 
     /// Takes the file's next bytes.

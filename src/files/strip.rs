@@ -154,7 +154,7 @@ fn makes_picture(marker: u8, data: &[u8]) -> bool {
         0xe0 => data.starts_with(b"JFIF\0") && data.get(12..) == Some(&[0, 0]),
         0xe2 => data.starts_with(b"ICC_PROFILE\0"),
         0xee => data.starts_with(b"Adobe"),
-        0xe1..=0xef | 0xf0..=0xfe => false,
+        0xe1..=0xfe => false,
         _ => true,
     }
 }

@@ -90,7 +90,7 @@ async fn pages_and_searches_read_no_large_table_in_sequence() {
     // Often enough that the planner turns to its generic plans.
     for n in 0..8 {
         for place in [Place::Newest, Place::Before(Seq(20_000 + n)), Place::After(Seq(20_000 + n))] {
-            assert_eq!(store.message_run(BOB, large, place, 50).await.unwrap().messages.len(), 50);
+            assert_eq!(store.message_run(BOB, &in_large, place, 50).await.unwrap().messages.len(), 50);
         }
         assert_eq!(store.message_page(someone, &anywhere, 20, 0).await.unwrap().messages.len(), 20);
         // One that a busy machine makes too slow is given up, which shows its plan as well.
@@ -102,7 +102,7 @@ async fn pages_and_searches_read_no_large_table_in_sequence() {
                 Err(error) => assert!(matches!(error, SearchError::TooBroad), "{error}"),
             }
         }
-        let newest = &store.message_run(BOB, large, Place::Newest, 1).await.unwrap().messages[0].message;
+        let newest = &store.message_run(BOB, &in_large, Place::Newest, 1).await.unwrap().messages[0].message;
         assert!(store.message(BOB, newest.id).await.unwrap().is_some());
         assert!((5..30).contains(&store.room_page(someone, &RoomFilter::default(), 20, 0).await.unwrap().0));
         assert!(!store.unread_rooms(someone).await.unwrap().is_empty());

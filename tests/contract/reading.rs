@@ -157,6 +157,7 @@ async fn an_inbox_says_what_a_list_shows(world: &World) {
 
 async fn the_feed_tells_each_change(world: &World) {
     let (room, still) = (world.group(&[ANN, BOB]).await, world.group(&[ANN, BOB]).await);
+    world.says(ANN, still, "hm").await;
     let start = world.store.changes(None).await.unwrap();
     assert!(start.rooms.is_empty() && start.marks.is_empty() && start.people.is_empty());
     let message = world.says(ANN, room, "hi").await;
@@ -165,11 +166,11 @@ async fn the_feed_tells_each_change(world: &World) {
     world.does(ANN, room, add(DAN)).await.unwrap();
     let Changes { next, rooms, joined, marks, people } = world.store.changes(Some(start.next)).await.unwrap();
     assert_eq!((rooms, joined), (vec![(room, message.seq.next())], vec![(room, DAN)]));
-    assert_eq!((marks.len(), marks[0].0, marks[0].1.up_to), (1, still, Seq(3)));
+    assert_eq!((marks.len(), marks[0].0, marks[0].1.up_to), (1, still, Seq(4)));
     assert_eq!((people.len(), people[0].user, people[0].is_active), (1, CAT, false));
     world.run(say(BOB, still, "ho")).await.unwrap();
     let more = world.store.changes(Some(next)).await.unwrap();
-    assert_eq!((more.rooms, more.marks.len(), more.people.len()), (vec![(still, Seq(4))], 0, 0));
+    assert_eq!((more.rooms, more.marks.len(), more.people.len()), (vec![(still, Seq(5))], 0, 0));
     let more = world.store.changes(Some(more.next)).await.unwrap();
     assert!(more.rooms.is_empty());
 }

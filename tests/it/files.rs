@@ -99,6 +99,14 @@ async fn what_may_not_be_attached_is_refused() {
     alice.posts_form(post, &[("room", &room)], &two).await.blames(&["attachment"]);
     alice.posts_form(post, &[], &[two[0]]).await.blames(&["room"]);
     alice.posts_form(post, &[("room", &room)], &[]).await.blames(&["content"]);
+    // What a browser sends of a field in which no file was chosen.
+    let none = [("attachment", "", b"".as_slice())];
+    let plain = alice.posts_form(post, &[("room", &room), ("content", "no file")], &none).await.is(201);
+    assert_eq!((&plain["attachment"], &plain["message_type"]), (&json!(null), &json!("text")));
+    // A name that isn't ASCII, in the form that older clients give it.
+    let old = "attachment\"; filename*=UTF-8''na%C3%AFve.pdf; old=\"";
+    let told = [("room", room.as_str()), (old, std::str::from_utf8(PDF).expect("text"))];
+    assert_eq!(alice.posts_form(post, &told, &[]).await.is(201)["attachment_name"], "naïve.pdf");
     let named =
         alice.posts_form(post, &[("room", &room)], &[("attachment", "../../x.png", PNG)]).await.is(201);
     assert_eq!(named["attachment_name"], "x.png");

@@ -175,6 +175,11 @@ async fn pages_by_seq_skip_and_repeat_nothing() {
     let after = asks(&format!("after={}&limit=2", before["results"][0]["seq"])).await.is(200);
     assert_eq!((texts(&after), &after["has_more"]), (vec!["4".to_owned(), "5".to_owned()], &json!(true)));
     assert_eq!(texts(&asks("after=0&limit=2&ordering=-created_at").await.is(200)), ["2", "1"]);
+    let by_alice = format!("after=0&limit=2&sender={}&message_type=text", alice.id);
+    assert_eq!(texts(&asks(&by_alice).await.is(200)), ["1", "2"]);
+    assert!(texts(&asks("limit=2&message_type=image").await.is(200)).is_empty());
+    assert!(texts(&asks(&format!("limit=2&sender={}", eve.id)).await.is(200)).is_empty());
+    asks("limit=2&search=two").await.blames(&["search"]);
     asks("before=x").await.blames(&["before"]);
     asks("before=5&after=5").await.blames(&["after"]);
     alice.get("/api/chat/messages/?before=5").await.blames(&["room"]);
@@ -227,6 +232,9 @@ async fn search_finds_words_and_parts_and_takes_signs_literally() {
         ("%%%", vec![]),
         ("&|!():*", vec!["&|!():*"]),
         ("-other", vec!["other"]),
+        ("closed!", vec!["The café is closed"]),
+        ("100%", vec!["100%_sure\\ly"]),
+        ("100_", vec![]),
     ] {
         assert_eq!(texts(&finds(q).await.is(200)), found, "{q}");
     }

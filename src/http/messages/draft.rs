@@ -1,6 +1,7 @@
 //! A message that someone wants to send, as JSON or as a form with a file.
 
 use actix_multipart::{Field, Multipart};
+use actix_web::http::header::ContentDisposition;
 use actors::domain::ids::{ClientId, FileId, MessageId, RoomId, UserId};
 use actors::domain::message::MessageType;
 use actors::domain::text::{CONTENT_CHARS_MAX, NAME_CHARS_MAX};
@@ -164,10 +165,11 @@ impl Form {
     ) -> Result<(), ApiError> {
         while let Some(part) = parts.next().await {
             let part = part.map_err(|_| fault.take().unwrap_or_else(broken_off))?;
-            let is_file = part.content_disposition().is_some_and(|how| how.get_filename().is_some());
-            match part.name().unwrap_or_default() {
-                "attachment" if is_file => self.take_file(rest, sender, part).await?,
-                "attachment" => return Err(refused("The submitted data was not a file.")),
+            let file = part.content_disposition().and_then(file_name);
+            match (part.name().unwrap_or_default(), file) {
+                ("attachment", Some(name)) if name.is_empty() => no_file(part).await?,
+                ("attachment", Some(name)) => self.take_file(rest, sender, &name, part).await?,
+                ("attachment", None) => return Err(refused("The submitted data was not a file.")),
                 _ => self.take_text(part).await?,
             }
         }
@@ -197,14 +199,18 @@ impl Form {
         Ok(())
     }
 
-    async fn take_file(&mut self, rest: &Rest, sender: UserId, part: Field) -> Result<(), ApiError> {
+    async fn take_file(
+        &mut self,
+        rest: &Rest,
+        sender: UserId,
+        name: &str,
+        part: Field,
+    ) -> Result<(), ApiError> {
         if self.upload.is_some() {
             return Err(refused("Only one file may be attached."));
         }
         rest.budgets.upload(sender)?;
-        let name =
-            part.content_disposition().and_then(|how| how.get_filename()).unwrap_or_default().to_owned();
-        let received = rest.uploads.receive(&name, part).await.map_err(upload_error)?;
+        let received = rest.uploads.receive(name, part).await.map_err(upload_error)?;
         let file = received.file();
         let unsent = UnsentFile {
             id: FileId(file.id),
@@ -220,6 +226,22 @@ impl Form {
         self.upload = Some(Upload { stored });
         Ok(())
     }
+}
+
+/// The name of a part that is a file; the form for names that aren't ASCII counts first, where it is there.
+fn file_name(how: &ContentDisposition) -> Option<String> {
+    let extended = how.get_filename_ext().map(|name| String::from_utf8_lossy(&name.value).into_owned());
+    extended.or_else(|| how.get_filename().map(str::to_owned))
+}
+
+/// A file without a name is what browsers send of a field in which none was chosen; it is empty then.
+async fn no_file(mut part: Field) -> Result<(), ApiError> {
+    while let Some(chunk) = part.next().await {
+        if !chunk.map_err(|_| broken_off())?.is_empty() {
+            return Err(refused("The file has no name."));
+        }
+    }
+    Ok(())
 }
 
 fn upload_error(error: UploadError) -> ApiError {

@@ -147,7 +147,11 @@ async fn list_run(
     caller: &Caller,
     mut query: Query,
 ) -> Result<HttpResponse, ApiError> {
-    let room = query.required_uuid("room").map(RoomId);
+    query.required_uuid("room");
+    let filter = read_filter(&mut query);
+    if query.search("search").is_some() {
+        query.fault("search", "Not together with before, after or limit.");
+    }
     let (before, after) = (query.seq("before"), query.seq("after"));
     if before.is_some() && after.is_some() {
         query.fault("after", "Only one of before and after may be given.");
@@ -160,8 +164,7 @@ async fn list_run(
     };
     let limit = query.count("limit", MESSAGES_DEFAULT, SIZE_MAX);
     let viewer = caller.viewer().unwrap_or(UserId(0));
-    let Some(room) = room else { return Err(ApiError::not_found()) };
-    let mut run = rest.store.message_run(viewer, room, place, limit).await?;
+    let mut run = rest.store.message_run(viewer, &filter, place, limit).await?;
     let is_rising = matches!(place, Place::After(_));
     let wants_rising = match query.get("ordering") {
         Some("created_at") => true,

@@ -14,6 +14,9 @@ use super::ledgers::{ask, prepare};
 
 const SNAPSHOT: &str = "SELECT pg_current_snapshot()::text";
 
+/// How long a statement of this may take is for who asks for it.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '60s'";
+
 /// What the last snapshot did not show: transactions from `$1` on, and those that were under way.
 macro_rules! unseen {
     () => {
@@ -70,7 +73,7 @@ pub(super) async fn read(client: &ClientWrapper, since: Option<Cursor>) -> Resul
     let people = prepare(client, PEOPLE, is_told).await?;
     // One snapshot for all of them: what it shows is told, what it doesn't show is told next time.
     let (begun, snapshot, rooms, joined, marks, people, ended) = futures_util::join!(
-        client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+        client.batch_execute(BEGIN),
         client.query_one(&snapshot, &[]),
         ask(client, rooms.as_ref(), [&future, &open]),
         ask(client, joined.as_ref(), [&future, &open]),

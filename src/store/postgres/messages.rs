@@ -10,6 +10,7 @@ use actors::domain::message::{Message, MessageType};
 use actors::ports::store::StoreError;
 use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::PostgresStore;
@@ -192,14 +193,14 @@ impl PostgresStore {
         page_of(&reader, viewer, &rows).await
     }
 
-    /// Reads at most `limit` undeleted messages of a room next to `place`.
+    /// Reads at most `limit` undeleted messages next to `place` in the room of `filter`, of those that it is for.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn message_run(
         &self,
         viewer: UserId,
-        room: RoomId,
+        filter: &MessageFilter,
         place: Place,
         limit: usize,
     ) -> Result<MessageRun, StoreError> {
@@ -216,6 +217,8 @@ impl PostgresStore {
                            AND m.seq >= mine.visible_from_seq AND m.seq ",
                     $comparison,
                     " $3
+                           AND ($5::text IS NULL OR m.message_type = $5)
+                           AND ($6::bigint IS NULL OR m.sender_id = $6)
                          ORDER BY m.seq ",
                     $direction,
                     " LIMIT $4) m ON true",
@@ -232,7 +235,10 @@ impl PostgresStore {
         };
         let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
         let reader = self.reader().await?;
-        let mut rows = reader.rows(sql, &[&viewer.0, &Some(room.0), &from, &one_more]).await?;
+        let message_type = filter.message_type.map(MessageType::as_str);
+        let (room, sender) = (filter.room.map(|room| room.0), filter.sender.map(|sender| sender.0));
+        let given: [&(dyn ToSql + Sync); 6] = [&viewer.0, &room, &from, &one_more, &message_type, &sender];
+        let mut rows = reader.rows(sql, &given).await?;
         let has_more = rows.len() > limit;
         rows.truncate(limit);
         let page = page_of(&reader, viewer, &rows).await?;

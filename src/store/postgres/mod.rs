@@ -28,6 +28,7 @@ mod tables;
 mod texts;
 mod writes;
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ pub use lease::{NodeLease, NodeNameError};
 
 /// How long a read may take; beyond, the database counts as away.
 const READ_WITHIN: Duration = Duration::from_secs(3);
+/// How many times that a read of the feed may take after as many that failed.
+const FEED_PATIENCE_MAX: u32 = 20;
 /// How long a connection to the database may take to be made.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 /// How long sent bytes may stay unacknowledged before a connection counts as dead.
@@ -112,6 +115,8 @@ pub struct PostgresStore {
     config: Arc<Config>,
     installation: Arc<Mutex<Installation>>,
     long_readers: Arc<Semaphore>,
+    /// Reads of the feed that have failed one after another.
+    feed_failures: Arc<AtomicU32>,
 }
 
 impl PostgresStore {
@@ -148,6 +153,7 @@ impl PostgresStore {
             config: Arc::new(config),
             installation: Arc::new(Mutex::new(installation)),
             long_readers: Arc::new(Semaphore::new((options.read_connections / 2).max(1))),
+            feed_failures: Arc::default(),
         })
     }
 
@@ -216,8 +222,16 @@ impl PostgresStore {
         &self,
         read: impl AsyncFnOnce(&ClientWrapper) -> Result<T, Error>,
     ) -> Result<T, StoreError> {
+        self.reading_within(READ_WITHIN, read).await
+    }
+
+    async fn reading_within<T>(
+        &self,
+        patience: Duration,
+        read: impl AsyncFnOnce(&ClientWrapper) -> Result<T, Error>,
+    ) -> Result<T, StoreError> {
         let client = self.pools.read().await.map_err(Failure::into_error)?;
-        match within(READ_WITHIN, read(&client)).await {
+        match within(patience, read(&client)).await {
             Ok(done) => {
                 client.give_back();
                 Ok(done)
@@ -270,7 +284,14 @@ impl Store for PostgresStore {
     }
 
     async fn changes(&self, since: Option<Cursor>) -> Result<Changes, StoreError> {
-        self.reading(async |client| feed::read(client, since).await).await
+        // What committed while this node slept for an hour may take longer to read than all else; with one
+        // bound for all it would be tried in vain for ever, and grow meanwhile.
+        let failures = self.feed_failures.load(Ordering::Relaxed);
+        let patience = READ_WITHIN * (failures + 1).min(FEED_PATIENCE_MAX);
+        let read = self.reading_within(patience, async |client| feed::read(client, since).await).await;
+        self.feed_failures
+            .store(if read.is_ok() { 0 } else { failures.saturating_add(1) }, Ordering::Relaxed);
+        read
     }
 
     async fn inbox(&self, user: UserId, rooms: Option<&[RoomId]>) -> Result<Vec<InboxRoom>, StoreError> {

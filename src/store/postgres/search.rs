@@ -114,11 +114,17 @@ pub(super) fn part_pattern(text: &str) -> String {
     pattern
 }
 
-/// Patterns for what of `text` the words alone don't tell: the terms with a sign in them.
+/// Patterns for what of `text` the words alone don't tell: the terms with a sign in them, without those of a
+/// sentence around them.
 fn signed_patterns(text: &str) -> Vec<String> {
-    // Quotation marks make a phrase of what is between them.
-    let terms = text.split_whitespace().map(|term| term.trim_matches('"'));
-    terms.filter(|term| !term.chars().all(char::is_alphanumeric)).map(part_pattern).collect()
+    text.split_whitespace()
+        .map(|term| match term.trim_start_matches('-').trim_matches(['"', '.', ',', ';', '!', '?']) {
+            "" => term,
+            bare => bare,
+        })
+        .filter(|term| !term.chars().all(char::is_alphanumeric))
+        .map(part_pattern)
+        .collect()
 }
 
 /// `text` for `websearch_to_tsquery`, without the minus that would ask for all messages but some, and with
@@ -139,6 +145,6 @@ mod tests {
     fn nothing_in_a_search_is_special() {
         assert_eq!(part_pattern("100%_\\"), "%100\\%\\_\\\\%");
         assert_eq!(words("-boiler --x  y-z or b"), "boiler x y-z \"or\" b");
-        assert_eq!(signed_patterns("50% of \"the lot\" x_y"), ["%50\\%%", "%x\\_y%"]);
+        assert_eq!(signed_patterns("-50%, of \"the lot\" x_y? ..."), ["%50\\%%", "%x\\_y%", "%...%"]);
     }
 }

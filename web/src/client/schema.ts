@@ -558,9 +558,9 @@ export interface components {
         /** @description A room to be made. */
         CreateRoom: {
             /** @description The name; never of a direct room. */
-            name?: string;
+            name?: string | null;
             /** @description Who is to be in it beside the caller; exactly one for a direct room. */
-            participant_ids?: number[];
+            participant_ids?: number[] | null;
             /**
              * Format: int64
              * @description The property, for a room of that type.
@@ -1295,9 +1295,9 @@ export interface components {
         /** @description What the host application tells of the room of a task or property. */
         SubjectRoom: {
             /** @description Who is to be in it beside the caller. */
-            participant_ids?: number[];
+            participant_ids?: number[] | null;
             /** @description The subject's title. */
-            title?: string;
+            title?: string | null;
         };
         /** @description One of many people told at once. */
         SyncUser: {
