@@ -26,7 +26,7 @@ pub use self::{
 };
 
 /// Half of them write, and each batch and each lane of the engine needs one of those: with fewer, rooms that
-/// others hold would keep the rest waiting.
+/// others hold would keep messages waiting. What makes rooms and takes files shares them.
 const DATABASE_CONNECTIONS_MIN: i64 = 2 * (BATCHES_IN_FLIGHT_MAX + LANES_MAX) as i64;
 
 /// A switch that reads as a word, so that `NAME=off` in an environment file says what it does.

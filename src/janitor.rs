@@ -1,5 +1,6 @@
 //! Takes away what nobody needs any more: files of deleted messages, uploads that were never sent, old moves
-//! of read marks in large rooms, budgets of those who have not called for long. However often it is interrupted, it goes on.
+//! of read marks in large rooms, budgets of those who have not called for long. However often it is
+//! interrupted, it goes on.
 
 use std::time::Duration;
 

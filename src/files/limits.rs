@@ -18,9 +18,9 @@ pub const IMAGE_PIXELS_MAX: u64 = 50_000_000;
 /// Most bytes of a decoded image: 50 megapixels of 8-bit RGBA, and some room.
 pub const DECODED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
-/// Most images being rewritten at the same time, and never more than half of the cores: a photo of 12
-/// megapixels takes 0.4 s of one, and sockets come first. Each took 170 MB (JPEG) to 380 MB (PNG)
-/// at 48 megapixels; turning one by its EXIF takes a second copy.
+/// Most images being looked at at the same time, and never more than half of the cores: sockets come first.
+/// Decoding and encoding one of 48 megapixels took 170 MB (JPEG) to 380 MB (PNG); turning it by its EXIF takes
+/// a second copy.
 pub const IMAGES_AT_ONCE_MAX: usize = 2;
 
 /// Bytes written to storage at once, and held in memory for an upload under way.

@@ -2,9 +2,9 @@
 //!
 //! An upload is streamed to a temporary key under a running size limit, inspected there, noted in the
 //! database, and only then gets the key it is served from: until it is noted a sweep of the temporary
-//! keys finds what is left of it, and after that a sweep of what was never sent. What is inside decides, and must agree with the name's extension:
-//! `format` and `office` recognise it, `picture` rewrites images without what a camera wrote into
-//! them. Names are text for people and never a path. Who may see a file is not decided here.
+//! keys finds what is left of it, and after that a sweep of what was never sent. What is inside decides,
+//! and must agree with the name's extension: `format` and `office` recognise it, `picture` and `strip` cut
+//! off what a camera wrote into an image. Names are text for people and never a path. Who may see a file is not decided here.
 
 mod format;
 pub mod limits;

@@ -55,7 +55,7 @@ fn without_metadata(format: ImageFormat, bytes: &[u8]) -> Result<Vec<u8>, Reason
     if orientation == Orientation::NoTransforms {
         let picture = match format {
             ImageFormat::Jpeg => strip::jpeg(bytes),
-            _ => strip::png(bytes, profile.as_ref().is_none_or(fits)),
+            _ => strip::png(bytes, profile.as_ref().is_some_and(fits)),
         };
         return picture.ok_or(UNREADABLE);
     }
@@ -94,10 +94,8 @@ fn pixels(width: u32, height: u32) -> u64 {
 /// Checks the size that each picture of a GIF claims, and drops what doesn't belong to them.
 fn strip_gif(bytes: &[u8]) -> Result<Vec<u8>, Reason> {
     let (picture, sizes) = strip::gif(bytes).ok_or(UNREADABLE)?;
-    let pixels_max = sizes
-        .iter()
-        .map(|[a, b, c, d]| pixels(u16::from_le_bytes([*a, *b]).into(), u16::from_le_bytes([*c, *d]).into()));
-    if pixels_max.max() > Some(IMAGE_PIXELS_MAX) {
+    let side = |low, high| u32::from(u16::from_le_bytes([low, high]));
+    if sizes.iter().any(|[a, b, c, d]| pixels(side(*a, *b), side(*c, *d)) > IMAGE_PIXELS_MAX) {
         return Err(TOO_LARGE);
     }
     Ok(picture)

@@ -127,22 +127,21 @@ pub(super) fn jpeg(bytes: &[u8]) -> Option<Vec<u8>> {
     has_scan.then_some(out)
 }
 
-/// The next marker, which any number of 0xff may come before.
+/// The next marker. What stands before it is no part of the picture.
 fn next_marker(blocks: &mut Blocks<'_>) -> Option<u8> {
-    if blocks.byte()? != 0xff {
-        return None;
-    }
+    let mut before = blocks.byte()?;
     loop {
-        match blocks.byte()? {
-            0xff => {}
-            marker => return Some(marker),
+        match (before, blocks.byte()?) {
+            (0xff, marker @ 1..=0xfe) => return Some(marker),
+            (_, byte) => before = byte,
         }
     }
 }
 
 /// How many bytes of coded picture come before the next marker that isn't part of it.
 fn coded_bytes(bytes: &[u8]) -> usize {
-    let is_end = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 0xd0..=0xd7);
+    // Any number of 0xff may come before a restart, too.
+    let is_end = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 0xd0..=0xd7 | 0xff);
     bytes.windows(2).position(is_end).unwrap_or(bytes.len())
 }
 
@@ -153,9 +152,9 @@ fn makes_picture(marker: u8, data: &[u8]) -> bool {
         // With both sides of its thumbnail 0.
         0xe0 => data.starts_with(b"JFIF\0") && data.get(12..) == Some(&[0, 0]),
         0xe2 => data.starts_with(b"ICC_PROFILE\0"),
-        0xee => data.starts_with(b"Adobe"),
-        0xe1..=0xfe => false,
-        _ => true,
+        0xee => data.starts_with(b"Adobe") && data.len() == 12,
+        0xc0..=0xdf => true,
+        _ => false,
     }
 }
 
@@ -174,5 +173,22 @@ impl<'a> Blocks<'a> {
 
     fn byte(&mut self) -> Option<u8> {
         self.take(1).map(|bytes| bytes[0])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_jpeg_what_makes_its_picture_is_kept_and_nothing_else() {
+        let scan = b"\xff\xda\0\x03\x01coded\xff\0\xff\xff\xd0more";
+        let told =
+            [&b"\xff\xd8\xff\x02\0\x07place\xff\xee\0\x08Adobe!stray"[..], scan, b"\xff\xd9place"].concat();
+        let kept = [&b"\xff\xd8"[..], scan, b"\xff\xd9"].concat();
+        assert_eq!(jpeg(&told), Some(kept.clone()));
+        assert_eq!(jpeg(&kept), Some(kept));
+        assert_eq!(jpeg(b"\xff\xd8\xff\xfe\0\x02\xff\xd9"), None, "no picture");
+        assert_eq!(jpeg(b"\xff\xd8\xff\xfe\0\x01\xff\xd9"), None, "a length that can't be");
     }
 }

@@ -349,6 +349,22 @@ async fn a_picture_passes_byte_for_byte_and_what_else_the_file_held_is_gone() {
     }
 }
 
+#[test]
+fn a_picture_bent_at_any_place_is_taken_or_refused() {
+    for (format, bytes) in [(Format::Png, png()), (Format::Jpeg, jpeg()), (Format::Gif, gif())] {
+        for at in 0..bytes.len() {
+            let mut bent = bytes.clone();
+            bent[at] ^= 0xff;
+            for bytes in [&bent[..], &bytes[..at]] {
+                if let Ok(kept) = picture::rewrite(format, bytes) {
+                    // Two more end a JPEG that is cut short.
+                    assert!(kept.len() <= bytes.len() + 2, "{format:?} at {at}");
+                }
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_colour_profile_is_kept_when_it_fits() {
     let desk = Desk::new();

@@ -59,10 +59,15 @@ impl Query {
 
     /// A UUID that must be there.
     pub fn required_uuid(&mut self, name: &'static str) -> Option<Uuid> {
+        self.require(name);
+        self.uuid(name)
+    }
+
+    /// Insists on a parameter.
+    pub fn require(&mut self, name: &'static str) {
         if self.get(name).is_none() {
             self.fault(name, REQUIRED);
         }
-        self.uuid(name)
     }
 
     /// A parameter that narrows a list. An empty one narrows nothing: forms send all their fields.

@@ -134,7 +134,8 @@ async fn a_text_that_is_being_stored_goes_with_its_author_too() {
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     assert!(!erasing.is_finished());
     lock.batch_execute("ROLLBACK").await.unwrap();
-    sending.await.unwrap().is(201);
+    // Refused where the commit had waited for too long and was begun anew.
+    assert!([201, 403].contains(&sending.await.unwrap().status));
     erasing.await.unwrap().is(204);
     assert!(bob.sees(&room).await.is_empty());
 }

@@ -46,7 +46,7 @@ pub struct ReadMark {
     pub user: UserId,
     /// The position up to which all is read.
     pub up_to: Seq,
-    /// The newest message at or before that position; none in a room without messages.
+    /// The newest message at or before that position; none where that is not known.
     pub message: Option<MessageId>,
     /// When the mark moved there.
     pub at: DateTime<Utc>,

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn who_goes_on_changing_is_told_of_four_times_in_ten_seconds() {
+    fn who_changes_each_second_is_told_of_four_times_in_ten() {
         let mut typists = Typists::default();
         let mut passed = Vec::new();
         for ms in (0..60_000).step_by(500) {

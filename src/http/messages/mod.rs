@@ -147,7 +147,7 @@ async fn list_run(
     caller: &Caller,
     mut query: Query,
 ) -> Result<HttpResponse, ApiError> {
-    query.required_uuid("room");
+    query.require("room");
     let filter = read_filter(&mut query);
     if query.search("search").is_some() {
         query.fault("search", "Not together with before, after or limit.");

@@ -4,18 +4,19 @@
 //! are the transactions from `future` on and those that were open; so nothing that commits late is
 //! missed, and a transaction that stays open for an hour doesn't make each read repeat that hour.
 
+use std::time::Duration;
+
 use actors::domain::ids::{MessageId, RoomId, Seq, UserId};
 use actors::domain::signal::ReadMark;
 use actors::ports::store::{Changes, Cursor, PersonChange};
 use deadpool_postgres::ClientWrapper;
 use tokio_postgres::Error;
+use tokio_postgres::types::ToSql;
 
 use super::ledgers::{ask, prepare};
+use super::reader::LIMIT;
 
 const SNAPSHOT: &str = "SELECT pg_current_snapshot()::text";
-
-/// How long a statement of this may take is for who asks for it.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '60s'";
 
 /// What the last snapshot did not show: transactions from `$1` on, and those that were under way.
 macro_rules! unseen {
@@ -62,18 +63,27 @@ impl Unseen {
     }
 }
 
-/// Reads what committed since `since`; see [`actors::ports::store::Store::changes`].
-pub(super) async fn read(client: &ClientWrapper, since: Option<Cursor>) -> Result<Changes, Error> {
+/// Reads what committed since `since`, in statements that take `patience` at most; see
+/// [`actors::ports::store::Store::changes`].
+pub(super) async fn read(
+    client: &ClientWrapper,
+    since: Option<Cursor>,
+    patience: Duration,
+) -> Result<Changes, Error> {
     let Unseen { future, open } = since.as_ref().map(Unseen::by).unwrap_or_default();
     let is_told = since.is_some();
+    let patience = patience.as_millis().to_string();
+    let limits: [&(dyn ToSql + Sync); 1] = [&patience];
+    let limit = client.prepare_cached(LIMIT).await?;
     let snapshot = client.prepare_cached(SNAPSHOT).await?;
     let rooms = prepare(client, ROOMS, is_told).await?;
     let joined = prepare(client, JOINED, is_told).await?;
     let marks = prepare(client, MARKS, is_told).await?;
     let people = prepare(client, PEOPLE, is_told).await?;
     // One snapshot for all of them: what it shows is told, what it doesn't show is told next time.
-    let (begun, snapshot, rooms, joined, marks, people, ended) = futures_util::join!(
-        client.batch_execute(BEGIN),
+    let (begun, limited, snapshot, rooms, joined, marks, people, ended) = futures_util::join!(
+        client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+        client.query_one(&limit, &limits),
         client.query_one(&snapshot, &[]),
         ask(client, rooms.as_ref(), [&future, &open]),
         ask(client, joined.as_ref(), [&future, &open]),
@@ -82,6 +92,7 @@ pub(super) async fn read(client: &ClientWrapper, since: Option<Cursor>) -> Resul
         client.batch_execute("COMMIT"),
     );
     begun?;
+    limited?;
     let next = Cursor(snapshot?.get::<_, &str>(0).into());
     let (rooms, joined, marks, people) = (rooms?, joined?, marks?, people?);
     ended?;

@@ -193,7 +193,8 @@ impl PostgresStore {
         page_of(&reader, viewer, &rows).await
     }
 
-    /// Reads at most `limit` undeleted messages next to `place` in the room of `filter`, of those that it is for.
+    /// Reads at most `limit` undeleted messages next to `place` in the room of `filter`, of those that it is
+    /// for.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -234,7 +235,9 @@ impl PostgresStore {
             Place::After(seq) => (run!(">", "ASC"), seq.0),
         };
         let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-        let reader = self.reader().await?;
+        // What is rare may be far away.
+        let is_long = filter.message_type.is_some() || filter.sender.is_some();
+        let reader = if is_long { self.long_reader().await? } else { self.reader().await? };
         let message_type = filter.message_type.map(MessageType::as_str);
         let (room, sender) = (filter.room.map(|room| room.0), filter.sender.map(|sender| sender.0));
         let given: [&(dyn ToSql + Sync); 6] = [&viewer.0, &room, &from, &one_more, &message_type, &sender];

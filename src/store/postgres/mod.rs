@@ -30,7 +30,7 @@ mod writes;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actors::domain::command::{Command, OpenRoom, Opened, Outcome, Refusal};
 use actors::domain::event::Event;
@@ -50,8 +50,8 @@ pub use lease::{NodeLease, NodeNameError};
 
 /// How long a read may take; beyond, the database counts as away.
 const READ_WITHIN: Duration = Duration::from_secs(3);
-/// How many times that a read of the feed may take after as many that failed.
-const FEED_PATIENCE_MAX: u32 = 20;
+/// How often that is doubled for a read of the feed, once for each that took too long: up to 48 s.
+const FEED_DOUBLINGS_MAX: u32 = 4;
 /// How long a connection to the database may take to be made.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 /// How long sent bytes may stay unacknowledged before a connection counts as dead.
@@ -115,8 +115,8 @@ pub struct PostgresStore {
     config: Arc<Config>,
     installation: Arc<Mutex<Installation>>,
     long_readers: Arc<Semaphore>,
-    /// Reads of the feed that have failed one after another.
-    feed_failures: Arc<AtomicU32>,
+    /// How often the bound of a read of the feed has been doubled.
+    feed_doublings: Arc<AtomicU32>,
 }
 
 impl PostgresStore {
@@ -153,7 +153,7 @@ impl PostgresStore {
             config: Arc::new(config),
             installation: Arc::new(Mutex::new(installation)),
             long_readers: Arc::new(Semaphore::new((options.read_connections / 2).max(1))),
-            feed_failures: Arc::default(),
+            feed_doublings: Arc::default(),
         })
     }
 
@@ -286,12 +286,18 @@ impl Store for PostgresStore {
     async fn changes(&self, since: Option<Cursor>) -> Result<Changes, StoreError> {
         // What committed while this node slept for an hour may take longer to read than all else; with one
         // bound for all it would be tried in vain for ever, and grow meanwhile.
-        let failures = self.feed_failures.load(Ordering::Relaxed);
-        let patience = READ_WITHIN * (failures + 1).min(FEED_PATIENCE_MAX);
-        let read = self.reading_within(patience, async |client| feed::read(client, since).await).await;
-        self.feed_failures
-            .store(if read.is_ok() { 0 } else { failures.saturating_add(1) }, Ordering::Relaxed);
-        read
+        let doublings = self.feed_doublings.load(Ordering::Relaxed);
+        let patience = READ_WITHIN * 2_u32.pow(doublings);
+        let began = Instant::now();
+        let read = async |client: &ClientWrapper| feed::read(client, since, patience).await;
+        let changes = self.reading_within(patience, read).await;
+        let doublings = match &changes {
+            Ok(_) => 0,
+            Err(_) if began.elapsed() < patience => doublings,
+            Err(_) => (doublings + 1).min(FEED_DOUBLINGS_MAX),
+        };
+        self.feed_doublings.store(doublings, Ordering::Relaxed);
+        changes
     }
 
     async fn inbox(&self, user: UserId, rooms: Option<&[RoomId]>) -> Result<Vec<InboxRoom>, StoreError> {

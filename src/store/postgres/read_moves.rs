@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use actors::domain::ids::RoomId;
 use actors::ports::store::StoreError;
-use uuid::Uuid;
 
 use super::PostgresStore;
 use super::messages::READERS_TOLD_MAX;
@@ -24,10 +23,10 @@ const PIECES_MAX: usize = 20;
 
 impl PostgresStore {
     /// Takes away moves older than `age` that newer ones cover, in some large rooms after `after`. Gives the
-    /// room to go on after; none when there is none left.
+    /// room to go on after; none when there is none left. A room where that fails is left for the next time.
     ///
     /// # Errors
-    /// [`StoreError`]; doing it again is safe.
+    /// [`StoreError`] when the rooms can't be read.
     pub async fn forget_read_moves(
         &self,
         after: RoomId,
@@ -43,6 +42,16 @@ impl PostgresStore {
             SELECT room_id, (SELECT count(*) FROM (SELECT FROM participants p
                 WHERE p.room_id = moved.room_id AND p.left_at IS NULL LIMIT $3) p) = $3
             FROM moved WHERE room_id IS NOT NULL ORDER BY room_id";
+        let rooms = self.reader().await?.rows(ROOMS, &[&after.0, &ROOMS_AT_ONCE, &PEOPLE_MIN]).await?;
+        for room in rooms.iter().filter(|row| row.get(1)).map(|row| RoomId(row.get(0))) {
+            if let Err(error) = self.forget_read_moves_of(room, age).await {
+                tracing::warn!(%room, %error, "old moves of read marks stay");
+            }
+        }
+        Ok(rooms.last().map(|row| RoomId(row.get(0))))
+    }
+
+    async fn forget_read_moves_of(&self, room: RoomId, age: Duration) -> Result<(), StoreError> {
         const FORGET: &str = "WITH gone AS (
                 DELETE FROM read_moves WHERE ctid = ANY (ARRAY(
                     SELECT v.ctid FROM read_moves v
@@ -51,18 +60,15 @@ impl PostgresStore {
                             AND newer.user_id = v.user_id AND newer.seq > v.seq)
                     LIMIT $3)) RETURNING 1)
             SELECT count(*) FROM gone";
-        let rooms = self.reader().await?.rows(ROOMS, &[&after.0, &ROOMS_AT_ONCE, &PEOPLE_MIN]).await?;
         let mut client = self.writer().await?;
-        for room in rooms.iter().filter(|row| row.get(1)).map(|row| row.get::<_, Uuid>(0)) {
-            for _ in 0..PIECES_MAX {
-                let writer = client.begin().await?;
-                let gone = writer.row(FORGET, &[&room, &age.as_secs_f64(), &MOVES_AT_ONCE]).await?;
-                writer.commit().await?;
-                if gone.is_none_or(|row| row.get::<_, i64>(0) < MOVES_AT_ONCE) {
-                    break;
-                }
+        for _ in 0..PIECES_MAX {
+            let writer = client.begin().await?;
+            let gone = writer.row(FORGET, &[&room.0, &age.as_secs_f64(), &MOVES_AT_ONCE]).await?;
+            writer.commit().await?;
+            if gone.is_none_or(|row| row.get::<_, i64>(0) < MOVES_AT_ONCE) {
+                break;
             }
         }
-        Ok(rooms.last().map(|row| RoomId(row.get(0))))
+        Ok(())
     }
 }

@@ -19,7 +19,7 @@ use super::pool::LEND_WITHIN;
 const STATEMENT_WITHIN: Duration = Duration::from_millis(3_500);
 
 /// Bounds the statements of one transaction, in milliseconds.
-const LIMIT: &str = "SELECT set_config('statement_timeout', $1, true)";
+pub(super) const LIMIT: &str = "SELECT set_config('statement_timeout', $1, true)";
 
 /// The parameters of a statement.
 pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -50,10 +50,13 @@ impl PostgresStore {
     /// Lends a connection to one who counts or searches. Those have half of the connections at most, so
     /// that the engine, and who shows a token, find one however many lists are asked for.
     pub(super) async fn long_reader(&self) -> Result<Reader, StoreError> {
-        let place = timeout(LEND_WITHIN, Arc::clone(&self.long_readers).acquire_owned()).await;
-        let place = place.map_err(|_| StoreError::Unavailable("too many lists are being read".into()))?;
-        let place = place.expect("the semaphore is never closed");
-        Ok(Reader { client: self.read().await?, _place: Some(place) })
+        let lend = async {
+            let place = Arc::clone(&self.long_readers).acquire_owned().await;
+            let place = place.expect("the semaphore is never closed");
+            Ok(Reader { client: self.read().await?, _place: Some(place) })
+        };
+        let late = |_| StoreError::Unavailable("too many lists are being read".into());
+        timeout(LEND_WITHIN, lend).await.map_err(late)?
     }
 
     /// Lends a connection to one who writes.
