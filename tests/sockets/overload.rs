@@ -76,12 +76,7 @@ async fn those_who_were_refused_and_are_silent_keep_nobody_waiting() {
         // Read again, and answered; what waits may take a while to be stored.
         loop {
             let client_id = socket.says_surely("again").await;
-            let answer = loop {
-                let frame = socket.next().await;
-                if frame["client_id"] == client_id.as_str() && frame["type"] != "chat_message" {
-                    break frame;
-                }
-            };
+            let answer = socket.answer_to(&client_id).await;
             if answer["type"] == "ack" {
                 break;
             }

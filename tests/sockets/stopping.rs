@@ -110,12 +110,7 @@ async fn while_postgres_is_away_sockets_stay_and_sends_are_refused_in_time() {
     let since = Instant::now();
     loop {
         let client_id = a.says_surely("back").await;
-        let answer = loop {
-            let frame = a.next().await;
-            if frame["client_id"] == client_id.as_str() && frame["type"] != "chat_message" {
-                break frame;
-            }
-        };
+        let answer = a.answer_to(&client_id).await;
         if answer["type"] == "ack" {
             break;
         }

@@ -235,6 +235,16 @@ impl Socket {
         self.sends(json!({"type": "chat_message", "message": text})).await;
     }
 
+    /// The answer to the send of that name, whatever comes before it.
+    pub async fn answer_to(&mut self, client_id: &str) -> Value {
+        loop {
+            let frame = self.next().await;
+            if frame["client_id"] == client_id && frame["type"] != "chat_message" {
+                return frame;
+            }
+        }
+    }
+
     /// Sends a text with a name for the send; gives that name.
     pub async fn says_surely(&mut self, text: &str) -> String {
         let client_id = Uuid::new_v4().to_string();
