@@ -42,6 +42,13 @@ pub(crate) struct Send {
     pub(crate) reply_to: Option<MessageId>,
 }
 
+/// What a client has asked to hear, and not been answered.
+struct Asking {
+    since: Option<Seq>,
+    /// Whether it has let go of the room meanwhile.
+    is_let_go: bool,
+}
+
 /// What a client knows of one connection.
 #[derive(Default)]
 struct Connected {
@@ -49,8 +56,8 @@ struct Connected {
     pending: BTreeMap<ClientId, (Op, Send, Duration)>,
     /// Rooms that it hears, or has asked to.
     hears: BTreeSet<RoomId>,
-    /// What it has asked for and not been answered, in each room.
-    joining: BTreeMap<RoomId, VecDeque<Option<Seq>>>,
+    /// In each room, in order.
+    joining: BTreeMap<RoomId, VecDeque<Asking>>,
     online: BTreeMap<RoomId, BTreeSet<UserId>>,
     unread: BTreeMap<RoomId, i64>,
     total: Option<i64>,
@@ -84,7 +91,7 @@ impl Device {
             let mut socket = Socket::open(&self.world, node, self.user, self.room.map(|room| (room, since)));
             self.now = Connected::default();
             if let Some(room) = self.room {
-                self.now.joining.entry(room).or_default().push_back(since);
+                self.now.joining.entry(room).or_default().push_back(Asking { since, is_let_go: false });
             }
             self.stay(&mut socket).await;
             self.world.recorder.note(Fact::Closed { conn: socket.conn, code: self.now.code });
@@ -229,7 +236,7 @@ impl Device {
     fn subscribe(&mut self, socket: &Socket, room: RoomId) {
         let since = self.since(Some(room));
         self.world.recorder.note(Fact::Joining { conn: socket.conn, room, since });
-        self.now.joining.entry(room).or_default().push_back(since);
+        self.now.joining.entry(room).or_default().push_back(Asking { since, is_let_go: false });
         let mut frame = json!({"type": "subscribe", "room_id": room});
         if let Some(since) = since {
             frame["since"] = json!(since);
@@ -244,6 +251,10 @@ impl Device {
             return self.subscribe(socket, room);
         }
         self.now.hears.remove(&room);
+        // What it has asked for before is answered all the same.
+        for asking in self.now.joining.get_mut(&room).into_iter().flatten() {
+            asking.is_let_go = true;
+        }
         self.world.recorder.note(Fact::Parted { conn: socket.conn, room });
         socket.send(json!({"type": "unsubscribe", "room_id": room}).to_string());
     }
@@ -322,9 +333,12 @@ impl Device {
                     note(Fact::LetIn { conn });
                 }
                 note(Fact::Joined { conn, room, head });
-                let since = self.now.joining.entry(room).or_default().pop_front().flatten();
+                let asking = self.now.joining.entry(room).or_default().pop_front();
+                let since = asking.as_ref().and_then(|asking| asking.since);
                 self.positions.insert(room, since.unwrap_or(head));
-                self.now.hears.insert(room);
+                if !asking.is_some_and(|asking| asking.is_let_go) {
+                    self.now.hears.insert(room);
+                }
             }
             "reset" => {
                 let seq = frames::seq(&frame["seq"]).expect("it tells the head");
