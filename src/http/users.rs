@@ -26,6 +26,9 @@ use crate::store::postgres::people::{PersonRecord, PersonTold, Profile, ToldPers
 const SYNC_MAX: usize = 1_000;
 /// Commands of one erasure that are under way at once: enough to fill batches, few enough for others.
 const ERASING_AT_ONCE: usize = 32;
+/// How often it is looked for rooms that a person is in: nobody is put into one once the account has ended, so
+/// that the second time finds what was on its way, and the third nothing.
+const EXPULSIONS_MAX: usize = 5;
 /// Messages of one erasure that are listed at once.
 const ERASING_PIECE: i64 = 1_000;
 
@@ -283,13 +286,15 @@ async fn tell(rest: &Rest, people: Vec<ToldPerson>) -> Result<Vec<PersonTold>, A
 
 /// Takes a person out of all rooms, also of one that a batch put the person into meanwhile.
 async fn expel(rest: &Rest, user: UserId) -> Result<(), ApiError> {
-    loop {
+    for _ in 0..EXPULSIONS_MAX {
         let rooms = rest.store.rooms_of(user).await?;
         if rooms.is_empty() {
             return Ok(());
         }
         carry_out(rest, rooms.into_iter().map(|room| (room, Change::Expel { user })).collect()).await?;
     }
+    tracing::warn!(%user, "a person who is erased is put into rooms again and again");
+    Err(EngineError::Unavailable.into())
 }
 
 /// Erases what one who is out of all rooms has written, by pieces: what is done stays done.

@@ -6,13 +6,14 @@
 //! in which it has reached what the room has delivered.
 
 mod catching_up;
+mod states;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use actix::{Addr, AsyncContext, Context, Handler, Message};
-use bytes::Bytes;
 
+pub(super) use self::states::States;
 use super::guest::{Guest, Purpose, Stay};
 use super::ring::Ring;
 use super::{RoomActor, View};
@@ -23,8 +24,7 @@ use crate::limits;
 use crate::people::Watch;
 use crate::ports::store::{RoomSnapshot, StoreError, Visitor};
 use crate::protocol::close::CloseCode;
-use crate::protocol::codec;
-use crate::protocol::server::{MarkView, PROTOCOL, ServerFrame};
+use crate::protocol::server::{PROTOCOL, ServerFrame};
 use crate::session::{Joined, SessionId, Unsubscribed};
 use crate::switchboard::{Exit, SwitchboardActor};
 
@@ -108,16 +108,6 @@ impl Seat {
             }
         }
     }
-}
-
-/// Frames that everyone who comes is told, encoded once for all of them. Dropped when what they tell
-/// changes.
-#[derive(Default)]
-pub(super) struct States {
-    /// How far each has read.
-    marks: Option<Bytes>,
-    /// Who is online.
-    presence: Option<Bytes>,
 }
 
 /// All guests, the worker threads they are on, and those that are not live yet.
@@ -469,40 +459,5 @@ impl RoomActor {
             self.tell_states(id);
         }
         self.advance(id, ctx);
-    }
-
-    /// Tells a guest what has no position in the log: how far each has read, and who is online.
-    fn tell_states(&mut self, id: SessionId) {
-        // Who comes back finds his mark where it was.
-        let (Some(view), Some(seat)) = (&self.view, self.guests.get(id)) else { return };
-        if matches!(seat.purpose, Purpose::Return(_)) {
-            return;
-        }
-        let (room_id, outbox) = (self.room, &seat.guest.outbox);
-        if view.people.len() <= limits::READ_STATE_PEOPLE_MAX {
-            let marks = self.states.marks.get_or_insert_with(|| {
-                let present = self.marks.values().filter(|mark| view.people.contains(&mark.user));
-                let marks = present.map(MarkView::from).collect();
-                codec::encode(&ServerFrame::ReadState { room_id, marks })
-            });
-            outbox.push(marks.clone());
-        } else {
-            let own = self.marks.get(&seat.guest.user).map(MarkView::from).into_iter().collect();
-            outbox.send(&ServerFrame::ReadState { room_id, marks: own });
-        }
-        if view.shows_presence() {
-            let presence = self.states.presence.get_or_insert_with(|| {
-                let online: Vec<UserId> = view.online.iter().copied().collect();
-                codec::encode(&ServerFrame::PresenceState { room_id, online: &online })
-            });
-            outbox.push(presence.clone());
-        }
-    }
-}
-
-impl View {
-    /// Whether the room is small enough to tell who is online.
-    pub(super) fn shows_presence(&self) -> bool {
-        self.people.len() <= limits::PRESENCE_PEOPLE_MAX
     }
 }

@@ -1,0 +1,58 @@
+//! What those who come are told of what has no position in the log: how far each has read, who is online.
+
+use bytes::Bytes;
+
+use crate::domain::ids::UserId;
+use crate::limits;
+use crate::protocol::codec;
+use crate::protocol::server::{MarkView, ServerFrame};
+use crate::room::guest::Purpose;
+use crate::room::{RoomActor, View};
+use crate::session::SessionId;
+
+/// Frames that everyone who comes is told, encoded once for all of them. Dropped when what they tell
+/// changes.
+#[derive(Default)]
+pub(in crate::room) struct States {
+    /// How far each has read.
+    marks: Option<Bytes>,
+    /// Who is online.
+    presence: Option<Bytes>,
+}
+
+impl RoomActor {
+    /// Tells a guest what has no position in the log: how far each has read, and who is online.
+    pub(super) fn tell_states(&mut self, id: SessionId) {
+        // Who comes back finds his mark where it was.
+        let (Some(view), Some(seat)) = (&self.view, self.guests.get(id)) else { return };
+        if matches!(seat.purpose, Purpose::Return(_)) {
+            return;
+        }
+        let (room_id, outbox) = (self.room, &seat.guest.outbox);
+        if view.people.len() <= limits::READ_STATE_PEOPLE_MAX {
+            let marks = self.states.marks.get_or_insert_with(|| {
+                let present = self.marks.values().filter(|mark| view.people.contains(&mark.user));
+                let marks = present.map(MarkView::from).collect();
+                codec::encode(&ServerFrame::ReadState { room_id, marks })
+            });
+            outbox.push(marks.clone());
+        } else {
+            let own = self.marks.get(&seat.guest.user).map(MarkView::from).into_iter().collect();
+            outbox.send(&ServerFrame::ReadState { room_id, marks: own });
+        }
+        if view.shows_presence() {
+            let presence = self.states.presence.get_or_insert_with(|| {
+                let online: Vec<UserId> = view.online.iter().copied().collect();
+                codec::encode(&ServerFrame::PresenceState { room_id, online: &online })
+            });
+            outbox.push(presence.clone());
+        }
+    }
+}
+
+impl View {
+    /// Whether the room is small enough to tell who is online.
+    pub(in crate::room) fn shows_presence(&self) -> bool {
+        self.people.len() <= limits::PRESENCE_PEOPLE_MAX
+    }
+}
