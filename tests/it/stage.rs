@@ -97,7 +97,12 @@ impl Someone {
             id: says.user_id.unwrap_or_default(),
             token: Some(server.mint.access(says)),
             base: format!("http://{}", server.address),
-            client: reqwest::Client::builder().no_proxy().build().expect("a client"),
+            // Of connections that are kept, the server ends those that were idle for long, maybe just now.
+            client: reqwest::Client::builder()
+                .no_proxy()
+                .pool_max_idle_per_host(0)
+                .build()
+                .expect("a client"),
         }
     }
 
