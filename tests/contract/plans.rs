@@ -4,16 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::domain::ids::{RoomId, Seq, UserId};
+use actors::domain::room::Subject;
 use actors::ports::store::Store;
 use aristay_chat::store::postgres::PostgresStore;
 use aristay_chat::store::postgres::messages::{MessageFilter, Place};
-use aristay_chat::store::postgres::rooms::RoomFilter;
+use aristay_chat::store::postgres::participants::ParticipantFilter;
+use aristay_chat::store::postgres::rooms::{RoomFilter, RoomOrder};
 use aristay_chat::store::postgres::search::SearchError;
 use uuid::Uuid;
 
 use crate::world::{ANN, BOB, Postgres, World, say_once};
 
-/// A hundred thousand messages in a thousand rooms, half of them in one.
+/// A hundred thousand messages in a thousand rooms, half of them in one, and twenty thousand rooms of others.
 const SEED: &str = "
     INSERT INTO people (id, username) SELECT n, 'user' || n FROM generate_series(1, 1000) n;
     INSERT INTO rooms (id, room_type, created_at, modified_at, head, last_message_id, last_message_seq, last_message_at)
@@ -33,6 +35,11 @@ const SEED: &str = "
     INSERT INTO read_moves (room_id, user_id, seq, at, xid)
         SELECT room_id, sender_id, seq, created_at, '3' FROM messages;
     INSERT INTO texts (room_id, message_id, rev, content) SELECT room_id, id, rev, content FROM messages;
+    INSERT INTO people (id, username) SELECT n, 'user' || n FROM generate_series(1001, 21000) n;
+    INSERT INTO rooms (id, room_type, created_at, modified_at, head)
+        SELECT md5('other' || n)::uuid, 'group', now(), now(), 0 FROM generate_series(1, 20000) n;
+    INSERT INTO participants (room_id, user_id, role, joined_at, joined_seq)
+        SELECT md5('other' || n)::uuid, 1000 + n, 'member', now(), 1 FROM generate_series(1, 20000) n;
     ANALYZE;";
 
 /// Twenty thousand more of everything, of which the planner is told nothing.
@@ -51,9 +58,14 @@ const GROWTH: &str = "
 const BY_INDEX: &str =
     "SELECT indexrelname::text, idx_tup_read FROM pg_stat_user_indexes WHERE idx_tup_read > $1";
 
-/// How many rows were read in sequence from the large tables since the statistics were reset.
+/// How many rows were read in sequence from these tables since the statistics were reset.
 const SEQUENTIAL: &str = "SELECT relname::text, seq_tup_read FROM pg_stat_user_tables \
-     WHERE relname IN ('messages', 'texts', 'events', 'participants', 'read_moves') AND seq_tup_read > 0";
+     WHERE relname::text = ANY($1) AND seq_tup_read > 0";
+
+/// Tables of which nothing reads more than the rows that it asks for.
+const LARGEST: [&str; 5] = ["messages", "texts", "events", "participants", "read_moves"];
+/// The same for those who read lists: a list of a few rooms doesn't go through all there are.
+const LISTED: [&str; 7] = ["messages", "texts", "events", "participants", "read_moves", "rooms", "people"];
 
 #[tokio::test]
 async fn what_is_asked_often_reads_no_large_table_in_sequence() {
@@ -76,13 +88,14 @@ async fn what_is_asked_often_reads_no_large_table_in_sequence() {
         assert!((5..30).contains(&store.inbox(UserId(500), None).await.unwrap().len()));
     }
 
-    assert_eq!(read_in_sequence(&postgres, store).await, []);
+    assert_eq!(read_in_sequence(&postgres, store, &LARGEST).await, []);
 }
 
 #[tokio::test]
 async fn pages_and_searches_read_no_large_table_in_sequence() {
     let (postgres, store, large) = seeded().await;
     let someone = UserId(500);
+    let small = RoomId(Uuid::from_bytes(md5(&postgres, "room2").await));
     let in_large = MessageFilter { room: Some(large), ..MessageFilter::default() };
     let anywhere = MessageFilter::default();
     reset(&postgres).await;
@@ -102,6 +115,26 @@ async fn pages_and_searches_read_no_large_table_in_sequence() {
                 Err(error) => assert!(matches!(error, SearchError::TooBroad), "{error}"),
             }
         }
+        // Every list as it is asked for without its filters, and with one of them.
+        for (room, user) in [(None, None), (Some(large), None), (None, Some(ANN))] {
+            let filter = ParticipantFilter { room, user, is_admin: None };
+            let (count, people) = store.participant_page(Some(someone), false, &filter, 20, 0).await.unwrap();
+            // The large room isn't one of theirs.
+            assert_eq!(count == 0, room.is_some(), "{count}");
+            assert!(people.len() <= 20);
+        }
+        for oldest_first in [false, true] {
+            let anywhere = MessageFilter { oldest_first, ..MessageFilter::default() };
+            assert_eq!(store.message_page(someone, &anywhere, 20, 20).await.unwrap().messages.len(), 20);
+        }
+        for order in
+            [RoomOrder::LatestActivity, RoomOrder::EarliestActivity, RoomOrder::Newest, RoomOrder::Oldest]
+        {
+            let filter = RoomFilter { order, ..RoomFilter::default() };
+            assert!(!store.room_page(someone, &filter, 20, 0).await.unwrap().1.is_empty());
+        }
+        assert_eq!(store.room_stats(Some(BOB), small).await.unwrap().message_count, 50);
+        assert!(store.subject_room(Subject::Task(n)).await.unwrap().is_none());
         let newest = &store.message_run(BOB, &in_large, Place::Newest, 1).await.unwrap().messages[0].message;
         assert!(store.message(BOB, newest.id).await.unwrap().is_some());
         assert!((5..30).contains(&store.room_page(someone, &RoomFilter::default(), 20, 0).await.unwrap().0));
@@ -113,7 +146,7 @@ async fn pages_and_searches_read_no_large_table_in_sequence() {
         assert!(store.head(large).await.unwrap().is_some());
     }
 
-    assert_eq!(read_in_sequence(&postgres, store).await, []);
+    assert_eq!(read_in_sequence(&postgres, store, &LISTED).await, []);
 }
 
 /// A connection keeps its plans, and the tables that they were made for grow.
@@ -165,14 +198,14 @@ async fn reset(postgres: &Postgres) {
     client.batch_execute("SELECT pg_stat_reset()").await.unwrap();
 }
 
-/// The large tables that were read in sequence since [`reset`], each with how many rows.
-async fn read_in_sequence(postgres: &Postgres, store: PostgresStore) -> Vec<(String, i64)> {
+/// Those of `tables` that were read in sequence since [`reset`], each with how many rows.
+async fn read_in_sequence(postgres: &Postgres, store: PostgresStore, tables: &[&str]) -> Vec<(String, i64)> {
     let client = postgres.database.client().await;
     // Statistics are sent when a connection has been idle for a moment, or ends.
     store.close();
     drop(store);
     tokio::time::sleep(Duration::from_millis(1_500)).await;
-    let read = client.query(SEQUENTIAL, &[]).await.unwrap();
+    let read = client.query(SEQUENTIAL, &[&tables]).await.unwrap();
     read.iter().map(|row| (row.get(0), row.get(1))).collect()
 }
 
