@@ -162,8 +162,11 @@ impl PrivatePostgres {
         self.connect("postgres").await.map(drop)
     }
 
+    /// How long [`Self::stop`] may take.
+    pub const STOPS_WITHIN: Duration = postmaster::STOPS_WITHIN;
+
     /// Stops the postmaster, letting it finish what is under way and cutting off who is connected;
-    /// after 15 s at once, which loses nothing either. One that another process owns is left alone.
+    /// after 5 s at once, which loses nothing either. One that another process owns is left alone.
     pub async fn stop(self) {
         let Self { postmaster, _guard, .. } = self;
         if blocking(move || postmaster.stop()).await.is_err() {

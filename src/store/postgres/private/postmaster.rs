@@ -21,11 +21,13 @@ use super::{PrivateError, cluster::Cluster};
 const LOOK: Duration = Duration::from_millis(100);
 /// How long it waits before it tries a start again: children of a killed postmaster must end first.
 const RETRY: Duration = Duration::from_millis(100);
-/// How long a stop that lets transactions end may take, and one that doesn't, in seconds: together
-/// under the 30 s in which the server has to be gone. The latter loses nothing either, the next start
-/// replays the log.
-const FAST_SECONDS: &str = "15";
-const IMMEDIATE_SECONDS: &str = "5";
+/// How long a stop that lets transactions end may take, and one that doesn't, in seconds: together they are
+/// what a server keeps of its own time to stop. The latter loses nothing either, the next start replays the
+/// log.
+const FAST_SECONDS: u64 = 5;
+const IMMEDIATE_SECONDS: u64 = 2;
+/// How long [`stop`] may take.
+pub(super) const STOPS_WITHIN: Duration = Duration::from_secs(FAST_SECONDS + IMMEDIATE_SECONDS);
 
 /// Settings that a configuration file can't weaken: the command line goes before it. Errors are
 /// logged without the statement and the row, for those hold people's texts.
@@ -204,11 +206,20 @@ fn spawn(cluster: &Cluster) -> Result<Child, PrivateError> {
 }
 
 fn stop(cluster: &Cluster) {
-    let stop = |mode: &str, seconds: &str| {
+    let stop = |mode: &str, seconds: u64| {
         cluster
             .binaries
             .command("pg_ctl")
-            .args(["stop", "--wait", "--silent", "--timeout", seconds, "--mode", mode, "--pgdata"])
+            .args([
+                "stop",
+                "--wait",
+                "--silent",
+                "--timeout",
+                &seconds.to_string(),
+                "--mode",
+                mode,
+                "--pgdata",
+            ])
             .arg(cluster.data())
             .status()
             .is_ok_and(|status| status.success())
@@ -216,8 +227,10 @@ fn stop(cluster: &Cluster) {
     if !stop("fast", FAST_SECONDS)
         && running(&cluster.data()).is_some()
         && !stop("immediate", IMMEDIATE_SECONDS)
+        && let Some(pid) = running(&cluster.data())
     {
-        tracing::error!("private postgres doesn't stop");
+        tracing::error!(pid, "private postgres doesn't stop, and is killed");
+        signal(pid, "KILL");
     }
 }
 

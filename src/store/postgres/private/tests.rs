@@ -231,3 +231,21 @@ fn missing_programs_are_told_with_the_package_that_holds_them() {
     let error = Binaries::find(Some("7")).expect_err("that one is too old");
     assert!(error.to_string().contains("`postgresql-7`"), "{error}");
 }
+
+#[tokio::test]
+async fn a_stop_is_over_in_time_though_a_backend_does_not_go() {
+    let data = DataDir::new();
+    let postgres = PrivatePostgres::start(&data.0).await.expect("a start");
+    let (client, connection) = postgres.config().connect(NoTls).await.expect("a connection");
+    tokio::spawn(connection);
+    let row = client.query_one("SELECT pg_backend_pid()", &[]).await.expect("a row");
+    let backend = u32::try_from(row.get::<_, i32>(0)).expect("a pid");
+    signal(backend, "STOP");
+    let postmaster = postgres.postmaster_pid().expect("a postmaster");
+    let began = Instant::now();
+    postgres.stop().await;
+    let took = began.elapsed();
+    signal(backend, "KILL");
+    assert!(!lives(postmaster));
+    assert!(took < PrivatePostgres::STOPS_WITHIN + Duration::from_secs(3), "{took:?}");
+}
