@@ -19,7 +19,7 @@ use actix_web::web::Data;
 use actors::domain::ids::NodeId;
 use actors::domain::rate::Rate as EngineRate;
 use actors::engine::{EngineHandle, Leftovers, Parts};
-use actors::limits::Limits;
+use actors::limits::{BATCHES_IN_FLIGHT_MAX, LANES_MAX, Limits};
 use actors::ports::clock::Clock;
 use actors::ports::link::Link;
 use actors::protocol::envelope::LinkKey;
@@ -29,6 +29,7 @@ use futures_util::FutureExt;
 use governor::{Quota, RateLimiter};
 use sd_notify::NotifyState;
 use secrecy::ExposeSecret;
+use tokio::time::{Instant, sleep_until, timeout_at};
 use uuid::Uuid;
 
 use crate::auth::{FileUrlSigner, TokenMint, TokenVerifier, kept_secret};
@@ -41,13 +42,15 @@ use crate::link::rabbitmq::RabbitLink;
 use crate::socket::upgrade::{Doorway, TokenIdentity, pass};
 use crate::socket::{CHAT_RULES, Origins, Rules};
 use crate::store::postgres::private::PrivatePostgres;
-use crate::store::postgres::{Options, PostgresStore};
+use crate::store::postgres::{Connections, Options, PostgresStore};
 use crate::{demo, janitor, telemetry, texts};
 
 /// Within what time of the stop's begin clients shall come back, each at its own moment.
 const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
 /// How often it is looked whether the engine is whole.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long the stop may take beyond `DRAIN_SECONDS`: OPERATIONS and the unit in `deploy/` promise that.
+const STOP_AFTER_DRAIN: Duration = Duration::from_secs(10);
 /// How long sockets get to take their close frames at the stop.
 const CLOSE_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -112,15 +115,21 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     is_ready.store(false, Ordering::Release);
     janitor.abort();
     texts.abort();
-    let left = engine.drain(RECONNECT_SPREAD, Duration::from_secs(settings.drain_seconds)).await;
-    tokio::time::sleep(CLOSE_PATIENCE).await;
-    doors.close(Duration::from_secs(settings.drain_seconds)).await;
+    let patience = Duration::from_secs(settings.drain_seconds);
+    // One deadline for all of it, whatever takes long: the supervisor kills soon after.
+    let deadline = Instant::now() + patience + STOP_AFTER_DRAIN - PrivatePostgres::STOPS_WITHIN;
+    let left = timeout_at(deadline, engine.drain(RECONNECT_SPREAD, patience)).await.ok();
+    sleep_until(deadline.min(Instant::now() + CLOSE_PATIENCE)).await;
+    doors.close(deadline.saturating_duration_since(Instant::now())).await;
     drop(lease);
     if let Ground::Private(postgres) = ground {
         postgres.stop().await;
     }
-    tracing::info!(commands = left.commands, sockets = left.sockets, "stopped");
-    Ok(if left == Leftovers::default() && !has_failed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    match &left {
+        Some(left) => tracing::info!(commands = left.commands, sockets = left.sockets, "stopped"),
+        None => tracing::error!("stopped before the engine had settled what was under way"),
+    }
+    Ok(if left == Some(Leftovers::default()) && !has_failed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Brings the database to the form that this version needs.
@@ -185,10 +194,8 @@ async fn open_store(settings: &Settings) -> anyhow::Result<(Ground, PostgresStor
             (Ground::Private(postgres), config)
         }
     };
-    let connections = usize::from(settings.database_connections);
     let options = Options {
-        append_connections: connections / 2,
-        read_connections: connections - connections / 2,
+        connections: Connections::of(settings.database_connections.into(), BATCHES_IN_FLIGHT_MAX + LANES_MAX),
         migrate: true,
         allow_unsafe_durability: settings.unsafe_durability,
     };

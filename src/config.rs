@@ -25,8 +25,8 @@ pub use self::{
     rates::{Rate, RateConfig, Rates},
 };
 
-/// Half of them write, and each batch and each lane of the engine needs one of those: with fewer, rooms that
-/// others hold would keep messages waiting. What makes rooms and takes files shares them.
+/// Each batch and each lane of the engine needs a connection of its own: with fewer, rooms that others hold
+/// would keep messages waiting. As many are left for everything else that writes, and for what reads.
 const DATABASE_CONNECTIONS_MIN: i64 = 2 * (BATCHES_IN_FLIGHT_MAX + LANES_MAX) as i64;
 
 /// A switch that reads as a word, so that `NAME=off` in an environment file says what it does.
@@ -83,7 +83,7 @@ pub struct Config {
     pub database_url: Option<SecretString>,
 
     /// Connections to PostgreSQL that this node keeps at most
-    #[arg(long, env = "DATABASE_CONNECTIONS", value_name = "DATABASE_CONNECTIONS", default_value_t = 16,
+    #[arg(long, env = "DATABASE_CONNECTIONS", value_name = "DATABASE_CONNECTIONS", default_value_t = 20,
           value_parser = clap::value_parser!(u16).range(DATABASE_CONNECTIONS_MIN..=1000))]
     pub database_connections: u16,
 

@@ -1,6 +1,7 @@
 //! The lists of rooms of those who look at them: unread counts, previews and badges, kept as events
 //! come and read anew from the store whenever that can't be done exactly.
 
+mod history;
 mod onlooker;
 mod stale;
 
@@ -15,7 +16,7 @@ use self::onlooker::{Face, Follower, Line, Onlooker};
 use crate::census::Counts;
 use crate::core::Core;
 use crate::domain::event::{Event, EventBody};
-use crate::domain::ids::{RoomId, Seq, UserId};
+use crate::domain::ids::{Epoch, RoomId, Seq, UserId};
 use crate::domain::signal::Signal;
 use crate::limits;
 use crate::outbox::{SignalKey, SignalKind};
@@ -30,6 +31,8 @@ use crate::switchboard::{ForgetSignal, OutboxRef, PushSignal};
 #[derive(Default)]
 pub struct InboxActor {
     core: Option<Arc<Core>>,
+    /// The history that the lists are of.
+    epoch: Option<Epoch>,
     people: BTreeMap<UserId, Onlooker>,
     followed: HashMap<RoomId, Followed>,
     /// Lines that changed and are to be told.
@@ -72,6 +75,7 @@ impl Handler<Begin> for InboxActor {
     type Result = ();
 
     fn handle(&mut self, Begin(core): Begin, ctx: &mut Self::Context) {
+        self.epoch = Some(core.store.epoch());
         self.core = Some(core);
         ctx.run_interval(limits::LAPSES_EVERY, Self::lapse);
     }
@@ -96,6 +100,7 @@ impl Handler<Follow> for InboxActor {
     type Result = ResponseActFuture<Self, bool>;
 
     fn handle(&mut self, follow: Follow, _: &mut Self::Context) -> Self::Result {
+        self.is_of_this_history();
         let Follow { user, username, session, outbox } = follow;
         let follower = Follower { session, outbox, greeted: false };
         let sockets = &mut self.people.entry(user).or_default().sockets;
@@ -104,9 +109,13 @@ impl Handler<Follow> for InboxActor {
         sockets.push(follower);
         let store = self.core.as_ref().map(|core| core.store.clone());
         self.loading += 1;
+        let epoch = self.epoch;
         let read = async move { store?.inbox(user, None).await.ok() };
         Box::pin(read.into_actor(self).map(move |rooms, this, ctx| {
             this.loading -= 1;
+            if !this.is_of_this_history() || this.epoch != epoch {
+                return false;
+            }
             let news = this.news.clone();
             this.forget_news();
             let Some(mut rooms) = rooms else {
@@ -170,6 +179,9 @@ impl Handler<Happened> for InboxActor {
     type Result = ();
 
     fn handle(&mut self, Happened { room, events, signals }: Happened, ctx: &mut Self::Context) {
+        if !self.is_of_this_history() {
+            return;
+        }
         for event in events.iter() {
             self.event(room, event);
         }
@@ -193,6 +205,9 @@ impl Handler<Heads> for InboxActor {
     type Result = ();
 
     fn handle(&mut self, Heads(heads): Heads, ctx: &mut Self::Context) {
+        if !self.is_of_this_history() {
+            return;
+        }
         for (room, head) in heads {
             self.note_news(room);
             let behind: Vec<UserId> = self

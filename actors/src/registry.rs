@@ -11,7 +11,7 @@ use crate::core::Core;
 use crate::domain::event::Event;
 use crate::domain::ids::{RoomId, Seq, UserId};
 use crate::domain::signal::Signal;
-use crate::room::{Events, HeadIs, RoomActor, Sleep, Submit, Told};
+use crate::room::{Events, HeadIs, HistoryChanged, RoomActor, Sleep, Submit, Told};
 use crate::switchboard::SwitchboardActor;
 
 /// The actor.
@@ -213,6 +213,16 @@ impl Handler<Heads> for RegistryActor {
             if let Some(addr) = self.rooms.get(&room) {
                 addr.do_send(HeadIs(head));
             }
+        }
+    }
+}
+
+impl Handler<HistoryChanged> for RegistryActor {
+    type Result = ();
+
+    fn handle(&mut self, changed: HistoryChanged, _: &mut Self::Context) {
+        for addr in self.rooms.values() {
+            addr.do_send(changed);
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use crate::census::Counts;
 use crate::core::Core;
 use crate::domain::event::{Event, EventBody};
-use crate::domain::ids::{RoomId, UserId};
+use crate::domain::ids::{Epoch, RoomId, UserId};
 use crate::domain::signal::Signal;
 use crate::failpoint::{self, Point};
 use crate::inbox::{self, Happened, Recheck};
@@ -22,6 +22,7 @@ use crate::ports::link::{Incoming, Link, Topic};
 use crate::ports::store::{Changes, Cursor, PersonChange, StoreError};
 use crate::protocol::envelope::{Envelope, LinkKey, Notice};
 use crate::registry::{Heads, Route, RouteSignal};
+use crate::room::HistoryChanged;
 
 /// What may wait between the link and this actor.
 const INCOMING_MAX: usize = 1_024;
@@ -37,7 +38,10 @@ pub struct RelayActor {
     outgoing: Vec<Notice>,
     topics: BTreeSet<Topic>,
     flush_is_due: bool,
-    cursor: Option<Cursor>,
+    /// How far the feed of commits has been read, and in which history.
+    cursor: Option<(Epoch, Cursor)>,
+    /// The history that rooms and lists have been told of.
+    epoch: Option<Epoch>,
     sweeping: bool,
     /// Whether something may have been missed since the sweep under way began.
     sweep_again: bool,
@@ -59,6 +63,7 @@ impl RelayActor {
             topics: BTreeSet::new(),
             flush_is_due: false,
             cursor: None,
+            epoch: None,
             sweeping: false,
             sweep_again: false,
             next_sweep: SpawnHandle::default(),
@@ -132,7 +137,10 @@ impl RelayActor {
     fn sweep(&mut self, ctx: &mut Context<Self>) {
         let Some(core) = self.core.clone() else { return };
         (self.sweeping, self.sweep_again) = (true, false);
-        let cursor = self.cursor.clone();
+        // A cursor of another history would hide what committed since the store went over to this one.
+        let epoch = core.store.epoch();
+        self.cursor.take_if(|(known, _)| *known != epoch);
+        let cursor = self.cursor.as_ref().map(|(_, cursor)| cursor.clone());
         let read = async move { core.store.changes(cursor).await };
         ctx.spawn(actix::fut::wrap_future::<_, Self>(read).map(|changes, this, ctx| {
             this.swept(changes);
@@ -164,8 +172,23 @@ impl RelayActor {
                 return tracing::warn!(%error, "could not read the feed of commits");
             }
         };
-        if self.cursor.replace(changes.next).is_none() {
-            core.people.do_send(Open);
+        if changes.epoch != core.store.epoch()
+            || self.cursor.as_ref().is_some_and(|(epoch, _)| *epoch != changes.epoch)
+        {
+            // It was read while the store went over to another history.
+            (self.cursor, self.sweep_again) = (None, true);
+            return;
+        }
+        self.cursor = Some((changes.epoch, changes.next));
+        match self.epoch.replace(changes.epoch) {
+            None => core.people.do_send(Open),
+            Some(known) if known != changes.epoch => {
+                tracing::warn!("the store holds another history: all rooms and lists are loaded anew");
+                metrics::counter!("chat_history_changes_total").increment(1);
+                core.registry.do_send(HistoryChanged);
+                core.inbox.do_send(HistoryChanged);
+            }
+            Some(_) => {}
         }
         #[cfg(feature = "planted-bugs")]
         if crate::planted::Bug::LostSweep.is_planted() {

@@ -27,7 +27,7 @@ pub use typing::TypingNow;
 
 use crate::core::Core;
 use crate::domain::event::Event;
-use crate::domain::ids::{MessageId, RoomId, Seq, UserId};
+use crate::domain::ids::{Epoch, MessageId, RoomId, Seq, UserId};
 use crate::domain::signal::ReadMark;
 use crate::limits;
 use crate::people::Unwatch;
@@ -44,6 +44,9 @@ use typing::Typists;
 pub struct RoomActor {
     core: Arc<Core>,
     room: RoomId,
+    /// The history that all positions here are of. When the store goes over to another one this actor ends,
+    /// and its subscribers are reset by the next.
+    epoch: Epoch,
     /// What the room looks like here; loaded with the first guest.
     view: Option<View>,
     /// The newest position that was heard of, also while the view is being loaded: it may be newer than
@@ -101,9 +104,11 @@ impl RoomActor {
     /// A room that nobody is in yet.
     #[must_use]
     pub fn new(core: Arc<Core>, room: RoomId) -> Self {
+        let epoch = core.store.epoch();
         Self {
             core,
             room,
+            epoch,
             view: None,
             marks: BTreeMap::new(),
             states: States::default(),
@@ -134,6 +139,16 @@ impl RoomActor {
             self.follows = true;
             self.core.relay.do_send(Follow { room: self.room, on: true });
         }
+    }
+
+    /// Whether the store still holds the history that this actor knows; otherwise it ends, before anything
+    /// of another one is shown.
+    fn is_of_this_history(&self, ctx: &mut Context<Self>) -> bool {
+        let is_known = self.epoch == self.core.store.epoch();
+        if !is_known {
+            ctx.stop();
+        }
+        is_known
     }
 
     /// Ends this actor after a while without guests and work.
@@ -173,7 +188,7 @@ impl Actor for RoomActor {
             self.answer_unknown(waiting);
         }
         for guest in self.guests.take() {
-            guest.tell(RoomGone { room: self.room });
+            guest.tell(RoomGone { room: self.room, epoch: self.epoch });
         }
         if self.follows {
             self.core.relay.do_send(Follow { room: self.room, on: false });
@@ -201,5 +216,18 @@ impl Handler<Sleep> for RoomActor {
                 ctx.notify(Sleep);
             }
         });
+    }
+}
+
+/// The store holds another history than before.
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct HistoryChanged;
+
+impl Handler<HistoryChanged> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, _: HistoryChanged, ctx: &mut Self::Context) {
+        self.is_of_this_history(ctx);
     }
 }

@@ -21,6 +21,7 @@ mod broker;
 mod checker;
 mod client;
 mod cluster;
+mod failover;
 mod faults;
 mod latency;
 mod live;

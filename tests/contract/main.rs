@@ -12,6 +12,7 @@
 )]
 
 mod bench;
+mod bulkheads;
 mod erasing;
 mod faults;
 mod full_disk;

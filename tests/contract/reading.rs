@@ -164,7 +164,9 @@ async fn the_feed_tells_each_change(world: &World) {
     world.does(BOB, still, Change::Read(ReadTarget::Head)).await.unwrap();
     world.put_person(CAT, "cat", false).await;
     world.does(ANN, room, add(DAN)).await.unwrap();
-    let Changes { next, rooms, joined, marks, people } = world.store.changes(Some(start.next)).await.unwrap();
+    let Changes { epoch, next, rooms, joined, marks, people } =
+        world.store.changes(Some(start.next)).await.unwrap();
+    assert_eq!(epoch, world.store.epoch());
     assert_eq!((rooms, joined), (vec![(room, message.seq.next())], vec![(room, DAN)]));
     assert_eq!((marks.len(), marks[0].0, marks[0].1.up_to), (1, still, Seq(4)));
     assert_eq!((people.len(), people[0].user, people[0].is_active), (1, CAT, false));

@@ -14,7 +14,7 @@ use actors::domain::room::{RoomType, Subject};
 use actors::memory::store::MemoryStore;
 use actors::ports::store::{Store, StoreError, Visitor};
 use aristay_chat::store::postgres::private::PrivatePostgres;
-use aristay_chat::store::postgres::{Options, PostgresStore};
+use aristay_chat::store::postgres::{Connections, Options, PostgresStore};
 use tokio_postgres::{Client, Config, NoTls};
 use uuid::Uuid;
 
@@ -90,7 +90,7 @@ impl Postgres {
 }
 
 pub(crate) fn small() -> Options {
-    Options { append_connections: 4, read_connections: 2, ..Options::default() }
+    Options { connections: Connections { append: 4, write: 2, read: 2 }, ..Options::default() }
 }
 
 impl World {

@@ -21,9 +21,9 @@ use aristay_chat::http::{Budgets, Rest, RestSettings, routes};
 use aristay_chat::store::postgres::private::PrivatePostgres;
 use aristay_chat::store::postgres::{Options, PostgresStore};
 use clap::Parser;
-use deadpool_postgres::Client;
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
+use tokio_postgres::{Client, NoTls};
 
 /// The key that signs the tests' tokens.
 const SECRET: &str = "7f1c2b9e4d5a60738f1e2d3c4b5a69780a1b2c3d4e5f60718293a4b5c6d7e8f9";
@@ -34,6 +34,7 @@ pub struct Server {
     pub address: SocketAddr,
     /// Its store, for what nobody does over REST.
     store: PostgresStore,
+    database: tokio_postgres::Config,
     /// Signs tokens that it accepts.
     pub mint: TokenMint,
     /// Where it keeps attachments and what comes in.
@@ -47,9 +48,11 @@ impl Server {
         self.store.keep_account(username, "", "", false, &hash).await.expect("an account");
     }
 
-    /// A connection to its database that may write.
+    /// A connection to its database, past the store.
     pub async fn client(&self) -> Client {
-        self.store.write().await.expect("a connection")
+        let (client, connection) = self.database.connect(NoTls).await.expect("a connection");
+        tokio::spawn(connection);
+        client
     }
 
     /// A transaction until whose end nothing new is written into a table.
@@ -125,14 +128,14 @@ pub async fn start(flags: &[&str]) -> Server {
             .bind("127.0.0.1:0")
             .expect("a port");
             let address = server.addrs()[0];
-            let told = tell.send((address, store, folder.path().to_owned())).is_ok();
+            let told = tell.send((address, store, database.config(), folder.path().to_owned())).is_ok();
             assert!(told, "the test that started it waits");
             server.run().await.expect("a server that runs");
         });
     });
-    let (address, store, folder) = told.await.expect("the application has started");
+    let (address, store, database, folder) = told.await.expect("the application has started");
     let mint = TokenMint::new(&settings(&[]).auth, &SecretString::from(SECRET));
-    Server { address, store, mint, folder }
+    Server { address, store, database, mint, folder }
 }
 
 #[derive(Parser)]

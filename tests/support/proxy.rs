@@ -6,7 +6,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -39,6 +39,7 @@ pub(crate) enum Mode {
 pub(crate) struct Proxy {
     port: u16,
     mode: watch::Sender<(Mode, u64)>,
+    servers: Arc<Mutex<Vec<SocketAddr>>>,
     task: JoinHandle<()>,
 }
 
@@ -49,18 +50,26 @@ impl Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.unwrap();
         let mode = watch::Sender::new((Mode::Pass, 0));
         let modes = mode.clone();
+        let servers = Arc::new(Mutex::new(servers));
+        let known = servers.clone();
         let task = tokio::spawn(async move {
             let next = Arc::new(AtomicUsize::default());
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(carry(client, servers.clone(), next.clone(), modes.subscribe()));
+                let servers = known.lock().unwrap().clone();
+                tokio::spawn(carry(client, servers, next.clone(), modes.subscribe()));
             }
         });
-        Self { port, mode, task }
+        Self { port, mode, servers, task }
     }
 
     /// Where it listens.
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Passes new connections to other servers from now on.
+    pub(crate) fn lead_to(&self, servers: Vec<SocketAddr>) {
+        *self.servers.lock().unwrap() = servers;
     }
 
     /// Changes what becomes of bytes from now on.

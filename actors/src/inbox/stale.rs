@@ -35,12 +35,17 @@ impl InboxActor {
         self.read_last = Some(user);
         let rooms: Vec<RoomId> = rooms.into_iter().collect();
         let unknown = rooms.iter().copied().filter(|room| self.line(user, *room).is_none()).collect();
-        let asked = rooms.clone();
+        let (asked, epoch) = (rooms.clone(), self.epoch);
         let read = async move { read(&core, user, &asked, &unknown).await };
         ctx.spawn(actix::fut::wrap_future::<_, Self>(read).map(move |told, this, ctx| match told {
             Ok(told) => {
                 this.patience = Duration::ZERO;
-                this.has_read(|this| this.refresh(user, &rooms, told));
+                let is_current = this.is_of_this_history() && this.epoch == epoch;
+                this.has_read(|this| {
+                    if is_current {
+                        this.refresh(user, &rooms, told);
+                    }
+                });
                 if this.stale.is_empty() { this.turn_later(ctx) } else { this.read_stale(ctx) }
             }
             Err(error) => {

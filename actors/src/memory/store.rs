@@ -344,6 +344,7 @@ impl State {
             grown.clone().flat_map(|shelf| shelf.joined(since).map(|user| (shelf.room.id, user))).collect();
         let people = self.rights.values().filter(|(_, commit)| *commit > since);
         Changes {
+            epoch: self.epoch,
             next: Cursor(self.commits.to_string().into()),
             rooms: grown.map(|shelf| (shelf.room.id, shelf.room.head)).collect(),
             joined: joined.into_iter().collect(),

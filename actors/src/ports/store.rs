@@ -95,7 +95,8 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Unavailable`].
     async fn person(&self, user: UserId) -> Result<Option<(Author, PersonChange)>, StoreError>;
 
-    /// The history that the store holds.
+    /// The history that the store holds. It changes while a node runs when a standby takes over that had
+    /// not received all of the log; whatever is answered after that is of the new one.
     fn epoch(&self) -> Epoch;
 }
 
@@ -131,6 +132,8 @@ pub struct Cursor(pub Arc<str>);
 /// What committed since a cursor. Repeats are possible, gaps are not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changes {
+    /// The history that all of this is of. A cursor of another one tells nothing.
+    pub epoch: Epoch,
     /// Where to go on.
     pub next: Cursor,
     /// The rooms whose log grew, with their heads.

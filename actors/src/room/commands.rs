@@ -140,6 +140,10 @@ impl Handler<Settled> for RoomActor {
 
     fn handle(&mut self, Settled { events, answers }: Settled, ctx: &mut Self::Context) {
         failpoint::pass(Point::Room);
+        if !self.is_of_this_history(ctx) {
+            // Who waits is told that the outcome is unknown; asking again tells it in the new history.
+            return;
+        }
         let mut signals = Vec::new();
         for (ticket, answer) in answers {
             let answer = answer.map(|(reply, signal)| {

@@ -43,6 +43,9 @@ impl Handler<HeadIs> for RoomActor {
     type Result = ();
 
     fn handle(&mut self, HeadIs(head): HeadIs, ctx: &mut Self::Context) {
+        if !self.is_of_this_history(ctx) {
+            return;
+        }
         self.heard = self.heard.max(head);
         let Some(view) = &mut self.view else { return };
         view.head = view.head.max(head);
@@ -71,6 +74,9 @@ enum Departure {
 impl RoomActor {
     /// Tells guests the events that follow what they have been told; keeps what came too early.
     pub(super) fn deliver(&mut self, events: &[Event], ctx: &mut Context<Self>) {
+        if !self.is_of_this_history(ctx) {
+            return;
+        }
         self.heard = events.iter().map(|event| event.seq).fold(self.heard, Seq::max);
         let Some(view) = &mut self.view else { return };
         let mut early = Vec::new();

@@ -300,6 +300,9 @@ impl RoomActor {
         let read = async move { store.snapshot(room, &users.into_iter().collect::<Vec<_>>(), roster).await };
         Self::after(ctx, read, move |room, snapshot, ctx| {
             room.reading_snapshot = false;
+            if !room.is_of_this_history(ctx) {
+                return;
+            }
             room.arrive(&arrivals, snapshot, ctx);
             room.read_snapshot(ctx);
         });
@@ -401,7 +404,7 @@ impl RoomActor {
 
     /// Lets a guest stay: greets it and sets it on its way to where the others are.
     fn greet(&mut self, id: SessionId, visitor: &Visitor, head: Seq, ctx: &mut Context<Self>) {
-        let (room_id, epoch) = (self.room, self.core.store.epoch());
+        let (room_id, epoch) = (self.room, self.epoch);
         let replay_max = i64::try_from(self.core.limits.replay_events_max).unwrap_or(i64::MAX);
         let Some(seat) = self.guests.get_mut(id) else { return };
         let Phase::Arriving(asked) = &seat.phase else { return };
@@ -437,7 +440,7 @@ impl RoomActor {
         let resumes = since.is_some() && !matches!(seat.purpose, Purpose::Return(_));
         let (position, resumes) = match since {
             Some(since) if is_known(&since) => (since, resumes),
-            Some(_) if resumes => {
+            Some(_) if resumes || theirs.is_some_and(|theirs| theirs != epoch) => {
                 outbox.send(&ServerFrame::Reset { room_id, seq: head, epoch });
                 (head, false)
             }

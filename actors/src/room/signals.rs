@@ -60,6 +60,9 @@ impl Handler<Told> for RoomActor {
     type Result = ();
 
     fn handle(&mut self, Told(signal): Told, ctx: &mut Self::Context) {
+        if !self.is_of_this_history(ctx) {
+            return;
+        }
         if let Signal::Typing { user, username, is_typing } = &signal {
             let (now, date) = (self.core.clock.now(), self.core.clock.date());
             let is_news = self.typists.heard_elsewhere(*user, username, *is_typing, now, date);

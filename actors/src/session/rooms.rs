@@ -254,12 +254,14 @@ impl Handler<Unsubscribed> for SessionActor {
 pub struct RoomGone {
     /// The room.
     pub room: RoomId,
+    /// The history that it knew.
+    pub epoch: Epoch,
 }
 
 impl Handler<RoomGone> for SessionActor {
     type Result = ();
 
-    fn handle(&mut self, RoomGone { room }: RoomGone, ctx: &mut Self::Context) {
+    fn handle(&mut self, RoomGone { room, epoch }: RoomGone, ctx: &mut Self::Context) {
         if let Some(Asked { wish, .. }) = self.asked.get(&room) {
             let wish = *wish;
             if let Some(guest) = self.guest.clone() {
@@ -277,7 +279,7 @@ impl Handler<RoomGone> for SessionActor {
                 // The client may have asked for it anew meanwhile.
                 Some(_) if this.asked.contains_key(&room) => {}
                 Some(since) => {
-                    let position = Position { since: Some(since), epoch: None };
+                    let position = Position { since: Some(since), epoch: Some(epoch) };
                     this.ask(room, Wish { purpose: Purpose::Return(stay), position }, VecDeque::new());
                 }
                 // It was still catching up: only the client knows how far it is.

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use actors::domain::ids::{MessageId, RoomId, Seq, UserId};
+use actors::domain::ids::{Epoch, MessageId, RoomId, Seq, UserId};
 use actors::domain::signal::ReadMark;
 use actors::ports::store::{Changes, Cursor, PersonChange};
 use deadpool_postgres::ClientWrapper;
@@ -16,7 +16,7 @@ use tokio_postgres::types::ToSql;
 use super::ledgers::{ask, prepare};
 use super::reader::LIMIT;
 
-const SNAPSHOT: &str = "SELECT pg_current_snapshot()::text";
+const SNAPSHOT: &str = "SELECT pg_current_snapshot()::text, (SELECT epoch FROM installation)";
 
 /// What the last snapshot did not show: transactions from `$1` on, and those that were under way.
 macro_rules! unseen {
@@ -93,10 +93,12 @@ pub(super) async fn read(
     );
     begun?;
     limited?;
-    let next = Cursor(snapshot?.get::<_, &str>(0).into());
+    let snapshot = snapshot?;
+    let next = Cursor(snapshot.get::<_, &str>(0).into());
     let (rooms, joined, marks, people) = (rooms?, joined?, marks?, people?);
     ended?;
     Ok(Changes {
+        epoch: Epoch(snapshot.get(1)),
         next,
         rooms: rooms.iter().map(|row| (RoomId(row.get(0)), Seq(row.get(1)))).collect(),
         joined: joined.iter().map(|row| (RoomId(row.get(0)), UserId(row.get(1)))).collect(),

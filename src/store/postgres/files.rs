@@ -75,7 +75,7 @@ impl PostgresStore {
                 DELETE FROM files WHERE message_id IS NULL
                     AND created_at < now() - make_interval(secs => $1) RETURNING id)
             INSERT INTO files_to_erase (id) SELECT id FROM gone ON CONFLICT DO NOTHING";
-        let mut client = self.writer().await?;
+        let mut client = self.background_writer().await?;
         let writer = client.begin().await?;
         writer.rows(GIVE_UP, &[&age.as_secs_f64()]).await?;
         writer.commit().await
@@ -97,7 +97,7 @@ impl PostgresStore {
     /// [`StoreError`]; doing it again is safe.
     pub async fn erased_files(&self, files: &[FileId]) -> Result<(), StoreError> {
         let ids: Vec<Uuid> = files.iter().map(|file| file.0).collect();
-        let mut client = self.writer().await?;
+        let mut client = self.background_writer().await?;
         let writer = client.begin().await?;
         writer.rows("DELETE FROM files WHERE id = ANY($1)", &[&ids]).await?;
         writer.rows("DELETE FROM files_to_erase WHERE id = ANY($1)", &[&ids]).await?;

@@ -14,6 +14,30 @@ pub(super) struct Installation {
     pub(super) epoch: Epoch,
     /// The key of envelopes between nodes.
     pub(super) link_key: Vec<u8>,
+    /// The cluster that the history was last served from.
+    pub(super) cluster: Cluster,
+}
+
+/// Which cluster a connection leads to, and how often that one has been promoted. A standby that took over
+/// has the identifier of its primary and the next timeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cluster {
+    system: String,
+    timeline: i32,
+}
+
+/// Asks which cluster a connection leads to. The timeline is that of the write-ahead log: the control file
+/// learns of a promotion only with the next checkpoint. A standby refuses the question (55000), and so is
+/// never read from: what it shows may be older than what was told already.
+pub(super) async fn cluster(client: &Client) -> Result<Cluster, Error> {
+    let row = client
+        .query_one(
+            "SELECT system_identifier::text, ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int \
+             FROM pg_control_system()",
+            &[],
+        )
+        .await?;
+    Ok(Cluster { system: row.get(0), timeline: row.get(1) })
 }
 
 /// The first setting that is off, with its value.
@@ -29,16 +53,9 @@ pub(super) async fn unsafe_setting(client: &Client) -> Result<Option<(&'static s
 }
 
 /// Reads the row, or makes it at the first start. A cluster or a timeline other than the stored one
-/// means that the database was restored from a copy, and begins a new history.
+/// means that the database was restored from a copy or that a standby took over, and begins a new history.
 pub(super) async fn read(client: &Client) -> Result<Installation, Error> {
-    let here = client
-        .query_one(
-            "SELECT s.system_identifier::text, c.timeline_id \
-             FROM pg_control_system() s, pg_control_checkpoint() c",
-            &[],
-        )
-        .await?;
-    let (system, timeline): (String, i32) = (here.get(0), here.get(1));
+    let here = cluster(client).await?;
     let mut key = [0; 32];
     key[..16].copy_from_slice(Uuid::new_v4().as_bytes());
     key[16..].copy_from_slice(Uuid::new_v4().as_bytes());
@@ -46,20 +63,30 @@ pub(super) async fn read(client: &Client) -> Result<Installation, Error> {
         .execute(
             "INSERT INTO installation (epoch, system_identifier, timeline, link_key) VALUES ($1, $2, $3, $4) \
              ON CONFLICT DO NOTHING",
-            &[&Uuid::new_v4(), &system, &timeline, &key.as_slice()],
+            &[&Uuid::new_v4(), &here.system, &here.timeline, &key.as_slice()],
         )
         .await?;
-    client.batch_execute("BEGIN").await?;
+    move_to(client, &here).await
+}
+
+/// Begins a new history where the stored one was last served from another cluster or timeline than `here`;
+/// of several nodes that find this at the same moment one does it.
+pub(super) async fn move_to(client: &Client, here: &Cluster) -> Result<Installation, Error> {
+    // Also on a connection that otherwise only reads.
+    client.batch_execute("BEGIN READ WRITE; SET LOCAL statement_timeout = 0").await?;
     let renewed = client
         .execute(
             "UPDATE installation SET epoch = $1, system_identifier = $2, timeline = $3 \
              WHERE (system_identifier, timeline) <> ($2, $3)",
-            &[&Uuid::new_v4(), &system, &timeline],
+            &[&Uuid::new_v4(), &here.system, &here.timeline],
         )
         .await?;
     if renewed > 0 {
         forget_transactions(client).await?;
-        tracing::warn!("this database was restored from a copy: clients will load their rooms anew");
+        tracing::warn!(
+            timeline = here.timeline,
+            "this database was restored from a copy, or a standby took over: clients will load their rooms anew"
+        );
     }
     client.batch_execute("COMMIT").await?;
     stored(client).await
@@ -85,7 +112,11 @@ pub(super) async fn renew(client: &Client) -> Result<Installation, Error> {
     stored(client).await
 }
 
-async fn stored(client: &Client) -> Result<Installation, Error> {
-    let row = client.query_one("SELECT epoch, link_key FROM installation", &[]).await?;
-    Ok(Installation { epoch: Epoch(row.get(0)), link_key: row.get(1) })
+/// Reads the row.
+pub(super) async fn stored(client: &Client) -> Result<Installation, Error> {
+    let row = client
+        .query_one("SELECT epoch, link_key, system_identifier, timeline FROM installation", &[])
+        .await?;
+    let cluster = Cluster { system: row.get(2), timeline: row.get(3) };
+    Ok(Installation { epoch: Epoch(row.get(0)), link_key: row.get(1), cluster })
 }

@@ -322,7 +322,7 @@ impl PostgresStore {
                 attachment_size = NULL, deleted_at = now()
             WHERE room_id = $1 AND id = ANY (ARRAY(SELECT id FROM gone)) RETURNING seq";
         let rooms = self.reader().await?.rows(ROOMS, &[&sender.0]).await?;
-        let mut client = self.writer().await?;
+        let mut client = self.background_writer().await?;
         for room in rooms.iter().map(|row| row.get::<_, Uuid>(0)) {
             loop {
                 let writer = client.begin().await?;

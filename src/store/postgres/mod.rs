@@ -5,6 +5,7 @@ mod errors;
 mod events;
 mod feed;
 pub mod files;
+mod history;
 mod inbox;
 mod installation;
 mod lease;
@@ -28,8 +29,8 @@ mod tables;
 mod texts;
 mod writes;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use actors::domain::command::{Command, OpenRoom, Opened, Outcome, Refusal};
@@ -38,15 +39,16 @@ use actors::domain::ids::{Epoch, RoomId, Seq, UserId};
 use actors::domain::person::Author;
 use actors::ports::store::{Changes, Cursor, InboxRoom, PersonChange, RoomSnapshot, Store, StoreError};
 use async_trait::async_trait;
-use deadpool_postgres::{Client, ClientWrapper};
+use deadpool_postgres::ClientWrapper;
 use tokio::sync::Semaphore;
 use tokio_postgres::{Config, Error};
 
 use errors::{Failure, within};
-use installation::Installation;
+use history::History;
 use pool::{Dialer, Pools};
 
 pub use lease::{NodeLease, NodeNameError};
+pub use pool::Connections;
 
 /// How long a read may take; beyond, the database counts as away.
 const READ_WITHIN: Duration = Duration::from_secs(3);
@@ -60,10 +62,8 @@ const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(5);
 /// How a store is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Connections that write: the engine's batches and lanes, and some for what makes rooms.
-    pub append_connections: usize,
-    /// Connections that read.
-    pub read_connections: usize,
+    /// Connections at most.
+    pub connections: Connections,
     /// Whether to bring the tables up to date first.
     pub migrate: bool,
     /// Whether to serve from a database that may lose what it has confirmed.
@@ -72,7 +72,8 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { append_connections: 8, read_connections: 8, migrate: true, allow_unsafe_durability: false }
+        let connections = Connections { append: 8, write: 4, read: 8 };
+        Self { connections, migrate: true, allow_unsafe_durability: false }
     }
 }
 
@@ -113,8 +114,9 @@ pub struct PostgresStore {
     pools: Pools,
     dialer: Dialer,
     config: Arc<Config>,
-    installation: Arc<Mutex<Installation>>,
+    history: History,
     long_readers: Arc<Semaphore>,
+    background_writers: Arc<Semaphore>,
     /// How often the bound of a read of the feed has been doubled.
     feed_doublings: Arc<AtomicU32>,
 }
@@ -131,47 +133,28 @@ impl PostgresStore {
         if options.migrate {
             migrate::migrate(&config, &dialer).await?;
         }
-        let statements = Vec::leak([&ledgers::PREPARED[..], &tables::PREPARED[..]].concat());
-        let pools =
-            Pools::new(&config, &dialer, options.append_connections, options.read_connections, statements);
-        let client = pools.append().await?;
-        let unsafe_setting = within(READ_WITHIN, installation::unsafe_setting(&client)).await?;
-        if let Some((setting, value)) = unsafe_setting {
-            if !options.allow_unsafe_durability {
-                return Err(OpenError::UnsafeDurability { setting, value });
+        let (history, unsafe_setting) = {
+            let (client, _ends_with_it) = dialer.dial(&config, "SET lock_timeout = '60s'").await?;
+            let unsafe_setting = within(READ_WITHIN, installation::unsafe_setting(&client)).await?;
+            if let (Some((setting, value)), false) = (&unsafe_setting, options.allow_unsafe_durability) {
+                return Err(OpenError::UnsafeDurability { setting, value: value.clone() });
             }
+            (History::new(installation::read(&client).await?), unsafe_setting)
+        };
+        if let Some((setting, value)) = unsafe_setting {
             tracing::warn!(setting, value, "a crash of this database may lose confirmed messages");
         }
-        client.give_back();
-        let installation = {
-            let (client, _ends_with_it) = dialer.dial(&config, "SET lock_timeout = '60s'").await?;
-            installation::read(&client).await?
-        };
+        let statements = Vec::leak([&ledgers::PREPARED[..], &tables::PREPARED[..]].concat());
+        let Connections { write, read, .. } = options.connections;
         Ok(Self {
-            pools,
+            pools: Pools::new(&config, &dialer, &history, options.connections, statements),
             dialer,
             config: Arc::new(config),
-            installation: Arc::new(Mutex::new(installation)),
-            long_readers: Arc::new(Semaphore::new((options.read_connections / 2).max(1))),
+            history,
+            long_readers: Arc::new(Semaphore::new((read / 2).max(1))),
+            background_writers: Arc::new(Semaphore::new((write / 2).max(1))),
             feed_doublings: Arc::default(),
         })
-    }
-
-    /// Lends a connection that only reads, for pages and lists.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] when none is free or can be made within some seconds.
-    pub async fn read(&self) -> Result<Client, StoreError> {
-        self.pools.read_client().await.map_err(Failure::into_error)
-    }
-
-    /// Lends a connection that writes, for what isn't an event: people, accounts, files. A transaction
-    /// that locks takes rooms by id, then participants by room and person, then people by id.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] when none is free or can be made within some seconds.
-    pub async fn write(&self) -> Result<Client, StoreError> {
-        self.pools.append_client().await.map_err(Failure::into_error)
     }
 
     /// Whether the database answers.
@@ -183,20 +166,20 @@ impl PostgresStore {
     /// The key with which the nodes of this installation sign what they send each other.
     #[must_use]
     pub fn link_key(&self) -> Vec<u8> {
-        self.installation().link_key.clone()
+        self.history.link_key()
     }
 
     /// Begins a new history, for a copy of a database that shall not be taken for the original: clients
-    /// resync. Nodes that are running keep the old one until they start again.
+    /// resync, also those of nodes that are running.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn renew_epoch(&self) -> Result<Epoch, StoreError> {
-        let client = self.pools.append().await.map_err(Failure::into_error)?;
+        let client = self.pools.write().await.map_err(Failure::into_error)?;
         let renewed = within(READ_WITHIN, installation::renew(&client)).await.map_err(Failure::into_error)?;
         client.give_back();
         let epoch = renewed.epoch;
-        *self.installation() = renewed;
+        self.history.replace(renewed);
         Ok(epoch)
     }
 
@@ -211,10 +194,6 @@ impl PostgresStore {
     /// Ends the connections; what is asked from now on is unavailable.
     pub fn close(&self) {
         self.pools.close();
-    }
-
-    fn installation(&self) -> std::sync::MutexGuard<'_, Installation> {
-        self.installation.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Reads on one connection, within a bounded time.
@@ -289,7 +268,14 @@ impl Store for PostgresStore {
         let doublings = self.feed_doublings.load(Ordering::Relaxed);
         let patience = READ_WITHIN * 2_u32.pow(doublings);
         let began = Instant::now();
-        let read = async |client: &ClientWrapper| feed::read(client, since, patience).await;
+        let epoch = self.epoch();
+        let read = async |client: &ClientWrapper| {
+            let changes = feed::read(client, since, patience).await?;
+            if changes.epoch != epoch {
+                self.history.reread(client, epoch).await?;
+            }
+            Ok(changes)
+        };
         let changes = self.reading_within(patience, read).await;
         let doublings = match &changes {
             Ok(_) => 0,
@@ -309,6 +295,6 @@ impl Store for PostgresStore {
     }
 
     fn epoch(&self) -> Epoch {
-        self.installation().epoch
+        self.history.epoch()
     }
 }

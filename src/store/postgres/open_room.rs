@@ -66,7 +66,7 @@ pub(super) async fn open_room(
 }
 
 async fn attempt(store: &PostgresStore, open: &OpenRoom) -> Result<Result<Opened, Refusal>, Failure> {
-    let client = store.pools.append().await?;
+    let client = store.pools.write().await?;
     let verdict = match within(JUDGE_WITHIN, judge(&client, open)).await {
         Ok(verdict) => verdict,
         Err(failure) => return Err(abandon(client, failure).await),

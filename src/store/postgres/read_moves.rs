@@ -60,7 +60,7 @@ impl PostgresStore {
                             AND newer.user_id = v.user_id AND newer.seq > v.seq)
                     LIMIT $3)) RETURNING 1)
             SELECT count(*) FROM gone";
-        let mut client = self.writer().await?;
+        let mut client = self.background_writer().await?;
         for _ in 0..PIECES_MAX {
             let writer = client.begin().await?;
             let gone = writer.row(FORGET, &[&room.0, &age.as_secs_f64(), &MOVES_AT_ONCE]).await?;

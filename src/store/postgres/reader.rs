@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::ports::store::StoreError;
-use deadpool_postgres::{Client, Transaction};
+use deadpool_postgres::Transaction;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_postgres::Row;
@@ -13,7 +13,7 @@ use tokio_postgres::types::ToSql;
 
 use super::PostgresStore;
 use super::errors::{Failure, within};
-use super::pool::LEND_WITHIN;
+use super::pool::{LEND_WITHIN, Lent, State};
 
 /// How long one statement of a reader may take; an answer of REST has 5 s in all.
 const STATEMENT_WITHIN: Duration = Duration::from_millis(3_500);
@@ -26,25 +26,28 @@ pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 /// A connection that reads.
 pub(super) struct Reader {
-    client: Client,
+    client: Lent,
     /// The place among the long readers, for one that is.
     _place: Option<OwnedSemaphorePermit>,
 }
 
 /// A connection that writes.
 pub(super) struct WriteClient {
-    client: Client,
+    client: Lent,
+    /// The place among those who clean up, for one that does.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// A transaction that writes what isn't a room's: people, accounts, files.
 pub(super) struct Writer<'a> {
     transaction: Transaction<'a>,
+    state: &'a State,
 }
 
 impl PostgresStore {
     /// Lends a connection to a reader.
     pub(super) async fn reader(&self) -> Result<Reader, StoreError> {
-        Ok(Reader { client: self.read().await?, _place: None })
+        Ok(Reader { client: self.lend_reader().await?, _place: None })
     }
 
     /// Lends a connection to one who counts or searches. Those have half of the connections at most, so
@@ -53,27 +56,44 @@ impl PostgresStore {
         let lend = async {
             let place = Arc::clone(&self.long_readers).acquire_owned().await;
             let place = place.expect("the semaphore is never closed");
-            Ok(Reader { client: self.read().await?, _place: Some(place) })
+            Ok(Reader { client: self.lend_reader().await?, _place: Some(place) })
         };
         let late = |_| StoreError::Unavailable("too many lists are being read".into());
         timeout(LEND_WITHIN, lend).await.map_err(late)?
     }
 
-    /// Lends a connection to one who writes.
+    /// Lends a connection to a caller who writes what isn't an event: people, accounts, files. A transaction
+    /// that locks takes rooms by id, then participants by room and user, then people by id.
     pub(super) async fn writer(&self) -> Result<WriteClient, StoreError> {
-        Ok(WriteClient { client: self.write().await? })
+        Ok(WriteClient { client: self.lend_writer().await?, _place: None })
+    }
+
+    /// Lends a connection to one who cleans up or follows the log. Those have half of the connections at
+    /// most, and wait for one as long as it takes: nobody waits for them.
+    pub(super) async fn background_writer(&self) -> Result<WriteClient, StoreError> {
+        let place = Arc::clone(&self.background_writers).acquire_owned().await;
+        let place = place.expect("the semaphore is never closed");
+        Ok(WriteClient { client: self.lend_writer().await?, _place: Some(place) })
+    }
+
+    async fn lend_reader(&self) -> Result<Lent, StoreError> {
+        self.pools.read_client().await.map_err(Failure::into_error)
+    }
+
+    async fn lend_writer(&self) -> Result<Lent, StoreError> {
+        self.pools.write_client().await.map_err(Failure::into_error)
     }
 }
 
 impl Reader {
     /// Reads all rows of one statement.
     pub(super) async fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
-        within(STATEMENT_WITHIN, async {
-            let statement = self.client.prepare_cached(sql).await?;
-            self.client.query(&statement, params).await
-        })
-        .await
-        .map_err(Failure::into_error)
+        let (client, state) = self.client.parts();
+        let read = within(STATEMENT_WITHIN, async {
+            let statement = client.prepare_cached(sql).await?;
+            client.query(&statement, params).await
+        });
+        state.during(read).await.map_err(Failure::into_error)
     }
 
     /// Reads the first row, where there is one.
@@ -88,8 +108,9 @@ impl Reader {
         sql: &str,
         params: Params<'_>,
     ) -> Result<Option<Vec<Row>>, StoreError> {
+        let (client, state) = self.client.parts_mut();
         let told = within(STATEMENT_WITHIN, async {
-            let transaction = self.client.transaction().await?;
+            let transaction = client.transaction().await?;
             let limit = limit.as_millis().to_string();
             let limited = transaction.prepare_cached(LIMIT).await?;
             transaction.execute(&limited, &[&limit]).await?;
@@ -101,27 +122,27 @@ impl Reader {
             transaction.rollback().await?;
             Ok::<_, tokio_postgres::Error>(rows)
         });
-        told.await.map_err(Failure::into_error)
+        state.during(told).await.map_err(Failure::into_error)
     }
 }
 
 impl WriteClient {
     /// Begins a transaction.
     pub(super) async fn begin(&mut self) -> Result<Writer<'_>, StoreError> {
-        let begun = within(STATEMENT_WITHIN, self.client.transaction());
-        Ok(Writer { transaction: begun.await.map_err(Failure::into_error)? })
+        let (client, state) = self.client.parts_mut();
+        let begun = state.during(within(STATEMENT_WITHIN, client.transaction()));
+        Ok(Writer { transaction: begun.await.map_err(Failure::into_error)?, state })
     }
 }
 
 impl Writer<'_> {
     /// Carries out one statement and gives the rows that it returns.
     pub(super) async fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
-        within(STATEMENT_WITHIN, async {
+        let written = within(STATEMENT_WITHIN, async {
             let statement = self.transaction.prepare_cached(sql).await?;
             self.transaction.query(&statement, params).await
-        })
-        .await
-        .map_err(Failure::into_error)
+        });
+        self.state.during(written).await.map_err(Failure::into_error)
     }
 
     /// Carries out one statement and gives the first row that it returns.
@@ -134,7 +155,7 @@ impl Writer<'_> {
     /// # Errors
     /// [`StoreError::OutcomeUnknown`] when the answer to the commit is lost.
     pub(super) async fn commit(self) -> Result<(), StoreError> {
-        match within(STATEMENT_WITHIN, self.transaction.commit()).await {
+        match self.state.during_commit(within(STATEMENT_WITHIN, self.transaction.commit())).await {
             Ok(()) => Ok(()),
             Err(Failure::Broken(_)) => Err(StoreError::OutcomeUnknown),
             Err(other) => Err(other.into_error()),

@@ -47,7 +47,7 @@ impl PostgresStore {
     /// # Errors
     /// [`StoreError`]; doing it again is safe.
     pub async fn take_in_texts(&self, limit: i64) -> Result<i64, StoreError> {
-        let mut client = self.writer().await?;
+        let mut client = self.background_writer().await?;
         let writer = client.begin().await?;
         if writer.row(ALONE_OR_NOT, &[]).await?.is_none() {
             return Ok(0);
