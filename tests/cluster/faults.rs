@@ -177,7 +177,7 @@ async fn hands(broker: &Broker) -> (Connection, Channel, Vec<String>) {
 const CONVERGED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Connections to the database that a node of these tests keeps at most.
-const CONNECTIONS_KEPT: usize = 8;
+const CONNECTIONS_KEPT: usize = 12;
 
 struct Run {
     sockets: usize,
