@@ -62,6 +62,12 @@ impl Caller {
         self.is_service
     }
 
+    /// Whether it is one of the host application's staff.
+    #[must_use]
+    pub fn is_staff(&self) -> bool {
+        self.person.as_ref().is_some_and(|person| person.is_staff)
+    }
+
     /// Insists on the host application.
     ///
     /// # Errors
@@ -86,8 +92,7 @@ impl Caller {
     #[must_use]
     pub fn email_of(&self, profile: &Profile) -> String {
         let is_own = self.viewer() == Some(profile.author.id);
-        let is_staff = self.person.as_ref().is_some_and(|person| person.is_staff);
-        if is_own || is_staff || self.is_service { profile.email.clone() } else { String::new() }
+        if is_own || self.is_staff() || self.is_service { profile.email.clone() } else { String::new() }
     }
 
     async fn identify(request: HttpRequest) -> Result<Self, ApiError> {

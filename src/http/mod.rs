@@ -59,7 +59,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .get(messages::get)
             .put(messages::put)
             .patch(messages::patch)
-            .delete(messages::delete),
+            .delete(messages::deleting::delete),
         at("/api/chat/messages/{id}/mark_read/").post(messages::mark_read),
         at("/api/chat/participants/").get(participants::list).post(participants::create),
         at("/api/chat/participants/{id}/")

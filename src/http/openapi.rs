@@ -99,7 +99,7 @@ words! {
         rooms::list, rooms::create, rooms::get, rooms::put, rooms::patch, rooms::delete,
         rooms::archive, rooms::unarchive, rooms::leave, rooms::mark_read, rooms::stats, rooms::events,
         messages::list, messages::create, messages::search, messages::get, messages::put,
-        messages::patch, messages::delete, messages::mark_read,
+        messages::patch, messages::deleting::delete, messages::mark_read,
         participants::list, participants::create, participants::get, participants::patch,
         participants::delete, participants::mute,
         typing::list,

@@ -304,7 +304,7 @@ async fn erase_texts(rest: &Rest, user: UserId) -> Result<(), ApiError> {
         let piece = rest.store.messages_by(user, after, ERASING_PIECE).await?;
         let Some((room, seq, _)) = piece.last() else { break };
         after = (*room, *seq);
-        let deletions = piece.iter().map(|(room, _, message)| (*room, Change::Delete { message: *message }));
+        let deletions = piece.iter().map(|(room, _, message)| (*room, Change::Erase { message: *message }));
         carry_out(rest, deletions.collect()).await?;
     }
     Ok(rest.store.erase_texts_of_deleted_rooms(user).await?)

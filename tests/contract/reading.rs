@@ -3,6 +3,7 @@
 use actors::domain::command::{Change, Draft, ReadTarget, StrayReply};
 use actors::domain::event::EventBody;
 use actors::domain::ids::Seq;
+use actors::domain::message::RemovedBy;
 use actors::domain::signal::Signal;
 use actors::ports::store::Changes;
 
@@ -38,7 +39,9 @@ async fn a_replay_shows_things_as_they_are_now(world: &World) {
     assert_eq!((second.content.as_str(), second.rev), ("[Message deleted]", Seq(7)));
     assert!(second.deleted_at.is_some() && second.attachment.is_none());
     assert_eq!(log[5].body, EventBody::MessageEdited(first.clone()));
-    let told = EventBody::MessageDeleted { message: gone.id, sent: gone.seq, sender: ANN };
+    assert_eq!((first.removed_by, second.removed_by), (None, Some(RemovedBy::Author)));
+    let (message, sent, removed_by) = (gone.id, gone.seq, RemovedBy::Author);
+    let told = EventBody::MessageDeleted { message, sent, sender: ANN, removed_by, reason: None };
     assert_eq!((&log[6].body, log[6].by), (&told, Some(ANN)));
     assert!(matches!(&log[8].body, EventBody::ParticipantLeft(who) if **who == **bob));
 }

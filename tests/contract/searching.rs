@@ -56,7 +56,7 @@ async fn a_search_finds_what_is_there_before_and_after_it_was_taken_in() {
         assert!(found(&world, "boiler").await.is_empty());
         take_in(&world).await;
     }
-    change(&world, room, Change::Delete { message: boiler.id }).await;
+    change(&world, room, Change::Delete { message: boiler.id, reason: None }).await;
     for _ in 0..2 {
         assert!(found(&world, "roof").await.is_empty());
         take_in(&world).await;

@@ -132,6 +132,16 @@ impl World {
         }
     }
 
+    pub(crate) async fn make_staff(&self, user: UserId) {
+        match &self.directory {
+            Directory::Memory(store) => store.set_staff(user, true),
+            Directory::Postgres(postgres) => {
+                let sql = format!("UPDATE people SET is_staff = true WHERE id = {user}");
+                postgres.database.run(&sql).await;
+            }
+        }
+    }
+
     pub(crate) async fn open(&self, open: &OpenRoom) -> Result<Opened, Refusal> {
         self.store.open_room(open).await.unwrap()
     }
@@ -233,7 +243,7 @@ pub(crate) fn edit(message: &Message, text: &str) -> Change {
 }
 
 pub(crate) fn delete(message: &Message) -> Change {
-    Change::Delete { message: message.id }
+    Change::Delete { message: message.id, reason: None }
 }
 
 pub(crate) fn add(user: UserId) -> Change {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use actors::domain::event::{Event, EventBody};
 use actors::domain::ids::{ClientId, Epoch, FileId, MessageId, ParticipantId, RoomId, Seq, UserId};
-use actors::domain::message::{Attachment, DELETED_TEXT, Message, MessageType};
+use actors::domain::message::{Attachment, DELETED_TEXT, Message, MessageType, RemovedBy};
 use actors::domain::participant::{Participant, Role};
 use actors::domain::person::Author;
 use actors::domain::room::{Room, RoomType, Subject};
@@ -49,6 +49,7 @@ fn message() -> Message {
         modified_at: at(0),
         edited_at: None,
         deleted_at: None,
+        removed_by: None,
         client_id: None,
     }
 }
@@ -81,7 +82,13 @@ fn edited() -> Message {
 }
 
 fn deleted() -> Message {
-    Message { content: DELETED_TEXT.into(), rev: Seq(44), deleted_at: Some(at(4)), ..message() }
+    Message {
+        content: DELETED_TEXT.into(),
+        rev: Seq(44),
+        deleted_at: Some(at(4)),
+        removed_by: Some(RemovedBy::Author),
+        ..message()
+    }
 }
 
 fn participant() -> Participant {
@@ -172,7 +179,12 @@ fn events(made: &mut Made) {
     made.event("picture", 42, EventBody::MessagePosted(Box::new(picture())));
     made.event("deleted", 42, EventBody::MessagePosted(Box::new(deleted())));
     made.event("", 43, EventBody::MessageEdited(Box::new(edited())));
-    made.event("", 44, EventBody::MessageDeleted { message: MESSAGE, sent: Seq(42), sender: MARIA });
+    let deletion = |removed_by, reason| {
+        let (message, sent, sender) = (MESSAGE, Seq(42), MARIA);
+        EventBody::MessageDeleted { message, sent, sender, removed_by, reason }
+    };
+    made.event("", 44, deletion(RemovedBy::Author, None));
+    made.event("moderator", 44, deletion(RemovedBy::Moderator, Some("names a guest".into())));
     made.event("", 45, EventBody::ParticipantJoined(Box::new(participant())));
     let promoted = Participant { role: Role::Admin, ..participant() };
     made.event("", 46, EventBody::ParticipantUpdated(Box::new(promoted)));

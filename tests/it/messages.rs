@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::stage::{someone, text_of, texts};
+use crate::server::shared;
+use crate::stage::{Someone, host, someone, text_of, texts};
 
 #[tokio::test]
 async fn a_message_is_sent_shown_edited_and_deleted() {
@@ -244,4 +245,48 @@ async fn search_finds_words_and_parts_and_takes_signs_literally() {
     assert!(finds(&"x".repeat(10_240)).await.is(400)["error"].is_string());
     assert!(finds("a\0bc").await.is(400)["error"].is_string());
     assert_eq!(eve.get("/api/chat/messages/search/?q=other").await.is(200)["count"], 0);
+}
+
+#[tokio::test]
+async fn who_looks_after_a_room_deletes_what_others_wrote_and_the_room_is_told_in_whose_right() {
+    let (alice, bob, staff) = (someone("alice").await, someone("bob").await, someone("staff").await);
+    let host = host().await;
+    host.put(&format!("/api/chat/users/{}/", staff.id), json!({"is_staff": true})).await.is(200);
+    let room = alice.makes_group(&[&bob]).await;
+    let mut rights = Vec::new();
+    for (who, body) in [
+        (&alice, json!({"reason": " names a guest "})),
+        (&staff, json!({"reason": ""})),
+        (&host, json!({"reason": null})),
+        (&bob, json!({})),
+    ] {
+        let message = text_of(&bob.says(&room, "by bob").await["id"]);
+        let path = format!("/api/chat/messages/{message}/");
+        Someone::hears(who.asks(reqwest::Method::DELETE, &path).json(&body)).await.is(204);
+        who.delete(&path).await.is(404);
+        let events = bob.get(&format!("/api/chat/rooms/{room}/events/?since=3")).await;
+        assert!(!String::from_utf8_lossy(&events.bytes).contains("names a guest"));
+        let events = events.is(200)["events"].as_array().expect("events").clone();
+        let [.., sent, deleted] = &events[..] else { panic!("{events:?}") };
+        assert_eq!((&deleted["type"], &deleted["message_id"]), (&json!("message_deleted"), &json!(message)));
+        assert_eq!(sent["message"]["removed_by"], deleted["removed_by"]);
+        assert_eq!(
+            (&sent["message"]["content"], events.len()),
+            (&json!("[Message deleted]"), 2 + rights.len() * 2)
+        );
+        rights.push(text_of(&deleted["removed_by"]));
+    }
+    assert_eq!(rights, ["moderator", "moderator", "moderator", "author"]);
+    let message = text_of(&bob.says(&room, "by bob").await["id"]);
+    let path = format!("/api/chat/messages/{message}/");
+    for reason in [json!("x".repeat(501)), json!(7)] {
+        let request = alice.asks(reqwest::Method::DELETE, &path).json(&json!({"reason": reason}));
+        Someone::hears(request).await.blames(&["reason"]);
+    }
+    let kept = shared().await.client().await;
+    let why = "SELECT actor, data FROM events WHERE room_id = $1 AND kind = 'message_deleted' ORDER BY seq";
+    let kept = kept.query(why, &[&Uuid::parse_str(&room).unwrap()]).await.unwrap();
+    let first: (Option<i64>, Value) = (kept[0].get(0), kept[0].get(1));
+    assert_eq!(first, (Some(alice.id), json!({"removed_by": "moderator", "reason": "names a guest"})));
+    assert_eq!(kept[2].get::<_, Option<i64>>(0), None, "the host is nobody of the directory");
 }

@@ -36,7 +36,9 @@ const TABLE: &[Row] = &[
     ("GET", "/api/chat/messages/{message}/", "", [401, 404, 404, 200, 200, 404, 404, 401]),
     ("PUT", "/api/chat/messages/{message}/", r#"{"content":"x"}"#, [401, 404, 404, 200, 403, 404, 404, 401]),
     ("PATCH", "/api/chat/messages/{message}/", r#"{"content":"x"}"#, [401, 404, 404, 200, 403, 404, 404, 401]),
-    ("DELETE", "/api/chat/messages/{message}/", "", [401, 404, 404, 204, 403, 404, 404, 401]),
+    ("DELETE", "/api/chat/messages/{message}/", "", [401, 404, 404, 204, 204, 204, 204, 401]),
+    ("DELETE", "/api/chat/messages/{by_admin}/", r#"{"reason":"x"}"#, [401, 404, 404, 403, 204, 204, 204, 401]),
+    ("DELETE", "/api/chat/messages/{in_direct}/", "", [401, 404, 404, 204, 403, 403, 403, 401]),
     ("POST", "/api/chat/messages/{message}/mark_read/", "", [401, 404, 404, 200, 200, 404, 404, 401]),
     ("GET", "/api/chat/participants/?room={room}", "", [401, 200, 200, 200, 200, 200, 200, 401]),
     ("POST", "/api/chat/participants/", r#"{"room":"{room}","user":{new}}"#, [401, 403, 403, 403, 201, 403, 403, 401]),
@@ -77,6 +79,9 @@ impl World {
         let room = admin.makes_group(&[&member, &left, &off]).await;
         admin.removes(&left, &room).await;
         let message = text_of(&member.says(&room, "by bob").await["id"]);
+        let by_admin = text_of(&admin.says(&room, "by the admin").await["id"]);
+        let direct = admin.opens_direct(&member).await;
+        let in_direct = text_of(&member.says(&direct, "between two").await["id"]);
         let (texts, files) = ([("room", room.as_str())], [("attachment", "a.png", PNG)]);
         let sent = member.posts_form("/api/chat/messages/", &texts, &files).await.is(201);
         let attachment = text_of(&sent["attachment"]);
@@ -87,6 +92,8 @@ impl World {
         let names = vec![
             ("{room}", room),
             ("{message}", message),
+            ("{by_admin}", by_admin),
+            ("{in_direct}", in_direct),
             ("{file}", file),
             ("{place}", place.to_string()),
             ("{new}", new.id.to_string()),

@@ -75,6 +75,8 @@ pub(crate) fn row(kind: &str, frame: &Value) -> Option<Row> {
         rev: None,
         client_id: None,
         user: None,
+        says: None,
+        by: None,
     };
     match kind {
         "chat_message" | "message_updated" => {
@@ -84,7 +86,10 @@ pub(crate) fn row(kind: &str, frame: &Value) -> Option<Row> {
             row.client_id = client_id(message);
             row.user = user(&message["sender"]["id"]);
         }
-        "message_deleted" => row.message = uuid(&frame["message_id"]).map(MessageId),
+        "message_deleted" => {
+            row.message = uuid(&frame["message_id"]).map(MessageId);
+            row.says = frame["removed_by"].as_str().map(str::to_owned);
+        }
         "participant_joined" | "participant_left" | "participant_updated" => {
             row.user = user(&frame["participant"]["user"]["id"]);
         }

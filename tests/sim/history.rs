@@ -64,6 +64,10 @@ pub(crate) struct Row {
     pub(crate) client_id: Option<ClientId>,
     /// The sender, or whom it is about.
     pub(crate) user: Option<UserId>,
+    /// In whose right a message is gone, a person's role, a room's kind.
+    pub(crate) says: Option<String>,
+    /// Who did it, which the log alone knows.
+    pub(crate) by: Option<UserId>,
 }
 
 /// Something that happened.

@@ -108,6 +108,11 @@ fn row_of(event: &Event) -> Row {
         EventBody::RoomCreated(room) | EventBody::RoomUpdated(room) => Some(room.name.clone()),
         _ => None,
     };
+    let says = match &event.body {
+        EventBody::RoomCreated(room) | EventBody::RoomUpdated(room) => Some(room.room_type.as_str()),
+        EventBody::MessageDeleted { removed_by, .. } => Some(removed_by.as_str()),
+        body => body.participant().map(|participant| participant.role.as_str()),
+    };
     Row {
         room: event.room,
         seq: event.seq,
@@ -119,6 +124,8 @@ fn row_of(event: &Event) -> Row {
         user: message
             .map(|message| message.sender.id)
             .or_else(|| event.body.participant().map(|participant| participant.user.id)),
+        says: says.map(str::to_owned),
+        by: event.by,
     }
 }
 

@@ -59,13 +59,17 @@ impl Device {
                 actix_rt::spawn(send_by_rest(world, user, send, chance));
                 return;
             }
-            25..45 if !own.is_empty() => {
+            25..41 if !own.is_empty() => {
                 let (message, text) = (self.chance.pick(&own), format!("edited {}", self.chance.uuid()));
                 (Change::Edit { message, content: text.clone() }, Wish::Edit { message, text })
             }
-            45..60 if !own.is_empty() => {
-                let message = self.chance.pick(&own);
-                (Change::Delete { message }, Wish::Delete { message })
+            41..53 if !own.is_empty() => self.deletion(&own),
+            53..60 => {
+                let all = self.world.written_in(room);
+                if all.is_empty() {
+                    return;
+                }
+                self.deletion(&all)
             }
             60..66 => {
                 let name = format!("room {}", self.chance.uuid());
@@ -80,6 +84,13 @@ impl Device {
             _ => (Change::Read(ReadTarget::Head), Wish::Other("read")),
         };
         self.by_rest(room, change, wish);
+    }
+
+    /// One's own or another's; whether that may be is the ledger's to say.
+    fn deletion(&mut self, of: &[MessageId]) -> (Change, Wish) {
+        let message = self.chance.pick(of);
+        let reason = self.chance.percent(50).then(|| "out of place".to_owned());
+        (Change::Delete { message, reason }, Wish::Delete { message })
     }
 
     fn by_rest(&mut self, room: RoomId, change: Change, wish: Wish) {

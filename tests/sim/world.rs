@@ -31,6 +31,9 @@ use crate::store::{Life, NodeStore, Truth};
 /// A text that the store refuses.
 pub(crate) const POISON: &str = "poison";
 
+/// One of the staff.
+pub(crate) const STAFF: UserId = UserId(4);
+
 /// How far a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
@@ -121,6 +124,7 @@ impl World {
             let name = format!("user{user}");
             truth.store.put_person(Author::new(*user, &name, &name), true);
         }
+        truth.store.set_staff(STAFF, true);
         let nodes = 2 + chance.below(2);
         let limits = Limits {
             outbox_frames_max: chance.pick(&[48, 200, 1_000]),
@@ -213,6 +217,12 @@ impl World {
     /// The nodes that live.
     pub(crate) fn nodes(&self) -> Vec<Rc<Node>> {
         self.nodes.borrow().iter().flatten().cloned().collect()
+    }
+
+    /// What all have written in a room.
+    pub(crate) fn written_in(&self, room: RoomId) -> Vec<MessageId> {
+        let written = self.written.borrow();
+        written.iter().filter(|((_, at), _)| *at == room).flat_map(|(_, all)| all.iter().copied()).collect()
     }
 
     /// How many places for nodes there are.

@@ -25,8 +25,13 @@ async fn messages_sent_changed_and_deleted_over_rest_are_seen() {
     assert_eq!(
         frame,
         json!({"type": "message_deleted", "room_id": room, "message_id": message["id"],
-        "seq": message["seq"].as_i64().expect("a position") + 2})
+        "seq": message["seq"].as_i64().expect("a position") + 2, "removed_by": "author"})
     );
+    let message = ben.posts_message(&room, "out of place").await;
+    b.sees("out of place").await;
+    ana.deletes(&format!("messages/{}/", message["id"].as_str().expect("an id"))).await;
+    let frame = b.next_is("message_deleted").await;
+    assert_eq!((&frame["message_id"], &frame["removed_by"]), (&message["id"], &json!("moderator")));
 }
 
 #[tokio::test]

@@ -53,8 +53,15 @@ pub enum Change {
         /// The new text.
         content: String,
     },
-    /// Delete a message.
+    /// Delete a message: one's own, or another's where one may.
     Delete {
+        /// Which one.
+        message: MessageId,
+        /// Why (already trimmed and checked); kept in the log and told to nobody.
+        reason: Option<String>,
+    },
+    /// Delete a message of a person whose account ends.
+    Erase {
         /// Which one.
         message: MessageId,
     },

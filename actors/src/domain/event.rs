@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::ids::{MessageId, RoomId, Seq, UserId};
-use super::message::Message;
+use super::message::{Message, RemovedBy};
 use super::participant::Participant;
 use super::room::Room;
 
@@ -47,6 +47,12 @@ pub enum EventBody {
         sent: Seq,
         /// Who had written it.
         sender: UserId,
+        /// In what right; a node from before this was told acts for authors alone.
+        #[serde(default)]
+        removed_by: RemovedBy,
+        /// Why, as far as the one who did it has said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// Someone came in, or came back.
     ParticipantJoined(Box<Participant>),
@@ -141,5 +147,25 @@ impl EventKind {
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn what_a_node_from_before_tells_of_a_deletion_is_understood() {
+        let (message, sent, sender) = (MessageId(Uuid::nil()), Seq(4), UserId(1));
+        let body =
+            EventBody::MessageDeleted { message, sent, sender, removed_by: RemovedBy::Author, reason: None };
+        let told = json!({"message_deleted": {"message": message, "sent": 4, "sender": 1}});
+        assert_eq!(serde_json::from_value::<EventBody>(told).expect("an event"), body);
+        let now =
+            json!({"message_deleted": {"message": message, "sent": 4, "sender": 1, "removed_by": "author"}});
+        assert_eq!(serde_json::to_value(&body).expect("JSON"), now);
     }
 }

@@ -15,7 +15,7 @@ use super::command::{
 };
 use super::event::{Event, EventBody};
 use super::ids::{ClientId, MessageId, ParticipantId, Seq, UserId};
-use super::message::{DELETED_TEXT, Message};
+use super::message::{DELETED_TEXT, Message, RemovedBy};
 use super::participant::{Participant, Role};
 use super::permission::Standing;
 use super::person::Person;
@@ -31,6 +31,8 @@ pub struct Needs {
     pub roster: bool,
     /// This person of the directory, and a fresh participant id.
     pub person: Option<UserId>,
+    /// This person of the directory, who may be of the staff.
+    pub staff: Option<UserId>,
     /// This message.
     pub message: Option<MessageId>,
     /// What this person sent under this `client_id`.
@@ -49,7 +51,11 @@ impl Command {
                 needs.message = draft.reply_to;
                 needs.sent = self.by.person().zip(draft.client_id);
             }
-            Change::Edit { message, .. } | Change::Delete { message } => needs.message = Some(*message),
+            Change::Edit { message, .. } | Change::Erase { message } => needs.message = Some(*message),
+            Change::Delete { message, .. } => {
+                needs.message = Some(*message);
+                needs.staff = self.by.person();
+            }
             Change::Add { user, .. } => {
                 needs.roster = true;
                 needs.person = Some(*user);
@@ -149,7 +155,8 @@ impl Ledger {
         match &command.change {
             Change::Post(draft) => self.post(command.by, draft),
             Change::Edit { message, content } => self.edit(command.by, *message, content),
-            Change::Delete { message } => self.delete(command.by, *message),
+            Change::Delete { message, reason } => self.delete(command.by, *message, reason.clone()),
+            Change::Erase { message } => self.erase(command.by, *message),
             Change::Add { user, role } => self.add(command.by, *user, *role),
             Change::Remove { user } => self.remove(command.by, *user),
             Change::Expel { user } => self.expel(*user),
@@ -185,23 +192,45 @@ impl Ledger {
     }
 
     fn permit(&self, command: &Command) -> Result<(), Refusal> {
-        let standing = match command.by {
-            Actor::Service => Standing::Service,
-            Actor::Person(user) => match self.members.get(&user) {
-                Some(member) if member.is_active && member.participant.is_in() => {
-                    Standing::Participant(member.participant.role)
-                }
-                _ => return Err(Refusal::NotParticipant),
-            },
+        let (standing, room_type) = (self.standing(command.by), self.room.room_type);
+        let is_staff = self.is_staff(command);
+        if standing == Standing::Outsider && !is_staff {
+            return Err(Refusal::NotParticipant);
+        }
+        let is_own = match &command.change {
+            Change::Delete { message, .. } => {
+                let sender = self.live_message(*message)?.sender.id;
+                standing != Standing::Outsider && Some(sender) == command.by.person()
+            }
+            _ => true,
         };
-        let deed = command.change.deed(command.by == Actor::Service);
-        if !standing.may(deed, self.room.room_type) {
+        let deed = command.change.deed(is_own);
+        if !standing.may(deed, room_type) && !(is_staff && Standing::Staff.may(deed, room_type)) {
             return Err(Refusal::Forbidden);
         }
         if self.room.archived_at.is_some() && command.change.needs_open_room() {
             return Err(Refusal::Archived);
         }
         Ok(())
+    }
+
+    fn standing(&self, by: Actor) -> Standing {
+        let Some(user) = by.person() else { return Standing::Service };
+        match self.members.get(&user) {
+            Some(member) if member.is_active && member.participant.is_in() => {
+                Standing::Participant(member.participant.role)
+            }
+            _ => Standing::Outsider,
+        }
+    }
+
+    /// Whether the one who wants it is of the staff, where that may matter.
+    fn is_staff(&self, command: &Command) -> bool {
+        if !matches!(command.change, Change::Delete { .. }) {
+            return false;
+        }
+        let person = command.by.person().and_then(|user| self.people.get(&user));
+        person.is_some_and(|person| person.is_active && person.is_staff)
     }
 
     fn post(&mut self, by: Actor, draft: &Draft) -> Result<Outcome, Refusal> {
@@ -242,6 +271,7 @@ impl Ledger {
             modified_at: self.now,
             edited_at: None,
             deleted_at: None,
+            removed_by: None,
             client_id: draft.client_id,
         };
         events.push(self.event(by, EventBody::MessagePosted(Box::new(message.clone()))));
@@ -268,17 +298,32 @@ impl Ledger {
         Ok(outcome(vec![event], Reply::Edited(Box::new(message))))
     }
 
-    fn delete(&mut self, by: Actor, id: MessageId) -> Result<Outcome, Refusal> {
-        let mut message = match by {
-            Actor::Service => self.live_message(id)?.clone(),
-            Actor::Person(_) => self.own_message(by, id)?.clone(),
-        };
+    fn delete(&mut self, by: Actor, id: MessageId, reason: Option<String>) -> Result<Outcome, Refusal> {
+        let is_author = Some(self.live_message(id)?.sender.id) == by.person();
+        let removed_by = if is_author { RemovedBy::Author } else { RemovedBy::Moderator };
+        self.take_away(by, id, removed_by, reason)
+    }
+
+    fn erase(&mut self, by: Actor, id: MessageId) -> Result<Outcome, Refusal> {
+        self.take_away(by, id, RemovedBy::Author, None)
+    }
+
+    fn take_away(
+        &mut self,
+        by: Actor,
+        id: MessageId,
+        removed_by: RemovedBy,
+        reason: Option<String>,
+    ) -> Result<Outcome, Refusal> {
+        let mut message = self.live_message(id)?.clone();
         message.content = DELETED_TEXT.to_owned();
         message.attachment = None;
         message.rev = self.room.head.next();
         message.modified_at = self.now;
         message.deleted_at = Some(self.now);
-        let body = EventBody::MessageDeleted { message: id, sent: message.seq, sender: message.sender.id };
+        message.removed_by = Some(removed_by);
+        let (sent, sender) = (message.seq, message.sender.id);
+        let body = EventBody::MessageDeleted { message: id, sent, sender, removed_by, reason };
         let event = self.event(by, body);
         self.remember(&message);
         Ok(outcome(vec![event], Reply::Done))

@@ -49,6 +49,41 @@ impl MessageType {
     }
 }
 
+/// In what right a message was deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RemovedBy {
+    /// Its author's, whose account's end counts too.
+    #[default]
+    Author,
+    /// That of those who look after the room.
+    Moderator,
+    /// A rule about how long messages are kept.
+    Retention,
+}
+
+impl RemovedBy {
+    /// The name on the wire and in the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Author => "author",
+            Self::Moderator => "moderator",
+            Self::Retention => "retention",
+        }
+    }
+
+    /// Reads the store's name. What was deleted before that was noted, its author deleted.
+    #[must_use]
+    pub fn parse(name: Option<&str>) -> Self {
+        match name {
+            Some("moderator") => Self::Moderator,
+            Some("retention") => Self::Retention,
+            _ => Self::Author,
+        }
+    }
+}
+
 /// A file that a message carries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment {
@@ -104,6 +139,9 @@ pub struct Message {
     pub edited_at: Option<DateTime<Utc>>,
     /// When it was deleted.
     pub deleted_at: Option<DateTime<Utc>>,
+    /// In what right it was deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed_by: Option<RemovedBy>,
     /// What its sender's client called it.
     pub client_id: Option<ClientId>,
 }

@@ -11,6 +11,8 @@ pub enum Standing {
     Outsider,
     /// In it, with this role.
     Participant(Role),
+    /// The host application's staff, in the room or not.
+    Staff,
     /// The host application.
     Service,
 }
@@ -22,6 +24,8 @@ pub enum Deed {
     Post,
     /// Change or delete one's own message.
     ChangeOwnMessage,
+    /// Delete another's message, for the sake of the others.
+    ModerateMessage,
     /// Delete anyone's message, for an account that ends.
     EraseMessage,
     /// Add and remove people, and change their roles.
@@ -43,10 +47,13 @@ impl Standing {
         match (self, deed) {
             (Self::Outsider, _) => false,
             (Self::Participant(_), Deed::Expel | Deed::EraseMessage) => false,
-            (Self::Participant(role), Deed::ChangePeople | Deed::ChangeRoom) => {
+            (Self::Participant(role), Deed::ChangePeople | Deed::ChangeRoom | Deed::ModerateMessage) => {
                 role == Role::Admin && room_type != RoomType::Direct
             }
             (Self::Participant(_), _) => true,
+            // What two people say to each other is theirs.
+            (Self::Staff | Self::Service, Deed::ModerateMessage) => room_type != RoomType::Direct,
+            (Self::Staff, _) => false,
             (Self::Service, Deed::ChangePeople | Deed::ChangeRoom) => room_type.is_of_host(),
             (Self::Service, Deed::Expel | Deed::EraseMessage) => true,
             (Self::Service, _) => false,
@@ -55,12 +62,13 @@ impl Standing {
 }
 
 impl Change {
-    /// The deed that this change is, done by a person or, where `by_service`, by the host.
+    /// The deed that this change is; a deletion by whether it `is_own`, of what its author deletes.
     #[must_use]
-    pub fn deed(&self, by_service: bool) -> Deed {
+    pub fn deed(&self, is_own: bool) -> Deed {
         match self {
             Self::Post(_) => Deed::Post,
-            Self::Delete { .. } if by_service => Deed::EraseMessage,
+            Self::Delete { .. } if !is_own => Deed::ModerateMessage,
+            Self::Erase { .. } => Deed::EraseMessage,
             Self::Edit { .. } | Self::Delete { .. } => Deed::ChangeOwnMessage,
             Self::Add { .. } | Self::Remove { .. } | Self::SetRole { .. } => Deed::ChangePeople,
             Self::Expel { .. } => Deed::Expel,
@@ -97,8 +105,27 @@ mod tests {
     }
 
     #[test]
+    fn admins_staff_and_the_host_delete_what_others_wrote_but_not_between_two() {
+        for standing in [ADMIN, Standing::Staff, Standing::Service] {
+            assert!(standing.may(Deed::ModerateMessage, RoomType::Group), "{standing:?}");
+            assert!(!standing.may(Deed::ModerateMessage, RoomType::Direct), "{standing:?}");
+        }
+        assert!(!MEMBER.may(Deed::ModerateMessage, RoomType::Group));
+        for deed in [Deed::Post, Deed::ChangeOwnMessage, Deed::ChangePeople, Deed::ChangeRoom, Deed::Expel] {
+            assert!(!Standing::Staff.may(deed, RoomType::Task), "{deed:?}");
+        }
+    }
+
+    #[test]
     fn an_outsider_may_nothing() {
-        for deed in [Deed::Post, Deed::ChangeOwnMessage, Deed::Leave, Deed::ChangeOwnState, Deed::Expel] {
+        for deed in [
+            Deed::Post,
+            Deed::ChangeOwnMessage,
+            Deed::ModerateMessage,
+            Deed::Leave,
+            Deed::ChangeOwnState,
+            Deed::Expel,
+        ] {
             assert!(!Standing::Outsider.may(deed, RoomType::Group), "{deed:?}");
         }
     }

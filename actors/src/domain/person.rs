@@ -13,6 +13,8 @@ pub struct Person {
     pub author: Author,
     /// Whether this person may do anything at all.
     pub is_active: bool,
+    /// Whether this person is of the host application's staff.
+    pub is_staff: bool,
 }
 
 /// The part of a person that stands beside what that person wrote.

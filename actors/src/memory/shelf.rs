@@ -46,6 +46,7 @@ struct Entry {
     kind: EventKind,
     message: Option<MessageId>,
     user: Option<UserId>,
+    reason: Option<String>,
 }
 
 impl Shelf {
@@ -74,8 +75,8 @@ impl Shelf {
             if let Some(place) = needs.member.and_then(|user| self.places.get(&user)) {
                 lend(&mut ledger, place, people);
             }
-            if let Some(person) = needs.person.and_then(|user| people.get(&user)) {
-                ledger.people.insert(person.author.id, person.clone());
+            for user in [needs.person, needs.staff].into_iter().flatten() {
+                ledger.people.extend(people.get(&user).map(|person| (user, person.clone())));
             }
             if let Some(message) = needs.message.and_then(|id| self.messages.get(&id)) {
                 ledger.messages.insert(message.id, self.as_now(message, people));
@@ -139,6 +140,10 @@ impl Shelf {
             kind: event.body.kind(),
             message: event.body.message(),
             user: event.body.participant().map(|participant| participant.user.id),
+            reason: match &event.body {
+                EventBody::MessageDeleted { reason, .. } => reason.clone(),
+                _ => None,
+            },
         }));
     }
 
@@ -172,7 +177,13 @@ impl Shelf {
             EventKind::MessageEdited => EventBody::MessageEdited(message()),
             EventKind::MessageDeleted => {
                 let gone = message();
-                EventBody::MessageDeleted { message: gone.id, sent: gone.seq, sender: gone.sender.id }
+                EventBody::MessageDeleted {
+                    message: gone.id,
+                    sent: gone.seq,
+                    sender: gone.sender.id,
+                    removed_by: gone.removed_by.unwrap_or_default(),
+                    reason: entry.reason.clone(),
+                }
             }
             EventKind::ParticipantJoined => EventBody::ParticipantJoined(participant()),
             EventKind::ParticipantLeft => EventBody::ParticipantLeft(participant()),

@@ -129,7 +129,15 @@ impl MemoryStore {
         let mut state = self.state();
         let kept = state.rights.get(&author.id).and_then(|(right, _)| right.tokens_valid_from);
         state.set_right(PersonChange { user: author.id, is_active, tokens_valid_from: kept });
-        state.people.insert(author.id, Person { author, is_active });
+        let is_staff = state.people.get(&author.id).is_some_and(|person| person.is_staff);
+        state.people.insert(author.id, Person { author, is_active, is_staff });
+    }
+
+    /// Says whether a person of the directory is of the staff.
+    pub fn set_staff(&self, user: UserId, is_staff: bool) {
+        if let Some(person) = self.state().people.get_mut(&user) {
+            person.is_staff = is_staff;
+        }
     }
 
     /// Makes a person's tokens from before `second` (Unix time) void.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::domain::event::{Event, EventBody};
 use crate::domain::ids::{ClientId, Epoch, MessageId, RoomId, Seq, UserId};
-use crate::domain::message::{Message, Quote};
+use crate::domain::message::{Message, Quote, RemovedBy};
 use crate::domain::participant::{Participant, Role};
 use crate::domain::person::Author;
 use crate::domain::room::Room;
@@ -71,6 +71,7 @@ pub enum ServerFrame<'a> {
         room_id: RoomId,
         seq: Seq,
         message_id: MessageId,
+        removed_by: RemovedBy,
     },
     ParticipantJoined {
         room_id: RoomId,
@@ -189,6 +190,8 @@ pub struct MessageView<'a> {
     pub is_edited: bool,
     pub edited_at: Option<DateTime<Utc>>,
     pub is_deleted: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub removed_by: Option<RemovedBy>,
     pub seq: Seq,
     pub rev: Seq,
     pub client_id: Option<ClientId>,
@@ -212,6 +215,7 @@ impl<'a> From<&'a Message> for MessageView<'a> {
             is_edited: message.edited_at.is_some(),
             edited_at: message.edited_at,
             is_deleted: message.deleted_at.is_some(),
+            removed_by: message.removed_by,
             seq: message.seq,
             rev: message.rev,
             client_id: message.client_id,
@@ -341,8 +345,8 @@ impl<'a> ServerFrame<'a> {
             EventBody::MessageEdited(message) => {
                 Self::MessageUpdated { room_id, seq, message: message.as_ref().into() }
             }
-            EventBody::MessageDeleted { message, .. } => {
-                Self::MessageDeleted { room_id, seq, message_id: *message }
+            EventBody::MessageDeleted { message, removed_by, .. } => {
+                Self::MessageDeleted { room_id, seq, message_id: *message, removed_by: *removed_by }
             }
             EventBody::ParticipantJoined(participant) => {
                 Self::ParticipantJoined { room_id, seq, participant: participant.as_ref().into() }

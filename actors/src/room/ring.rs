@@ -205,6 +205,7 @@ mod tests {
 
     use super::*;
     use crate::domain::ids::RoomId;
+    use crate::domain::message::RemovedBy;
 
     fn event(seq: i64, body: EventBody) -> Event {
         Event { room: RoomId(Uuid::nil()), seq: Seq(seq), at: DateTime::UNIX_EPOCH, by: None, body }
@@ -212,7 +213,8 @@ mod tests {
 
     fn deletion(seq: i64, message: u128) -> Event {
         let message = MessageId(Uuid::from_u128(message));
-        event(seq, EventBody::MessageDeleted { message, sent: Seq(1), sender: UserId(1) })
+        let (sent, sender, removed_by) = (Seq(1), UserId(1), RemovedBy::Author);
+        event(seq, EventBody::MessageDeleted { message, sent, sender, removed_by, reason: None })
     }
 
     /// A ring whose frames each tell of a message of their own.

@@ -1,5 +1,6 @@
 //! Messages: lists, pages by `seq`, sending, editing, deleting, reading, searching.
 
+pub mod deleting;
 pub mod draft;
 pub mod view;
 
@@ -320,18 +321,6 @@ async fn edit(
     let reply = command(rest, caller, &read, change).await?;
     let Reply::Edited(message) = reply else { return Err(EngineError::OutcomeUnknown.into()) };
     Ok(Json(showing.message(ReadMessage { message: *message, ..read })))
-}
-
-/// Deletes one's own message.
-#[utoipa::path(delete, path = "/api/chat/messages/{id}/", tag = "messages",
-    params(("id" = uuid::Uuid, Path)), responses((status = 204)))]
-pub async fn delete(rest: Data<Rest>, caller: Caller, id: Path<String>) -> Result<HttpResponse, ApiError> {
-    let read = found(&rest, &caller, &id).await?;
-    if caller.viewer() != Some(read.message.sender.id) {
-        return Err(ApiError::forbidden());
-    }
-    command(&rest, &caller, &read, Change::Delete { message: read.message.id }).await?;
-    Ok(HttpResponse::NoContent().finish())
 }
 
 /// Moves the caller's read mark up to this message.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use actors::domain::message::{Message, Quote};
+use actors::domain::message::{Message, Quote, RemovedBy};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -51,6 +51,9 @@ pub struct MessageBody {
     pub is_deleted: bool,
     /// When.
     pub deleted_at: Option<DateTime<Utc>>,
+    /// In what right it was deleted: `author`, `moderator` or `retention`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub removed_by: Option<&'static str>,
     /// Whether the caller has read it.
     pub is_read: bool,
     /// How many others have.
@@ -153,6 +156,7 @@ impl<'a> Showing<'a> {
             edited_at: message.edited_at,
             is_deleted: message.deleted_at.is_some(),
             deleted_at: message.deleted_at,
+            removed_by: message.removed_by.map(RemovedBy::as_str),
             is_read: readers.is_read,
             read_count: readers.count,
             read_by: readers.first.into_iter().map(|(user, at)| (user.to_string(), at)).collect(),

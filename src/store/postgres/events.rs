@@ -10,14 +10,14 @@ use super::rows::{
     room_columns,
 };
 
-const FIXED: usize = 5;
+const FIXED: usize = 6;
 
 /// One statement, so that all of it is of one moment. A participant's event is joined with the
 /// participant, a message's with the message, a room's with the room. The second reading of the people
 /// is the participant's, whose columns call the person `u` too: hence the inner
 /// statement, whose limit also keeps the planner from reading all participants for a long page.
 const EVENTS: &str = concat!(
-    "SELECT e.seq, e.kind, e.actor, e.at, e.message_id, ",
+    "SELECT e.seq, e.kind, e.actor, e.at, e.message_id, e.data ->> 'reason', ",
     message_columns!(),
     ", w.*, ",
     room_columns!(),
@@ -65,6 +65,8 @@ fn event(room: RoomId, row: &Row) -> Option<Event> {
                 message: MessageId(row.get(4)),
                 sent: gone.seq,
                 sender: gone.sender.id,
+                removed_by: gone.removed_by.unwrap_or_default(),
+                reason: row.get(5),
             }
         }
         EventKind::ParticipantJoined => EventBody::ParticipantJoined(participant()),

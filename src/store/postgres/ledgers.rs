@@ -70,8 +70,11 @@ pub(super) const ROSTERS: &str = concat!(
 );
 
 /// People of the directory.
-pub(super) const PEOPLE: &str =
-    concat!("SELECT u.id, ", author_columns!(), ", u.is_active FROM people u WHERE u.id = ANY($1)");
+pub(super) const PEOPLE: &str = concat!(
+    "SELECT u.id, ",
+    author_columns!(),
+    ", u.is_active, u.is_staff FROM people u WHERE u.id = ANY($1)"
+);
 
 /// Unused participant ids.
 pub(super) const FRESH_IDS: &str =
@@ -147,6 +150,7 @@ impl Wanted {
                 wanted.people.insert(user.0);
                 *wanted.adds.entry(room).or_default() += 1;
             }
+            wanted.people.extend(needs.staff.map(|user| user.0));
             if matches!(command.change, Change::Post(_)) {
                 wanted.written.insert(room);
             }

@@ -267,6 +267,16 @@ impl PostgresStore {
         Ok(page_of(&reader, viewer, &rows).await?.messages.pop())
     }
 
+    /// Tells in which room an undeleted message stands, whoever asks.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn room_of(&self, id: MessageId) -> Result<Option<RoomId>, StoreError> {
+        const FIND: &str = "SELECT m.room_id FROM messages m
+            JOIN rooms r ON r.id = m.room_id AND r.deleted_at IS NULL WHERE m.id = $1 AND m.deleted_at IS NULL";
+        Ok(self.reader().await?.row(FIND, &[&id.0]).await?.map(|row| RoomId(row.get(0))))
+    }
+
     /// Lists at most `limit` undeleted messages of one person after `after`, in the order of rooms and
     /// positions, for erasing them; those of deleted rooms are left out.
     ///

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use actors::domain::ids::{ClientId, FileId, MessageId, ParticipantId, RoomId, Seq, UserId};
 use actors::domain::ledger::{Member, Sent};
-use actors::domain::message::{Attachment, DELETED_TEXT, Message, MessageType, Quote};
+use actors::domain::message::{Attachment, DELETED_TEXT, Message, MessageType, Quote, RemovedBy};
 use actors::domain::participant::{Participant, Role};
 use actors::domain::person::{Author, Person};
 use actors::domain::room::{Room, RoomType, Subject};
+use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
 
 /// The columns of a room `r`, for [`room`].
@@ -43,7 +44,7 @@ macro_rules! message_columns {
         concat!(
             "m.room_id, m.id, m.seq, m.rev, m.sender_id, m.message_type, m.content, m.file_id, \
              m.attachment_name, m.attachment_size, m.created_at, m.modified_at, m.edited_at, m.deleted_at, \
-             m.client_id, ",
+             m.client_id, m.removed_by, ",
             author_columns!(),
             ", q.id, q.sender_id, v.username, v.erased_at IS NOT NULL, left(q.content, 100), q.created_at, \
              q.deleted_at IS NOT NULL"
@@ -65,7 +66,7 @@ pub(super) use {author_columns, message_columns, message_tables, participant_col
 /// How many columns [`room_columns`] names.
 pub(super) const ROOM_WIDTH: usize = 12;
 /// How many columns [`message_columns`] names.
-pub(super) const MESSAGE_WIDTH: usize = 25;
+pub(super) const MESSAGE_WIDTH: usize = 26;
 /// How many columns [`participant_columns`] names.
 pub(super) const PARTICIPANT_WIDTH: usize = 12;
 
@@ -96,9 +97,9 @@ pub(super) fn author(row: &Row, id: UserId, at: usize) -> Author {
     }
 }
 
-/// Reads a person of `u.id`, the author's columns, and `u.is_active`.
+/// Reads a person of `u.id`, the author's columns, `u.is_active` and `u.is_staff`.
 pub(super) fn person(row: &Row) -> Person {
-    Person { author: author(row, UserId(row.get(0)), 1), is_active: row.get(4) }
+    Person { author: author(row, UserId(row.get(0)), 1), is_active: row.get(4), is_staff: row.get(5) }
 }
 
 /// Reads the participant whose columns begin at `at`.
@@ -129,7 +130,7 @@ pub(super) fn member(row: &Row) -> Member {
 /// Reads the message whose columns begin at `at`, as it is now.
 pub(super) fn message(row: &Row, at: usize) -> Message {
     let sender = UserId(row.get(at + 4));
-    let deleted_at: Option<_> = row.get(at + 13);
+    let deleted_at: Option<DateTime<Utc>> = row.get(at + 13);
     let file: Option<_> = row.get(at + 7);
     let attachment = file.filter(|_| deleted_at.is_none()).map(|file| Attachment {
         file: FileId(file),
@@ -142,15 +143,16 @@ pub(super) fn message(row: &Row, at: usize) -> Message {
         id: MessageId(row.get(at + 1)),
         seq: Seq(row.get(at + 2)),
         rev: Seq(row.get(at + 3)),
-        sender: author(row, sender, at + 15),
+        sender: author(row, sender, at + 16),
         message_type: MessageType::parse(row.get(at + 5)).expect("the table holds known types only"),
         content,
         attachment,
-        reply_to: quote(row, at + 18),
+        reply_to: quote(row, at + 19),
         created_at: row.get(at + 10),
         modified_at: row.get(at + 11),
         edited_at: row.get(at + 12),
         deleted_at,
+        removed_by: deleted_at.map(|_| RemovedBy::parse(row.get(at + 15))),
         client_id: row.get::<_, Option<_>>(at + 14).map(ClientId),
     }
 }

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use actors::domain::event::{Event, EventKind};
+use actors::domain::event::{Event, EventBody, EventKind};
 use actors::domain::ids::{MessageId, RoomId, UserId};
 use actors::domain::ledger::Ledger;
-use actors::domain::message::Message;
+use actors::domain::message::{Message, RemovedBy};
 use chrono::{DateTime, Utc};
 use deadpool_postgres::ClientWrapper;
 use serde_json::json;
@@ -49,12 +49,13 @@ const VERSIONS: &str = "INSERT INTO message_versions (room_id, message_id, rev, 
      SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::timestamptz[])";
 
 const CHANGED: &str = "UPDATE messages m SET rev = k.rev, content = k.content, modified_at = k.modified_at, \
-     edited_at = k.edited_at, deleted_at = k.deleted_at, \
+     edited_at = k.edited_at, deleted_at = k.deleted_at, removed_by = k.removed_by, \
      file_id = CASE WHEN k.deleted_at IS NULL THEN m.file_id END, \
      attachment_name = CASE WHEN k.deleted_at IS NULL THEN m.attachment_name END, \
      attachment_size = CASE WHEN k.deleted_at IS NULL THEN m.attachment_size END \
      FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::timestamptz[], $6::timestamptz[], \
-     $7::timestamptz[]) k (room_id, id, rev, content, modified_at, edited_at, deleted_at) \
+     $7::timestamptz[], $8::text[]) \
+     k (room_id, id, rev, content, modified_at, edited_at, deleted_at, removed_by) \
      WHERE m.room_id = k.room_id AND m.id = k.id AND m.room_id = ANY($1) AND m.id = ANY($2)";
 
 const NO_VERSIONS: &str = "DELETE FROM message_versions v USING unnest($1::uuid[], $2::uuid[]) k (room_id, id) \
@@ -147,7 +148,8 @@ macro_rules! put {
     }};
 }
 
-/// The log's new events, but for those of new messages. `data` says whom a participant's event is about.
+/// The log's new events, but for those of new messages. `data` says whom a participant's event is about,
+/// and why a message was deleted.
 pub(super) fn events<'a>(events: &[&'a Event]) -> Option<Put<'a>> {
     let others = events.iter().copied().filter(|event| event.body.kind() != EventKind::MessagePosted);
     put!(EVENTS, others, |event| [
@@ -157,8 +159,17 @@ pub(super) fn events<'a>(events: &[&'a Event]) -> Option<Put<'a>> {
         event.by.map(|by| by.0),
         event.body.message().map(|id| id.0),
         event.at,
-        event.body.participant().map(|who| json!({ "user": who.user.id, "role": who.role.as_str() })),
+        data(&event.body),
     ])
+}
+
+fn data(body: &EventBody) -> Option<serde_json::Value> {
+    match body {
+        EventBody::MessageDeleted { removed_by, reason, .. } => {
+            Some(json!({ "removed_by": removed_by.as_str(), "reason": reason }))
+        }
+        body => body.participant().map(|who| json!({ "user": who.user.id, "role": who.role.as_str() })),
+    }
 }
 
 /// New messages with their events, and the rooms that grew by them.
@@ -223,6 +234,7 @@ pub(super) fn changed_messages<'a>(changed: &BTreeMap<(RoomId, MessageId), &'a M
         message.modified_at,
         message.edited_at,
         message.deleted_at,
+        message.removed_by.map(RemovedBy::as_str),
     ])
 }
 

@@ -30,7 +30,7 @@ impl Before {
     pub(super) fn of(command: &Command, ledger: &Ledger) -> Option<Self> {
         let (id, is_edit) = match &command.change {
             Change::Edit { message, .. } => (message, true),
-            Change::Delete { message } => (message, false),
+            Change::Delete { message, .. } | Change::Erase { message } => (message, false),
             _ => return None,
         };
         Some(Self { is_edit, message: ledger.messages.get(id)?.clone() })

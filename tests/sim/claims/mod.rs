@@ -6,6 +6,7 @@ mod answered_in_time;
 mod asked_order;
 mod client_ids;
 mod converged;
+mod deleted_by_right;
 mod deleted_texts;
 mod dense;
 mod nothing_after_removal;
@@ -28,7 +29,7 @@ use crate::history::History;
 pub(crate) type Claim = (&'static str, fn(&History) -> Result<(), String>);
 
 /// All of them.
-pub(crate) const ALL: [Claim; 18] = [
+pub(crate) const ALL: [Claim; 19] = [
     ("the log is dense", dense::check),
     ("a client_id is stored once", client_ids::check),
     ("what is acked stays", acked_stays::check),
@@ -40,6 +41,7 @@ pub(crate) const ALL: [Claim; 18] = [
     ("each row is told once, in order, without a hole", rows_told_once::check),
     ("nothing after a removal", nothing_after_removal::check),
     ("no right, no message", rights::check),
+    ("who deletes has the right to", deleted_by_right::check),
     ("deleted texts are gone from replays", deleted_texts::check),
     ("read marks only rise", read_marks::check),
     ("everyone comes to the head", converged::check),

@@ -25,6 +25,7 @@ pub(super) fn check(history: &History) -> Result<(), String> {
         };
         if (&row.kind, row.message) != (&told.kind, told.message)
             || (told.kind.starts_with("participant") && row.user != told.user)
+            || (told.kind == "message_deleted" && row.says != told.says)
         {
             return Err(format!("{conn} was told {told:?} in place of {row:?}"));
         }

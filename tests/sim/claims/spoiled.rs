@@ -18,7 +18,18 @@ fn room() -> RoomId {
 
 fn row(seq: i64, kind: &str) -> Row {
     let (room, kind) = (room(), kind.to_owned());
-    Row { room, seq: Seq(seq), kind, message: None, text: None, rev: None, client_id: None, user: None }
+    Row {
+        room,
+        seq: Seq(seq),
+        kind,
+        message: None,
+        text: None,
+        rev: None,
+        client_id: None,
+        user: None,
+        says: None,
+        by: Some(ANN),
+    }
 }
 
 fn message(seq: i64) -> Row {
@@ -52,11 +63,17 @@ fn mark(up_to: i64) -> Fact {
     Fact::Marked { conn: 2, room: room(), user: ANN, up_to: Seq(up_to) }
 }
 
+/// The third message's end.
+fn deletion(by: UserId, right: &str) -> Row {
+    let says = Some(right.to_owned());
+    Row { message: message(3).message, says, by: Some(by), ..row(4, "message_deleted") }
+}
+
 /// Ann sends three messages and deletes the last one; Bob hears two, comes back for the others, and is
 /// removed after that.
 fn sound() -> Vec<Fact> {
     let (room, since) = (room(), Some(Seq(2)));
-    let deleted = Row { message: message(3).message, ..row(4, "message_deleted") };
+    let deleted = deletion(ANN, "author");
     let gone = Row { text: Some("[Message deleted]".into()), rev: Some(Seq(4)), ..message(3) };
     let left = Row { user: Some(BOB), ..row(5, "participant_left") };
     let joining = |conn, since| Fact::Joining { conn, room, since };
@@ -224,6 +241,16 @@ fn deliveries_are_spoiled() {
         let gone = facts.iter().position(|fact| matches!(fact, Fact::Told { conn: 3, .. })).expect("it is");
         facts[gone] = told(3, message(3));
     });
+    spoil("nothing is told before its commit, or otherwise", |facts| {
+        let at = at(facts, &told(1, deletion(ANN, "author")));
+        facts[at] = told(1, deletion(ANN, "moderator"));
+    });
+    for wrong in [deletion(BOB, "moderator"), deletion(BOB, "author"), deletion(ANN, "moderator")] {
+        spoil("who deletes has the right to", |facts| {
+            let at = at(facts, &Fact::Committed(deletion(ANN, "author")));
+            facts[at] = Fact::Committed(wrong);
+        });
+    }
     spoil("no right, no message", |facts| {
         facts.insert(0, Fact::RightsChanged { user: ANN, is_active: false });
     });

@@ -68,7 +68,10 @@ export interface paths {
         /** Changes the text of one's own message. */
         put: operations["put_messages_id"];
         post?: never;
-        /** Deletes one's own message. */
+        /**
+         * Deletes a message: one's own; another's as the room's admin, as staff and as the host application, but
+         *     not in a direct room.
+         */
         delete: operations["delete_messages_id"];
         options?: never;
         head?: never;
@@ -574,6 +577,11 @@ export interface components {
              */
             task?: number | null;
         };
+        /** @description Why a message is deleted. */
+        DeleteMessage: {
+            /** @description Kept in the room's log for an audit, and shown to nobody in the room. */
+            reason?: string | null;
+        };
         /** @description A person as the host application told of one. */
         DirectoryUser: {
             /** @description The address. */
@@ -747,6 +755,8 @@ export interface components {
              * @description How many others have.
              */
             read_count: number;
+            /** @description In what right it was deleted: `author`, `moderator` or `retention`. */
+            removed_by?: string | null;
             reply_to?: components["schemas"]["Quote"] | null;
             /**
              * Format: uuid
@@ -927,6 +937,8 @@ export interface components {
                  * @description How many others have.
                  */
                 read_count: number;
+                /** @description In what right it was deleted: `author`, `moderator` or `retention`. */
+                removed_by?: string | null;
                 reply_to?: components["schemas"]["Quote"] | null;
                 /**
                  * Format: uuid
@@ -2009,7 +2021,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["DeleteMessage"] | null;
+            };
+        };
         responses: {
             204: {
                 headers: {

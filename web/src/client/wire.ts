@@ -17,9 +17,11 @@ export type RestMessage = Told<Schemas['Message']>
 type OfCaller = 'room' | 'is_read' | 'read_count' | 'read_by' | 'modified_at' | 'deleted_at'
 
 /** A message as frames carry it; REST answers have the same fields and some for the caller. */
-export type Message = Omit<RestMessage, OfCaller | 'sender'> & {
+export type Message = Omit<RestMessage, OfCaller | 'sender' | 'removed_by'> & {
   readonly room_id: string
   readonly sender: User
+  /** In whose right it is gone, of a deleted one. */
+  readonly removed_by?: string | null
 }
 
 type RestParticipant = Told<Schemas['Participant']>
@@ -52,7 +54,7 @@ export interface Mark {
 export type EventFrame = { readonly room_id: string; readonly seq: number } & (
   | { readonly type: 'chat_message'; readonly message: Message }
   | { readonly type: 'message_updated'; readonly message: Message }
-  | { readonly type: 'message_deleted'; readonly message_id: string }
+  | { readonly type: 'message_deleted'; readonly message_id: string; readonly removed_by?: string }
   | { readonly type: 'participant_joined'; readonly participant: Participant }
   | { readonly type: 'participant_left'; readonly participant: Participant }
   | { readonly type: 'participant_updated'; readonly participant: Participant }
