@@ -117,9 +117,10 @@ pub struct Config {
           value_parser = clap::value_parser!(u64).range(1..=300))]
     pub drain_seconds: u64,
 
-    /// Who may make the room of a task or a property
-    #[arg(long, env = "SUBJECT_ROOMS", value_name = "SUBJECT_ROOMS", default_value = "open")]
-    pub subject_rooms: SubjectRooms,
+    /// Who may make the room of a task or a property; unset: granted where a key is given (JWT_SECRET,
+    /// JWT_PUBLIC_KEYS, JWKS_URL), open where this server makes its own
+    #[arg(long, env = "SUBJECT_ROOMS", value_name = "SUBJECT_ROOMS")]
+    pub subject_rooms: Option<SubjectRooms>,
 
     /// UNSAFE: `on` serves even when the database has fsync, synchronous_commit or full_page_writes
     /// off, so that an acknowledged message may be lost
@@ -255,7 +256,11 @@ impl Config {
             log: self.log,
             log_format: self.log_format,
             drain_seconds: self.drain_seconds,
-            subject_rooms: self.subject_rooms,
+            subject_rooms: self.subject_rooms.unwrap_or(if auth.keeps_secret {
+                SubjectRooms::Open
+            } else {
+                SubjectRooms::Granted
+            }),
             unsafe_durability: self.unsafe_durability == Switch::On,
             auth,
             limits: self.limits,

@@ -76,7 +76,7 @@ pub async fn seed(store: &PostgresStore) -> anyhow::Result<()> {
             subject,
             title: title.map(ToOwned::to_owned),
             people: members[1..].iter().map(|member| people[*member]).collect(),
-            granted: true,
+            granted: None,
             open_subjects: true,
         };
     let boiler = Some(Subject::Task(42));

@@ -1,6 +1,6 @@
 use clap::Parser;
 
-use super::{Config, ConfigError, Database, Settings};
+use super::{Config, ConfigError, Database, Settings, SubjectRooms};
 
 #[derive(Parser)]
 struct Flags {
@@ -45,6 +45,16 @@ fn a_database_of_ones_own_needs_a_key_of_ones_own() {
         settings(&["--database-url", database, "--jwks-url", "https://id.example/keys"]).expect("keys");
     assert!(!with_url.auth.keeps_secret && !with_url.auth.builtin_accounts);
     assert!(refusal(&["--database-url", database, "--jwt-secret", ""]).contains("JWT_SECRET"));
+}
+
+#[test]
+fn who_has_a_host_asks_it_who_belongs_into_a_subjects_room() {
+    let rooms = |flags: &[&str]| settings(flags).expect("settings").subject_rooms;
+    assert_eq!(rooms(&[]), SubjectRooms::Open);
+    assert_eq!(rooms(&["--jwt-secret", SECRET]), SubjectRooms::Granted);
+    assert_eq!(rooms(&["--jwks-url", "https://id.example/keys"]), SubjectRooms::Granted);
+    assert_eq!(rooms(&["--jwt-secret", SECRET, "--subject-rooms", "open"]), SubjectRooms::Open);
+    assert_eq!(rooms(&["--subject-rooms", "granted"]), SubjectRooms::Granted);
 }
 
 #[test]

@@ -7,12 +7,13 @@ use actix_web::{FromRequest, HttpRequest};
 use actors::domain::command::Actor;
 use actors::domain::ids::UserId;
 use actors::domain::room::Subject;
+use chrono::{DateTime, Utc};
 use futures_util::future::LocalBoxFuture;
 
 use super::error::ApiError;
 use super::rest::Rest;
 use crate::auth::{Claims, Grant, SubjectKind};
-use crate::store::postgres::people::{ClaimedNames, PersonRecord, Profile};
+use crate::store::postgres::people::{ClaimedNames, PeopleScope, PersonRecord, Profile};
 
 /// The most code points of a username.
 pub const USERNAME_CHARS_MAX: usize = 150;
@@ -23,6 +24,7 @@ pub struct Caller {
     person: Option<PersonRecord>,
     is_service: bool,
     grant: Option<Grant>,
+    issued_at: i64,
 }
 
 impl Caller {
@@ -76,16 +78,24 @@ impl Caller {
         if self.is_service { Ok(()) } else { Err(ApiError::forbidden()) }
     }
 
-    /// Whether the token lets its holder into the room of `subject`.
+    /// When the grant was signed that lets its holder into the room of `subject`.
     #[must_use]
-    pub fn holds(&self, subject: Subject) -> bool {
-        self.grant.is_some_and(|grant| {
-            subject
-                == match grant.kind {
-                    SubjectKind::Task => Subject::Task(grant.id),
-                    SubjectKind::Property => Subject::Property(grant.id),
-                }
-        })
+    pub fn granted(&self, subject: Subject) -> Option<DateTime<Utc>> {
+        let granted = match self.grant?.kind {
+            SubjectKind::Task => Subject::Task(self.grant?.id),
+            SubjectKind::Property => Subject::Property(self.grant?.id),
+        };
+        DateTime::from_timestamp(self.issued_at, 0).filter(|_| granted == subject)
+    }
+
+    /// Whom this one may find or name: everyone, or those of one's own rooms alone.
+    #[must_use]
+    pub fn people_scope(&self) -> PeopleScope {
+        match (&self.grant, self.viewer()) {
+            // The host application lets its holder onto one page, and not into the directory.
+            (Some(_), Some(viewer)) if !self.is_service => PeopleScope::SharedRooms(viewer),
+            _ => PeopleScope::Everyone,
+        }
     }
 
     /// The address of a person as far as this caller may see it.
@@ -117,7 +127,8 @@ impl Caller {
                 Some(person)
             }
         };
-        Ok(Self { person, is_service: claims.is_service, grant: claims.grant })
+        let Claims { is_service, grant, iat: issued_at, .. } = claims;
+        Ok(Self { person, is_service, grant, issued_at })
     }
 }
 

@@ -21,7 +21,7 @@ use super::query::Query;
 use super::rest::Rest;
 use super::users::User;
 use crate::store::postgres::participants::{ParticipantFilter, SeenParticipant, Standing};
-use crate::store::postgres::people::Profile;
+use crate::store::postgres::people::{PeopleScope, Profile};
 
 /// A participant.
 #[derive(Serialize, ToSchema)]
@@ -69,6 +69,9 @@ impl ParticipantBody {
         }
     }
 }
+
+/// What is said of one who can't be put in.
+const UNKNOWN: &str = "This person is unknown or inactive.";
 
 /// Someone to be put into a room.
 #[derive(ToSchema)]
@@ -180,10 +183,14 @@ pub async fn create(rest: Data<Rest>, caller: Caller, body: Body) -> Result<Http
     let standing = rest.store.standing(room, caller.viewer()).await?;
     let standing = standing.ok_or_else(|| ApiError::field("room", "This room does not exist."))?;
     check_people_change(&caller, standing, "user")?;
+    let whom = caller.people_scope();
+    if whom != PeopleScope::Everyone && rest.store.people(whom, &[user]).await?.is_empty() {
+        return Err(ApiError::field("user", UNKNOWN));
+    }
     let change = Change::Add { user, role };
     let added = rest.engine.command(Command { room, by: caller.actor()?, change }).await;
     let reply = blaming(added, |refusal| match refusal {
-        Refusal::PeopleNotFound(_) => ApiError::field("user", "This person is unknown or inactive."),
+        Refusal::PeopleNotFound(_) => ApiError::field("user", UNKNOWN),
         Refusal::AlreadyIn | Refusal::DirectRoom => ApiError::field("user", refusal.to_string()),
         Refusal::NotParticipant => ApiError::forbidden(),
         other => other.into(),

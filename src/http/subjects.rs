@@ -19,14 +19,15 @@ use super::rooms::{RoomBody, shown};
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "the form of the body for the OpenAPI document; read field by field")]
 pub struct SubjectRoom {
-    /// The subject's title.
+    /// The subject's title, from the host application; else without effect.
     #[schema(max_length = 255)]
     title: Option<String>,
-    /// Who is to be in it beside the caller.
+    /// Who is to be in it, from the host application; else without effect.
     #[schema(max_items = 1000)]
     participant_ids: Option<Vec<i64>>,
 }
 
+#[derive(Default)]
 struct Wanted {
     title: Option<String>,
     people: Vec<UserId>,
@@ -78,8 +79,8 @@ async fn put(
     subject: Subject,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
-    let Wanted { title, mut people } = body.object_or_nothing().await?;
-    let is_trusted = caller.is_service() || caller.holds(subject);
+    let wanted: Wanted = body.object_or_nothing().await?;
+    let is_trusted = caller.is_service() || caller.granted(subject).is_some();
     let there = rest.store.subject_room(subject).await?;
     if !is_trusted {
         let room = there.ok_or_else(ApiError::forbidden)?;
@@ -88,8 +89,8 @@ async fn put(
     if let Some(user) = caller.viewer().filter(|_| there.is_none() && !caller.is_service()) {
         rest.budgets.room(user)?;
     }
-    // The host names everyone who belongs there, without a look at who is asking.
-    people.retain(|person| caller.is_service() || caller.viewer() != Some(*person));
+    // A grant is for its holder alone; the host names who else belongs there, and what the room is about.
+    let Wanted { title, people } = if caller.is_service() { wanted } else { Wanted::default() };
     let wanted = RoomWanted {
         room_type: subject.room_type(),
         name: String::new(),

@@ -192,7 +192,7 @@ impl FromFields for ToldWithId {
     }
 }
 
-/// Finds active people by their names.
+/// Finds active people by their names; with a grant, those of the caller's rooms alone.
 #[utoipa::path(get, path = "/api/chat/users/", tag = "people",
     params(("search" = Option<String>, Query, description = "Part of a name", max_length = 500),
         super::openapi::PageParams),
@@ -200,13 +200,14 @@ impl FromFields for ToldWithId {
 pub async fn list(
     request: HttpRequest,
     rest: Data<Rest>,
-    _caller: Caller,
+    caller: Caller,
     mut query: Query,
 ) -> Result<Json<Page<User>>, ApiError> {
     let part = query.search("search").unwrap_or_default();
     query.finish()?;
     let wanted = PageWanted::read(&query, OTHERS_DEFAULT)?;
-    let (count, people) = rest.store.people_named(&part, wanted.limit(), wanted.offset()).await?;
+    let (count, people) =
+        rest.store.people_named(caller.people_scope(), &part, wanted.limit(), wanted.offset()).await?;
     let people = people.iter().map(User::without_email).collect();
     Ok(Json(wanted.of(&request, &query, count, people)?))
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use actors::domain::command::{Actor, Change, OpenRoom, Refusal};
+use actors::domain::command::{Actor, Change, Command, OpenRoom, Refusal};
 use actors::domain::ids::UserId;
 use actors::domain::participant::Role;
 use actors::domain::room::RoomType;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::world::{ANN, BOB, CAT, DAN, World, on_both, opening, say, task};
 
@@ -14,12 +15,16 @@ on_both!(
     a_pair_has_one_room_and_comes_back_to_it,
     unknown_people_make_nothing,
     a_subject_has_one_room,
-    a_grant_lets_in,
+    a_grant_lets_its_holder_in_and_nobody_else,
+    who_was_taken_out_needs_a_newer_grant,
     only_grants_make_rooms_when_subjects_are_closed,
     the_host_makes_a_room_for_others,
     a_second_try_of_one_call_finds_the_room,
     many_at_once_make_one,
 );
+
+/// After all that any clock of these tests shows.
+const LATER: DateTime<Utc> = DateTime::<Utc>::MAX_UTC;
 
 async fn roles(world: &World, room: actors::domain::ids::RoomId) -> Vec<(UserId, Role)> {
     let snapshot = world.store.snapshot(room, &[], true).await.unwrap().unwrap();
@@ -69,22 +74,54 @@ async fn a_subject_has_one_room(world: &World) {
     assert!(world.open(&task(CAT, 42)).await.unwrap().made);
 }
 
-async fn a_grant_lets_in(world: &World) {
+/// What the holder of a grant that was signed then asks for, who would name others and a title too.
+fn granted(by: UserId, signed: DateTime<Utc>, id: i64) -> OpenRoom {
+    let (people, title) = (vec![BOB], Some("Boiler".into()));
+    OpenRoom { granted: Some(signed), open_subjects: false, people, title, ..task(by, id) }
+}
+
+async fn a_grant_lets_its_holder_in_and_nobody_else(world: &World) {
     let room = world.open(&task(ANN, 42)).await.unwrap().room;
-    let open = OpenRoom { granted: true, title: Some("Boiler".into()), ..task(CAT, 42) };
+    let open = granted(CAT, LATER, 42);
     let opened = world.open(&open).await.unwrap();
-    assert_eq!((opened.room, opened.made, opened.events.len()), (room, false, 2));
-    assert_eq!(world.store.inbox(CAT, None).await.unwrap()[0].display_name, "Task: Boiler");
+    assert_eq!((opened.room, opened.made, opened.events.len()), (room, false, 1));
+    assert_eq!(roles(world, room).await, [(ANN, Role::Admin), (CAT, Role::Member)]);
+    let untitled = format!("Chat #{}", &room.to_string()[..8]);
+    assert_eq!(world.store.inbox(CAT, None).await.unwrap()[0].display_name, untitled);
     assert_eq!(world.open(&open).await.unwrap().events.len(), 0);
+    let made = world.open(&granted(CAT, LATER, 43)).await.unwrap();
+    assert_eq!(roles(world, made.room).await, [(CAT, Role::Admin)]);
+    assert!(
+        world.store.inbox(CAT, None).await.unwrap().iter().all(|row| row.display_name.starts_with("Chat"))
+    );
     world.does(ANN, room, Change::Archive).await.unwrap();
-    assert_eq!(world.open(&OpenRoom { granted: true, ..task(DAN, 42) }).await, Err(Refusal::Archived));
+    assert_eq!(world.open(&granted(DAN, LATER, 42)).await, Err(Refusal::Archived));
+}
+
+async fn who_was_taken_out_needs_a_newer_grant(world: &World) {
+    let room = world.open(&OpenRoom { people: vec![BOB], ..task(ANN, 42) }).await.unwrap().room;
+    let removed = world.does(ANN, room, Change::Remove { user: BOB }).await.unwrap().events[0].at;
+    let before = removed - TimeDelta::microseconds(1);
+    assert_eq!(world.open(&granted(BOB, before, 42)).await, Err(Refusal::Forbidden));
+    assert_eq!(world.open(&granted(BOB, removed, 42)).await.unwrap().events.len(), 1);
+    // Who goes by choice may come back by what let that one in.
+    world.does(BOB, room, Change::Leave).await.unwrap();
+    assert_eq!(world.open(&granted(BOB, before, 42)).await.unwrap().events.len(), 1);
+    let expel = Command { room, by: Actor::Service, change: Change::Expel { user: BOB } };
+    let removed = world.run(expel).await.unwrap().events[0].at;
+    assert_eq!(world.open(&granted(BOB, before, 42)).await, Err(Refusal::Forbidden));
+    // The host's own word is no grant.
+    let open = OpenRoom { by: Actor::Service, people: vec![BOB], ..task(ANN, 42) };
+    assert_eq!(world.open(&open).await.unwrap().events.len(), 1);
+    world.does(ANN, room, Change::Remove { user: BOB }).await.unwrap();
+    assert_eq!(world.open(&granted(BOB, removed, 42)).await, Err(Refusal::Forbidden));
 }
 
 async fn only_grants_make_rooms_when_subjects_are_closed(world: &World) {
     let closed = |by, granted| OpenRoom { open_subjects: false, granted, ..task(by, 42) };
-    assert_eq!(world.open(&closed(ANN, false)).await, Err(Refusal::Forbidden));
-    assert!(world.open(&closed(ANN, true)).await.unwrap().made);
-    assert!(!world.open(&closed(ANN, false)).await.unwrap().made);
+    assert_eq!(world.open(&closed(ANN, None)).await, Err(Refusal::Forbidden));
+    assert!(world.open(&closed(ANN, Some(LATER))).await.unwrap().made);
+    assert!(!world.open(&closed(ANN, None)).await.unwrap().made);
 }
 
 async fn the_host_makes_a_room_for_others(world: &World) {
@@ -112,7 +149,7 @@ async fn many_at_once_make_one(world: &World) {
             let (by, other) = if n % 2 == 0 { (CAT, DAN) } else { (DAN, CAT) };
             let open = match round {
                 0 => OpenRoom { people: vec![other], ..opening(by, RoomType::Direct) },
-                _ => OpenRoom { granted: true, ..task(by, round) },
+                _ => OpenRoom { granted: Some(LATER), ..task(by, round) },
             };
             tokio::spawn(async move { store.open_room(&open).await.unwrap().unwrap() })
         });

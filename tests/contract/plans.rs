@@ -9,6 +9,7 @@ use actors::ports::store::Store;
 use aristay_chat::store::postgres::PostgresStore;
 use aristay_chat::store::postgres::messages::{MessageFilter, Place};
 use aristay_chat::store::postgres::participants::ParticipantFilter;
+use aristay_chat::store::postgres::people::PeopleScope;
 use aristay_chat::store::postgres::rooms::{RoomFilter, RoomOrder};
 use aristay_chat::store::postgres::search::SearchError;
 use uuid::Uuid;
@@ -137,6 +138,10 @@ async fn pages_and_searches_read_no_large_table_in_sequence() {
         assert!(store.subject_room(Subject::Task(n)).await.unwrap().is_none());
         let newest = &store.message_run(BOB, &in_large, Place::Newest, 1).await.unwrap().messages[0].message;
         assert!(store.message(BOB, newest.id).await.unwrap().is_some());
+        assert_eq!(store.room_of(newest.id).await.unwrap(), Some(large));
+        let known = PeopleScope::SharedRooms(someone);
+        assert!(store.people_named(known, "user", 20, 0).await.unwrap().0 > 20);
+        assert_eq!(store.people(known, &[ANN, UserId(9_999)]).await.unwrap().len(), 1);
         assert!((5..30).contains(&store.room_page(someone, &RoomFilter::default(), 20, 0).await.unwrap().0));
         assert!(!store.unread_rooms(someone).await.unwrap().is_empty());
         assert!((5..30).contains(&store.rooms_of(someone).await.unwrap().len()));

@@ -200,7 +200,7 @@ pub(crate) fn opening(by: UserId, room_type: RoomType) -> OpenRoom {
         subject: None,
         title: None,
         people: Vec::new(),
-        granted: false,
+        granted: None,
         open_subjects: true,
     }
 }

@@ -141,7 +141,8 @@ async fn a_property_and_a_pair_have_one_room_however_many_ask() {
     assert_eq!(rooms(join_all(direct).await), 1);
     let property = fresh_id();
     let body = json!({"room_type": "property", "property": property});
-    let twice = (0..8).map(async |_| alice.post("/api/chat/rooms/", body.clone()).await.is(201));
+    let granted = alice.granted(&format!("property:{property}")).await;
+    let twice = (0..8).map(async |_| granted.post("/api/chat/rooms/", body.clone()).await.is(201));
     assert_eq!(rooms(join_all(twice).await), 1);
 }
 

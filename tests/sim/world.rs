@@ -165,7 +165,7 @@ impl World {
             subject,
             title: None,
             people: people.iter().copied().map(UserId).collect(),
-            granted: false,
+            granted: None,
             open_subjects: true,
         };
         let opens = [

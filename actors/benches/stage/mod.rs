@@ -83,7 +83,7 @@ fn opening() -> OpenRoom {
         subject: None,
         title: None,
         people: vec![BOB],
-        granted: false,
+        granted: None,
         open_subjects: true,
     }
 }

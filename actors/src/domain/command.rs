@@ -262,8 +262,8 @@ pub struct OpenRoom {
     pub title: Option<String>,
     /// Who shall be in it beside the one who asks; one person for a direct room.
     pub people: Vec<UserId>,
-    /// Whether the one who asks holds the host application's grant for the subject.
-    pub granted: bool,
+    /// When the grant for the subject was signed that the one who asks holds.
+    pub granted: Option<DateTime<Utc>>,
     /// Whether one without a grant may make a subject's room.
     pub open_subjects: bool,
 }

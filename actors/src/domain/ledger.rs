@@ -5,14 +5,13 @@
 //! is judged on what is true at the commit, and the same on every store.
 
 mod members;
+mod opening;
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
-use super::command::{
-    Actor, Change, Command, Draft, OpenRoom, Outcome, ReadTarget, Refusal, Reply, StrayReply,
-};
+use super::command::{Actor, Change, Command, Draft, Outcome, ReadTarget, Refusal, Reply, StrayReply};
 use super::event::{Event, EventBody};
 use super::ids::{ClientId, MessageId, ParticipantId, Seq, UserId};
 use super::message::{DELETED_TEXT, Message, RemovedBy};
@@ -90,6 +89,8 @@ pub struct Member {
     pub is_muted: bool,
     /// When that lapses.
     pub muted_until: Option<DateTime<Utc>>,
+    /// Whether this person, who is out, went without being taken out.
+    pub left_willingly: bool,
 }
 
 /// What was sent under a `client_id`.
@@ -404,76 +405,6 @@ impl Ledger {
         self.room.head = self.room.head.next();
         self.room.modified_at = self.now;
         Event { room: self.room.id, seq: self.room.head, at: self.now, by: by.person(), body }
-    }
-
-    /// Makes the room of `open` with its first people: the first of `people` is its admin where its
-    /// kind has admins, and each takes a fresh id.
-    #[must_use]
-    pub fn found(
-        open: &OpenRoom,
-        people: Vec<(Person, Role)>,
-        fresh_ids: Vec<ParticipantId>,
-        now: DateTime<Utc>,
-    ) -> (Self, Vec<Event>) {
-        let room = Room {
-            id: open.id,
-            room_type: open.room_type,
-            name: open.name.clone(),
-            subject: open.subject,
-            title: open.title.clone().unwrap_or_default(),
-            created_at: now,
-            modified_at: now,
-            created_by: open.by.person(),
-            archived_at: None,
-            is_deleted: false,
-            head: Seq::START,
-        };
-        let mut ledger = Self::new(room, now);
-        ledger.fresh_ids = fresh_ids;
-        ledger.fresh_ids.reverse();
-        let mut made = ledger.room.clone();
-        made.head = made.head.next();
-        let mut events = vec![ledger.event(open.by, EventBody::RoomCreated(Box::new(made)))];
-        for (person, role) in people {
-            events.push(ledger.join(open.by, person, role));
-        }
-        (ledger, events)
-    }
-
-    /// Gives back a room that there may be only one of: puts in who may come in by `open`, and takes
-    /// over a title that the host application tells. Asks for the roster and the people of `open`.
-    ///
-    /// # Errors
-    /// [`Refusal::Forbidden`] for one who is neither in the room nor let in by a grant, and
-    /// [`Refusal::Archived`] where someone would have to join an archived room.
-    pub fn reopen(&mut self, open: &OpenRoom) -> Result<Vec<Event>, Refusal> {
-        let was_in = open.by.person().is_none_or(|user| self.present(user).is_ok());
-        if open.room_type != RoomType::Direct && !was_in && !open.granted {
-            return Err(Refusal::Forbidden);
-        }
-        let mut events = Vec::new();
-        let trusted = open.granted || open.by == Actor::Service;
-        let mut comers: Vec<UserId> = open.by.person().into_iter().collect();
-        if trusted && open.room_type.is_of_host() {
-            comers.extend(&open.people);
-        }
-        comers.retain(|user| self.present(*user).is_err());
-        if self.room.archived_at.is_some() && !comers.is_empty() {
-            return Err(Refusal::Archived);
-        }
-        for user in comers {
-            if self.members.contains_key(&user) {
-                events.push(self.rejoin(open.by, user, Role::Member));
-            } else {
-                let person =
-                    self.people.get(&user).ok_or_else(|| Refusal::PeopleNotFound(vec![user]))?.clone();
-                events.push(self.join(open.by, person, Role::Member));
-            }
-        }
-        if let Some(title) = open.title.as_ref().filter(|_| trusted) {
-            events.extend(self.update_room(open.by, |room, _| room.title.clone_from(title)).events);
-        }
-        Ok(events)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::command::{OpenRoom, Refusal};
+use super::command::{Actor, OpenRoom, Refusal};
 use super::ids::UserId;
 use super::participant::Role;
 use super::person::Person;
@@ -14,7 +14,8 @@ impl OpenRoom {
     pub fn first_people(&self) -> Vec<UserId> {
         let mut first = Vec::with_capacity(self.people.len() + 1);
         let mut seen = std::collections::BTreeSet::new();
-        for user in self.by.person().into_iter().chain(self.people.iter().copied()) {
+        let others = self.people.iter().copied().filter(|_| self.may_name());
+        for user in self.by.person().into_iter().chain(others) {
             if seen.insert(user) {
                 first.push(user);
             }
@@ -77,6 +78,19 @@ impl OpenRoom {
     /// Whether the one who asks may make the room of the subject, when there is none yet.
     #[must_use]
     pub fn may_make(&self) -> bool {
-        self.subject.is_none() || self.by.person().is_none() || self.open_subjects || self.granted
+        self.subject.is_none() || self.by == Actor::Service || self.open_subjects || self.granted.is_some()
+    }
+
+    /// What the room's subject is called, as far as the one who asks may say.
+    #[must_use]
+    pub fn told_title(&self) -> &str {
+        self.title.as_deref().filter(|_| self.may_name()).unwrap_or_default()
+    }
+
+    /// Whether the one who asks may say who else is in it, and what its subject is called: a grant is
+    /// for its holder alone.
+    #[must_use]
+    pub fn may_name(&self) -> bool {
+        self.subject.is_none() || self.by == Actor::Service || self.open_subjects
     }
 }

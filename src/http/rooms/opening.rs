@@ -86,10 +86,14 @@ impl FromFields for RoomWanted {
 ///
 /// # Errors
 /// 400 with the field at fault, 403, and what the engine says.
-pub async fn open(rest: &Rest, caller: &Caller, wanted: RoomWanted) -> Result<Opened, ApiError> {
-    let is_granted = wanted.subject.is_some_and(|subject| caller.holds(subject));
+pub async fn open(rest: &Rest, caller: &Caller, mut wanted: RoomWanted) -> Result<Opened, ApiError> {
+    let granted = wanted.subject.and_then(|subject| caller.granted(subject));
     if caller.is_service() && !wanted.room_type.is_of_host() {
         return Err(ApiError::forbidden());
+    }
+    if wanted.subject.is_some() && !caller.is_service() && !rest.settings.open_subjects {
+        // A grant is for its holder alone; what else is said has no effect, and isn't looked up.
+        wanted.people.clear();
     }
     check_people(rest, caller, &wanted).await?;
     let open = OpenRoom {
@@ -100,7 +104,7 @@ pub async fn open(rest: &Rest, caller: &Caller, wanted: RoomWanted) -> Result<Op
         subject: wanted.subject,
         title: wanted.title,
         people: wanted.people,
-        granted: is_granted,
+        granted,
         open_subjects: rest.settings.open_subjects,
     };
     blaming(rest.engine.open_room(open).await, |refusal| match refusal {
@@ -120,7 +124,7 @@ async fn check_people(rest: &Rest, caller: &Caller, wanted: &RoomWanted) -> Resu
             ApiError::field(PEOPLE, "You are in the room yourself; name others only.")
         });
     }
-    let known = rest.store.people(&wanted.people).await?;
+    let known = rest.store.people(caller.people_scope(), &wanted.people).await?;
     let is_known = |id: &UserId| known.iter().any(|person| person.profile.author.id == *id);
     let missing: Vec<UserId> = wanted.people.iter().filter(|id| !is_known(id)).copied().collect();
     if !missing.is_empty() {

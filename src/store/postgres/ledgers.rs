@@ -18,7 +18,8 @@ use tokio_postgres::{Error, Row, Statement};
 use uuid::Uuid;
 
 use super::rows::{
-    self, ROOM_WIDTH, author_columns, message_columns, message_tables, participant_columns, room_columns,
+    self, ROOM_WIDTH, author_columns, member_columns, message_columns, message_tables, participant_columns,
+    room_columns,
 };
 
 /// The time of a transaction, and its name.
@@ -54,8 +55,9 @@ pub(super) const CLOCK: &str = concat!("SELECT ", clock_columns!());
 const MEMBERS: &str = concat!(
     "SELECT ",
     participant_columns!(),
-    ", u.is_active, p.is_muted, p.muted_until \
-     FROM unnest($1::uuid[], $2::bigint[]) k (room_id, user_id) \
+    ", ",
+    member_columns!(),
+    " FROM unnest($1::uuid[], $2::bigint[]) k (room_id, user_id) \
      CROSS JOIN LATERAL (SELECT * FROM participants \
      WHERE room_id = k.room_id AND user_id = k.user_id LIMIT 1) p \
      CROSS JOIN LATERAL (SELECT * FROM people WHERE id = p.user_id LIMIT 1) u"
@@ -65,8 +67,9 @@ const MEMBERS: &str = concat!(
 pub(super) const ROSTERS: &str = concat!(
     "SELECT ",
     participant_columns!(),
-    ", u.is_active, p.is_muted, p.muted_until \
-     FROM participants p JOIN people u ON u.id = p.user_id WHERE p.room_id = ANY($1)"
+    ", ",
+    member_columns!(),
+    " FROM participants p JOIN people u ON u.id = p.user_id WHERE p.room_id = ANY($1)"
 );
 
 /// People of the directory.

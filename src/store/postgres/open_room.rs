@@ -160,7 +160,7 @@ async fn make(
                 &open.id.0,
                 &open.room_type.as_str(),
                 &open.name,
-                &open.title.as_deref().unwrap_or_default(),
+                &open.told_title(),
                 &keys.task,
                 &keys.property,
                 &keys.low,

@@ -98,6 +98,31 @@ pub struct Account {
     pub is_active: bool,
 }
 
+/// Which people someone may find, or name by their ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeopleScope {
+    /// Everyone of the directory.
+    Everyone,
+    /// Those who are in a room of this person, and that person.
+    SharedRooms(UserId),
+}
+
+/// The people who are in a room that the person of this parameter is in. Each room has its index.
+macro_rules! known_people {
+    ($viewer:literal) => {
+        concat!(
+            "SELECT DISTINCT p.user_id FROM (
+                 SELECT me.room_id FROM participants me JOIN rooms r ON r.id = me.room_id
+                 WHERE me.user_id = ",
+            $viewer,
+            " AND me.left_at IS NULL AND r.deleted_at IS NULL OFFSET 0) mine
+             CROSS JOIN LATERAL (SELECT user_id FROM participants
+                 WHERE room_id = mine.room_id AND left_at IS NULL OFFSET 0) p"
+        )
+    };
+}
+
+/// The columns of a person `u`, for [`record`].
 macro_rules! record_columns {
     () => {
         concat!("u.id, ", author_columns!(), ", u.email, u.is_active, u.is_staff, u.tokens_valid_from")
@@ -171,39 +196,67 @@ impl PostgresStore {
         Ok(self.reader().await?.row(FIND, &[&user.0]).await?.as_ref().map(record))
     }
 
-    /// Reads those of `users` that are known.
+    /// Reads those of `users` that are known, and of `whom`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn people(&self, users: &[UserId]) -> Result<Vec<PersonRecord>, StoreError> {
+    pub async fn people(&self, whom: PeopleScope, users: &[UserId]) -> Result<Vec<PersonRecord>, StoreError> {
         const FIND: &str = concat!("SELECT ", record_columns!(), " FROM people u WHERE u.id = ANY($1)");
+        const KNOWN: &str = concat!(
+            "SELECT ",
+            record_columns!(),
+            " FROM (",
+            known_people!("$2"),
+            ") known JOIN people u ON u.id = known.user_id WHERE u.id = ANY($1)"
+        );
         let ids: Vec<i64> = users.iter().map(|user| user.0).collect();
-        Ok(self.reader().await?.rows(FIND, &[&ids]).await?.iter().map(record).collect())
+        let rows = match whom {
+            PeopleScope::Everyone => self.reader().await?.rows(FIND, &[&ids]).await?,
+            PeopleScope::SharedRooms(viewer) => {
+                self.long_reader().await?.rows(KNOWN, &[&ids, &viewer.0]).await?
+            }
+        };
+        Ok(rows.iter().map(record).collect())
     }
 
-    /// Reads a page of active people whose names hold `part`, in the order of their names, and counts
-    /// them all.
+    /// Reads a page of active people of `whom` whose names hold `part`, in the order of their names, and
+    /// counts them all.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn people_named(
         &self,
+        whom: PeopleScope,
         part: &str,
         limit: i64,
         offset: i64,
     ) -> Result<(i64, Vec<Author>), StoreError> {
-        const FIND: &str = concat!(
-            "WITH found AS MATERIALIZED (
-                 SELECT u.id, u.username, u.full_name, u.erased_at FROM people u
-                 WHERE u.is_active AND (u.username || ' ' || u.full_name) ILIKE $1)
-             SELECT (SELECT count(*) FROM found), u.id, ",
-            author_columns!(),
-            " FROM (SELECT 1) one LEFT JOIN LATERAL (
-                 SELECT * FROM found ORDER BY lower(username), id LIMIT $2 OFFSET $3) u ON true
-              ORDER BY lower(u.username), u.id"
-        );
+        macro_rules! named {
+            ($among:expr) => {
+                concat!(
+                    "WITH found AS MATERIALIZED (
+                         SELECT u.id, u.username, u.full_name, u.erased_at FROM ",
+                    $among,
+                    " WHERE u.is_active AND (u.username || ' ' || u.full_name) ILIKE $1)
+                     SELECT (SELECT count(*) FROM found), u.id, ",
+                    author_columns!(),
+                    " FROM (SELECT 1) one LEFT JOIN LATERAL (
+                         SELECT * FROM found ORDER BY lower(username), id LIMIT $2 OFFSET $3) u ON true
+                      ORDER BY lower(u.username), u.id"
+                )
+            };
+        }
+        const OF_ALL: &str = named!("people u");
+        const KNOWN: &str =
+            named!(concat!("(", known_people!("$4"), ") known JOIN people u ON u.id = known.user_id"));
         let pattern = super::search::part_pattern(part);
-        let rows = self.long_reader().await?.rows(FIND, &[&pattern, &limit, &offset]).await?;
+        let reader = self.long_reader().await?;
+        let rows = match whom {
+            PeopleScope::Everyone => reader.rows(OF_ALL, &[&pattern, &limit, &offset]).await?,
+            PeopleScope::SharedRooms(viewer) => {
+                reader.rows(KNOWN, &[&pattern, &limit, &offset, &viewer.0]).await?
+            }
+        };
         let count = rows.first().map_or(0, |row| row.get(0));
         let people = rows
             .iter()

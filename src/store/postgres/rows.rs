@@ -38,6 +38,13 @@ macro_rules! participant_columns {
     };
 }
 
+/// What stands behind the columns of a participant `p` who is the person `u`, for [`member`].
+macro_rules! member_columns {
+    () => {
+        "u.is_active, p.is_muted, p.muted_until, p.left_willingly"
+    };
+}
+
 /// The columns of a message `m` of [`message_tables`], for [`message`].
 macro_rules! message_columns {
     () => {
@@ -61,7 +68,9 @@ macro_rules! message_tables {
     };
 }
 
-pub(super) use {author_columns, message_columns, message_tables, participant_columns, room_columns};
+pub(super) use {
+    author_columns, member_columns, message_columns, message_tables, participant_columns, room_columns,
+};
 
 /// How many columns [`room_columns`] names.
 pub(super) const ROOM_WIDTH: usize = 12;
@@ -117,13 +126,14 @@ pub(super) fn participant(row: &Row, at: usize) -> Participant {
     }
 }
 
-/// Reads a participant's columns and then `u.is_active`, `p.is_muted`, `p.muted_until`.
+/// Reads a participant's columns and then those of [`member_columns`].
 pub(super) fn member(row: &Row) -> Member {
     Member {
         participant: participant(row, 0),
         is_active: row.get(PARTICIPANT_WIDTH),
         is_muted: row.get(PARTICIPANT_WIDTH + 1),
         muted_until: row.get(PARTICIPANT_WIDTH + 2),
+        left_willingly: row.get(PARTICIPANT_WIDTH + 3),
     }
 }
 

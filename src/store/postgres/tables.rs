@@ -65,14 +65,15 @@ const NO_FILES: &str = "WITH gone AS (DELETE FROM files WHERE id = ANY($1) RETUR
      INSERT INTO files_to_erase (id) SELECT id FROM gone ON CONFLICT DO NOTHING";
 
 const PARTICIPANTS: &str = "INSERT INTO participants AS p (id, room_id, user_id, role, joined_at, joined_seq, \
-     visible_from_seq, left_at, read_seq, read_at, is_muted, muted_until) \
+     visible_from_seq, left_at, read_seq, read_at, is_muted, muted_until, left_willingly) \
      SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::text[], $5::timestamptz[], $6::bigint[], \
-     $7::bigint[], $8::timestamptz[], $9::bigint[], $10::timestamptz[], $11::boolean[], $12::timestamptz[]) \
+     $7::bigint[], $8::timestamptz[], $9::bigint[], $10::timestamptz[], $11::boolean[], $12::timestamptz[], \
+     $13::boolean[]) \
      ON CONFLICT (room_id, user_id) DO UPDATE SET role = excluded.role, joined_at = excluded.joined_at, \
      joined_seq = excluded.joined_seq, visible_from_seq = excluded.visible_from_seq, \
      left_at = excluded.left_at, read_seq = excluded.read_seq, \
      read_at = coalesce(excluded.read_at, p.read_at), is_muted = excluded.is_muted, \
-     muted_until = excluded.muted_until";
+     muted_until = excluded.muted_until, left_willingly = excluded.left_willingly";
 
 const READ_MOVES: &str = "INSERT INTO read_moves (room_id, user_id, seq, at) \
      SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::timestamptz[])";
@@ -275,6 +276,7 @@ pub(super) fn participants<'a>(
         read_at,
         member.is_muted,
         member.muted_until,
+        member.left_willingly,
     ])
 }
 

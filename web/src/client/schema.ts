@@ -365,7 +365,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Finds active people by their names. */
+        /** Finds active people by their names; with a grant, those of the caller's rooms alone. */
         get: operations["get_users"];
         put?: never;
         post?: never;
@@ -1306,9 +1306,9 @@ export interface components {
         };
         /** @description What the host application tells of the room of a task or property. */
         SubjectRoom: {
-            /** @description Who is to be in it beside the caller. */
+            /** @description Who is to be in it, from the host application; else without effect. */
             participant_ids?: number[] | null;
-            /** @description The subject's title. */
+            /** @description The subject's title, from the host application; else without effect. */
             title?: string | null;
         };
         /** @description One of many people told at once. */

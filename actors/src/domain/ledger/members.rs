@@ -42,7 +42,13 @@ impl Ledger {
             visible_from: Seq::START,
         };
         let event = self.event(by, EventBody::ParticipantJoined(Box::new(participant.clone())));
-        let member = Member { participant, is_active: person.is_active, is_muted: false, muted_until: None };
+        let member = Member {
+            participant,
+            is_active: person.is_active,
+            is_muted: false,
+            muted_until: None,
+            left_willingly: false,
+        };
         self.members.insert(user, member);
         event
     }
@@ -95,7 +101,9 @@ impl Ledger {
 
     pub(super) fn take_out(&mut self, by: Actor, user: UserId) -> Event {
         let now = self.now;
-        let participant = self.participant_mut(user);
+        let member = self.members.get_mut(&user).expect("the caller has looked the member up");
+        member.left_willingly = by == Actor::Person(user);
+        let participant = &mut member.participant;
         participant.left_at = Some(now);
         let body = EventBody::ParticipantLeft(Box::new(participant.clone()));
         self.event(by, body)
