@@ -1,7 +1,8 @@
 //! Access and refresh tokens: whether one is good, and what it says.
 //!
 //! Called by every handshake and every REST request. Any fault gives the same [`InvalidToken`], so an
-//! answer tells nobody which check a forged token got past.
+//! answer tells nobody which check a forged token got past. Only a grant of a form that nobody reads is
+//! told apart: the token is then good in all else, and its signer wants to know what is wrong with it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,10 +17,20 @@ use crate::config::auth::{AuthSettings, SecretAlgorithm};
 /// The most bytes of a token; a longer one isn't looked at.
 pub const TOKEN_BYTES_MAX: usize = 4096;
 
-/// A token that isn't accepted, for whatever reason.
+/// What is said of a grant that is none.
+pub const BAD_GRANT: &str =
+    "The token's claim grant must be \"task:<id>\" or \"property:<id>\", or be left out.";
+
+/// A token that isn't accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("token is invalid or expired")]
-pub struct InvalidToken;
+pub enum InvalidToken {
+    /// For whatever reason.
+    #[error("token is invalid or expired")]
+    Refused,
+    /// It is good but for its grant.
+    #[error("{BAD_GRANT}")]
+    BadGrant,
+}
 
 /// What a subject room is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -100,7 +111,7 @@ struct RawClaims {
     #[serde(default)]
     scope: Option<Value>,
     #[serde(default)]
-    grant: Option<String>,
+    grant: Option<Value>,
     #[serde(default)]
     username: Option<Value>,
     #[serde(default)]
@@ -175,16 +186,16 @@ impl TokenVerifier {
     pub async fn verify(&self, token: &str) -> Result<Claims, InvalidToken> {
         let raw = self.read(token).await?;
         if raw.token_type != "access" {
-            return Err(InvalidToken);
+            return Err(InvalidToken::Refused);
         }
         let is_service = raw.scope.as_ref().and_then(Value::as_str) == Some("service");
         if raw.user_id.is_none() && !is_service {
-            return Err(InvalidToken);
+            return Err(InvalidToken::Refused);
         }
         Ok(Claims {
             user_id: raw.user_id.map(|id| id.0),
             is_service,
-            grant: raw.grant.as_deref().map(Grant::parse).transpose()?,
+            grant: raw.grant.as_ref().map(Grant::claimed).transpose()?,
             username: text(raw.username),
             full_name: text(raw.full_name).or_else(|| text(raw.name)),
             email: text(raw.email),
@@ -198,17 +209,17 @@ impl TokenVerifier {
     /// # Errors
     /// [`InvalidToken`] for every fault alike, and where this server signs no tokens.
     pub fn verify_refresh(&self, token: &str) -> Result<RefreshClaims, InvalidToken> {
-        let (key, algorithm) = self.secret.as_ref().ok_or(InvalidToken)?;
+        let (key, algorithm) = self.secret.as_ref().ok_or(InvalidToken::Refused)?;
         let header = header(token)?;
         if header.alg != *algorithm {
-            return Err(InvalidToken);
+            return Err(InvalidToken::Refused);
         }
-        let raw: RawClaims = signed(token, key, header.alg).ok_or(InvalidToken)?;
+        let raw: RawClaims = signed(token, key, header.alg).ok_or(InvalidToken::Refused)?;
         self.check(&raw)?;
         if raw.token_type != "refresh" {
-            return Err(InvalidToken);
+            return Err(InvalidToken::Refused);
         }
-        let user_id = raw.user_id.ok_or(InvalidToken)?.0;
+        let user_id = raw.user_id.ok_or(InvalidToken::Refused)?.0;
         Ok(RefreshClaims { user_id, iat: raw.iat.map_or(0, |iat| iat.0), exp: raw.exp.0 })
     }
 
@@ -226,7 +237,7 @@ impl TokenVerifier {
             Some((key, algorithm)) if *algorithm == header.alg => signed(token, key, header.alg),
             _ => self.read_foreign(token, header.alg, header.kid.as_deref()).await,
         };
-        let raw: RawClaims = raw.ok_or(InvalidToken)?;
+        let raw: RawClaims = raw.ok_or(InvalidToken::Refused)?;
         self.check(&raw)?;
         Ok(raw)
     }
@@ -252,27 +263,32 @@ impl TokenVerifier {
             .as_deref()
             .is_none_or(|issuer| raw.iss.as_ref().and_then(Value::as_str) == Some(issuer));
         let is_for_us = match (&self.audience, &raw.aud) {
-            (None, None) => true,
+            // Who demands none doesn't look at it.
+            (None, _) => true,
             (Some(own), Some(Value::String(audience))) => own == audience,
             (Some(own), Some(Value::Array(audiences))) => {
                 audiences.iter().any(|one| one.as_str() == Some(own))
             }
             _ => false,
         };
-        if is_timely && is_of_issuer && is_for_us { Ok(()) } else { Err(InvalidToken) }
+        if is_timely && is_of_issuer && is_for_us { Ok(()) } else { Err(InvalidToken::Refused) }
     }
 }
 
 impl Grant {
-    fn parse(text: &str) -> Result<Self, InvalidToken> {
-        let (kind, id) = text.split_once(':').ok_or(InvalidToken)?;
+    fn parse(text: &str) -> Option<Self> {
+        let (kind, id) = text.split_once(':')?;
         let kind = match kind {
             "task" => SubjectKind::Task,
             "property" => SubjectKind::Property,
-            _ => return Err(InvalidToken),
+            _ => return None,
         };
-        let id = plain_id(id).filter(|id| *id > 0).ok_or(InvalidToken)?;
-        Ok(Self { kind, id })
+        let id = plain_id(id).filter(|id| *id > 0)?;
+        Some(Self { kind, id })
+    }
+
+    fn claimed(claim: &Value) -> Result<Self, InvalidToken> {
+        claim.as_str().and_then(Self::parse).ok_or(InvalidToken::BadGrant)
     }
 }
 
@@ -290,7 +306,7 @@ impl std::str::FromStr for Grant {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::parse(text).map_err(|_| "must be task:<id> or property:<id>")
+        Self::parse(text).ok_or("must be task:<id> or property:<id>")
     }
 }
 
@@ -318,16 +334,16 @@ pub fn now_seconds() -> i64 {
 /// `typ` and what is refused here is ignored: it points to keys of the sender's choice.
 fn header(token: &str) -> Result<jsonwebtoken::Header, InvalidToken> {
     if token.len() > TOKEN_BYTES_MAX || token.bytes().filter(|byte| *byte == b'.').count() != 2 {
-        return Err(InvalidToken);
+        return Err(InvalidToken::Refused);
     }
-    let header = decode_header(token).map_err(|_| InvalidToken)?;
+    let header = decode_header(token).map_err(|_| InvalidToken::Refused)?;
     let is_token = header
         .typ
         .as_deref()
         .is_none_or(|typ| typ.eq_ignore_ascii_case("jwt") || typ.eq_ignore_ascii_case("at+jwt"));
     let is_plain =
         header.crit.is_none() && header.enc.is_none() && header.zip.is_none() && header.cty.is_none();
-    if is_token && is_plain { Ok(header) } else { Err(InvalidToken) }
+    if is_token && is_plain { Ok(header) } else { Err(InvalidToken::Refused) }
 }
 
 /// Gives the claims when `key` signed them with `algorithm`; the claims themselves are checked by

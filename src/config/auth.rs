@@ -36,7 +36,7 @@ pub struct AuthConfig {
     #[arg(long, env = "JWT_ISSUER", value_name = "JWT_ISSUER")]
     pub jwt_issuer: Option<String>,
 
-    /// Audience that a token must name in `aud`; unset: a token that names one is refused
+    /// Audience that a token must name in `aud`; unset: not looked at
     #[arg(long, env = "JWT_AUDIENCE", value_name = "JWT_AUDIENCE")]
     pub jwt_audience: Option<String>,
 

@@ -108,7 +108,7 @@ impl Caller {
     async fn identify(request: HttpRequest) -> Result<Self, ApiError> {
         let rest = Rest::of(&request);
         let token = bearer(&request)?;
-        let claims = rest.tokens.verify(token).await.map_err(|_| ApiError::BadToken)?;
+        let claims = rest.tokens.verify(token).await?;
         Self::admit(&rest, claims).await
     }
 

@@ -12,6 +12,9 @@ use actors::ports::store::StoreError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::auth::InvalidToken;
+use crate::auth::tokens::BAD_GRANT;
+
 /// What is wrong with each field of a request: `{"<field>": ["..."]}`.
 pub type Faults = BTreeMap<&'static str, Vec<String>>;
 
@@ -26,6 +29,8 @@ pub enum ApiError {
     NoToken,
     /// 401: a token that isn't accepted, for whatever reason.
     BadToken,
+    /// 401: a good token with a grant that is none.
+    BadGrant,
     /// 401: no such account, or another password.
     BadSignIn,
     /// One of the codes of the wire, with its status.
@@ -112,6 +117,7 @@ impl ApiError {
             Self::Fields(_) | Self::Said(_) => ("", ErrorCode::Invalid.as_str(), None),
             Self::NoToken => ("Authentication credentials were not provided.", "not_authenticated", None),
             Self::BadToken => ("Given token not valid for any token type", "token_not_valid", None),
+            Self::BadGrant => (BAD_GRANT, "token_not_valid", None),
             Self::BadSignIn => {
                 ("No active account found with the given credentials", "no_active_account", None)
             }
@@ -131,7 +137,7 @@ impl ApiError {
 
     fn add_headers(&self, answer: &mut HttpResponseBuilder) {
         match self {
-            Self::NoToken | Self::BadToken | Self::BadSignIn => {
+            Self::NoToken | Self::BadToken | Self::BadGrant | Self::BadSignIn => {
                 answer.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"api\""));
             }
             Self::Coded { retry_after: Some(wait), .. } => {
@@ -171,7 +177,7 @@ impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::Fields(_) | Self::Said(_) => StatusCode::BAD_REQUEST,
-            Self::NoToken | Self::BadToken | Self::BadSignIn => StatusCode::UNAUTHORIZED,
+            Self::NoToken | Self::BadToken | Self::BadGrant | Self::BadSignIn => StatusCode::UNAUTHORIZED,
             Self::Coded { code, .. } => {
                 StatusCode::from_u16(code.status()).expect("the table of codes holds real statuses")
             }
@@ -190,6 +196,15 @@ impl ResponseError for ApiError {
             Self::Fields(faults) => answer.json(faults),
             Self::Said(error) => answer.json(SaidBody { error }),
             _ => answer.json(self.body()),
+        }
+    }
+}
+
+impl From<InvalidToken> for ApiError {
+    fn from(error: InvalidToken) -> Self {
+        match error {
+            InvalidToken::Refused => Self::BadToken,
+            InvalidToken::BadGrant => Self::BadGrant,
         }
     }
 }

@@ -11,6 +11,7 @@ use actix_http::{Request, h1};
 use actors::domain::ids::{Epoch, RoomId, Seq, UserId};
 use actors::ports::clock::Clock;
 use actors::ports::identity::{Credential, Identity};
+use actors::protocol::close::CloseCode;
 use actors::protocol::codec;
 use actors::session::{Connect, ConnectError, Target as Goal};
 use actors::worker::Worker;
@@ -23,8 +24,8 @@ use super::handshake::{self, Handshake, Origins, Refusal, Target, UpgradeRequest
 use super::reading::{self, Reader};
 use super::wire::{Connection, TcpWire};
 use super::{Decoder, Rules};
-use crate::auth::tokens::now_seconds;
-use crate::auth::{Claims, TokenVerifier};
+use crate::auth::tokens::{BAD_GRANT, now_seconds};
+use crate::auth::{Claims, InvalidToken, TokenVerifier};
 use crate::doors::Arrival;
 use crate::http::names_in;
 use crate::store::postgres::PostgresStore;
@@ -99,7 +100,13 @@ impl Doorway {
                 refusal(error).to_bytes()
             }
         };
-        let credential = self.identify(&handshake).await.map_err(told)?;
+        let credential = self.identify(&handshake).await.map_err(|error| match error {
+            Unidentified::Refused(error) => told(error),
+            Unidentified::BadGrant if handshake.offered_chat_v1 => {
+                [&accept[..], &codec::close_because(CloseCode::Unauthorized, BAD_GRANT)].concat().into()
+            }
+            Unidentified::BadGrant => Refusal::unauthorized("token_not_valid", BAD_GRANT).to_bytes(),
+        })?;
         let target = match handshake.target {
             Target::Room(room) => Goal::Room {
                 room: RoomId(room),
@@ -119,9 +126,9 @@ impl Doorway {
     }
 
     /// Says whose the token is, and makes that person known where that may be new.
-    async fn identify(&self, handshake: &Handshake) -> Result<Credential, ConnectError> {
+    async fn identify(&self, handshake: &Handshake) -> Result<Credential, Unidentified> {
         let token = handshake.token.as_deref().ok_or(ConnectError::Unauthorized)?;
-        let claims = self.tokens.verify(token).await.map_err(|_| ConnectError::Unauthorized)?;
+        let claims = self.tokens.verify(token).await?;
         let credential = credential(&claims).ok_or(ConnectError::Unauthorized)?;
         // Whoever is in a room is known; the token may still tell of a new name.
         let names = names_in(&claims);
@@ -129,6 +136,29 @@ impl Doorway {
             self.store.token_holder(credential.user, &names).await.map_err(|_| ConnectError::Unavailable)?;
         }
         Ok(credential)
+    }
+}
+
+/// Why it can't be said who opens a socket.
+enum Unidentified {
+    /// As for any other who is turned away.
+    Refused(ConnectError),
+    /// The token is good but for its grant, and its signer wants to know.
+    BadGrant,
+}
+
+impl From<ConnectError> for Unidentified {
+    fn from(error: ConnectError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<InvalidToken> for Unidentified {
+    fn from(error: InvalidToken) -> Self {
+        match error {
+            InvalidToken::Refused => Self::Refused(ConnectError::Unauthorized),
+            InvalidToken::BadGrant => Self::BadGrant,
+        }
     }
 }
 

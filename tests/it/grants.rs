@@ -121,3 +121,21 @@ async fn where_the_key_is_a_hosts_only_its_grants_make_a_subjects_room() {
     let made = alice.post("/api/chat/rooms/", body).await.is(201);
     assert_eq!(people(&made), [alice.id, bob.id]);
 }
+
+#[tokio::test]
+async fn a_grant_of_another_form_says_what_is_wrong_with_it() {
+    let alice = someone("alice").await;
+    for grant in [json!(""), json!("room:1"), json!(42)] {
+        let token = shared().await.signs(&json!({"user_id": alice.id, "grant": grant}));
+        let refused = alice.with_token(&token).get("/api/chat/rooms/").await;
+        assert_eq!(refused.header("www-authenticate"), Some("Bearer realm=\"api\""));
+        let refused = refused.is(401);
+        assert_eq!(refused["code"], "token_not_valid");
+        assert!(text_of(&refused["detail"]).contains("grant must be \"task:<id>\""), "{refused}");
+    }
+    for beside in [json!({"grant": null}), json!({"aud": "elsewhere"})] {
+        let mut says = json!({"user_id": alice.id});
+        says.as_object_mut().expect("claims").extend(beside.as_object().expect("claims").clone());
+        alice.with_token(&shared().await.signs(&says)).get("/api/chat/rooms/").await.is(200);
+    }
+}

@@ -1,6 +1,7 @@
 //! Who is let in, what that person is told first, and what the others are told instead.
 
 use serde_json::json;
+use tokio_tungstenite::tungstenite::Error;
 use uuid::Uuid;
 
 use crate::people::{now, token};
@@ -57,6 +58,22 @@ async fn a_client_of_chat_v1_learns_by_the_close_code_why_it_may_not_in() {
     assert_eq!(eve.way_into(&room).is_closed_with().await, 4403);
     assert_eq!(eve.way_into(&Uuid::new_v4().to_string()).is_closed_with().await, 4403);
     ana.way_into(&room).in_chat_v1().opens().await.expect("a socket").is_greeted().await;
+}
+
+#[tokio::test]
+async fn a_grant_of_another_form_says_what_is_wrong_with_it() {
+    let server = shared().await;
+    let ana = server.person("ana").await;
+    let room = ana.makes_group(&[]).await;
+    let bad = ana.with_token(token(json!({"user_id": ana.id, "grant": ""})));
+    let Err(Error::Http(answer)) = bad.way_into(&room).tries().await else { panic!("let in") };
+    let body = String::from_utf8_lossy(answer.body().as_deref().unwrap_or_default()).into_owned();
+    assert_eq!(answer.status().as_u16(), 401);
+    assert!(body.contains("claim grant must be") && body.contains("token_not_valid"), "{body}");
+    let mut socket = bad.way_to_all().in_chat_v1().opens().await.expect("to be let in at first");
+    let (code, reason) = socket.is_closed_because().await;
+    assert_eq!(code, 4401);
+    assert!(reason.contains("claim grant must be"), "{reason}");
 }
 
 #[tokio::test]

@@ -268,6 +268,22 @@ impl Socket {
         }
     }
 
+    /// Waits for the close frame and gives its code and its reason.
+    pub async fn is_closed_because(&mut self) -> (u16, String) {
+        let closing = async {
+            loop {
+                match self.stream.next().await {
+                    Some(Ok(Message::Close(Some(close)))) => {
+                        return (close.code.into(), close.reason.to_string());
+                    }
+                    Some(Ok(Message::Close(None)) | Err(_)) | None => panic!("no reason is given"),
+                    Some(Ok(_)) => {}
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, closing).await.expect("a close frame in time")
+    }
+
     /// Waits for the end and gives what came before it, too.
     pub async fn hears_until_closed(&mut self) -> (Vec<Value>, u16) {
         let mut heard = Vec::new();

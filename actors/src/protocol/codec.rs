@@ -93,8 +93,14 @@ pub fn text(payload: &[u8]) -> Bytes {
 /// A close frame.
 #[must_use]
 pub fn close(code: CloseCode) -> Bytes {
+    close_because(code, code.reason())
+}
+
+/// A close frame with another reason than its code's, of 123 bytes at most.
+#[must_use]
+pub fn close_because(code: CloseCode, reason: &str) -> Bytes {
     let mut payload = code.code().to_be_bytes().to_vec();
-    payload.extend_from_slice(code.reason().as_bytes());
+    payload.extend_from_slice(reason.as_bytes());
     control_or_text(CLOSE, &payload)
 }
 

@@ -98,19 +98,36 @@ async fn real_simplejwt_tokens_are_accepted() {
 async fn the_issuer_is_demanded_when_one_is_set() {
     let verifier = verifier(&["--jwt-issuer", "aristay-app"]);
     assert!(verifier.verify(&simple_jwt("access_issuer")).await.is_ok());
-    assert_eq!(verifier.verify(&simple_jwt("access_other_issuer")).await, Err(InvalidToken));
-    assert_eq!(verifier.verify(&simple_jwt("access_string_id")).await, Err(InvalidToken));
-    assert_eq!(verifier.verify(&with(&json!({"iss": ["aristay-app"]}))).await, Err(InvalidToken));
+    assert_eq!(verifier.verify(&simple_jwt("access_other_issuer")).await, Err(InvalidToken::Refused));
+    assert_eq!(verifier.verify(&simple_jwt("access_string_id")).await, Err(InvalidToken::Refused));
+    assert_eq!(verifier.verify(&with(&json!({"iss": ["aristay-app"]}))).await, Err(InvalidToken::Refused));
 }
 
 #[tokio::test]
-async fn the_audience_is_demanded_when_one_is_set_and_foreign_ones_are_refused() {
+async fn the_audience_is_demanded_when_one_is_set_and_else_not_looked_at() {
     let ours = verifier(&["--jwt-audience", "chat"]);
     assert!(ours.verify(&with(&json!({"aud": "chat"}))).await.is_ok());
     assert!(ours.verify(&with(&json!({"aud": ["mail", "chat"]}))).await.is_ok());
     assert!(ours.verify(&with(&json!({"aud": "mail"}))).await.is_err());
     assert!(ours.verify(&with(&json!({}))).await.is_err());
-    assert!(verifier(&[]).verify(&with(&json!({"aud": "mail"}))).await.is_err());
+    for aud in [json!("mail"), json!(["mail"]), json!(7)] {
+        assert!(verifier(&[]).verify(&with(&json!({"aud": aud}))).await.is_ok(), "{aud}");
+    }
+}
+
+#[tokio::test]
+async fn a_grant_of_another_form_is_told_apart() {
+    let verifier = verifier(&[]);
+    let bad =
+        ["", "task", "task:", "task:*", "task:0", "task:-7", "task:007", "room:7"].map(|grant| json!(grant));
+    for grant in bad.into_iter().chain([json!(7), json!(["task:7"])]) {
+        let token = with(&json!({"grant": grant}));
+        assert_eq!(verifier.verify(&token).await, Err(InvalidToken::BadGrant), "{grant}");
+        let expired = with(&json!({"grant": grant, "exp": 1}));
+        assert_eq!(verifier.verify(&expired).await, Err(InvalidToken::Refused), "{grant}");
+    }
+    let none = with_payload(&format!("{},\"grant\":null}}", good().to_string().trim_end_matches('}')));
+    assert_eq!(verifier.verify(&none).await.expect("a good token").grant, None);
 }
 
 #[tokio::test]
@@ -125,7 +142,7 @@ async fn a_header_that_points_elsewhere_is_not_followed() {
         assert!(verifier.verify(&with_header(&header)).await.is_ok(), "{header}: the right key signed it");
         for key in [&b""[..], b"key", b"https://evil.example/keys"] {
             let token = craft(&header.to_string(), &good().to_string(), key, Algorithm::HS256);
-            assert_eq!(verifier.verify(&token).await, Err(InvalidToken), "{header}");
+            assert_eq!(verifier.verify(&token).await, Err(InvalidToken::Refused), "{header}");
         }
     }
 }
@@ -143,16 +160,20 @@ async fn public_keys_verify_what_their_owner_signed_and_nothing_else() {
     for (name, token) in vectors["bad"].as_object().expect("tokens") {
         // Keys in PEM have no name, so there a token may call its right key whatever it likes.
         if name != "kid_of_another_key" {
-            assert_eq!(verifier.verify(token.as_str().expect("a token")).await, Err(InvalidToken), "{name}");
+            assert_eq!(
+                verifier.verify(token.as_str().expect("a token")).await,
+                Err(InvalidToken::Refused),
+                "{name}"
+            );
         }
     }
     for pem in vectors["pem"].as_object().expect("keys").values().filter_map(Value::as_str) {
         let header = r#"{"alg":"HS256","typ":"JWT"}"#;
         let confused = craft(header, &good().to_string(), pem.as_bytes(), Algorithm::HS256);
-        assert_eq!(verifier.verify(&confused).await, Err(InvalidToken));
+        assert_eq!(verifier.verify(&confused).await, Err(InvalidToken::Refused));
     }
-    assert_eq!(verifier.verify(&simple_jwt("access_string_id")).await, Err(InvalidToken));
-    assert_eq!(verifier.verify_refresh(&simple_jwt("refresh")), Err(InvalidToken));
+    assert_eq!(verifier.verify(&simple_jwt("access_string_id")).await, Err(InvalidToken::Refused));
+    assert_eq!(verifier.verify_refresh(&simple_jwt("refresh")), Err(InvalidToken::Refused));
 }
 
 #[tokio::test]
@@ -167,7 +188,11 @@ async fn a_key_set_is_indexed_by_kid_alone() {
         assert!(verifier.verify(token.as_str().expect("a token")).await.is_ok(), "{algorithm}");
     }
     for (name, token) in vectors["bad"].as_object().expect("tokens") {
-        assert_eq!(verifier.verify(token.as_str().expect("a token")).await, Err(InvalidToken), "{name}");
+        assert_eq!(
+            verifier.verify(token.as_str().expect("a token")).await,
+            Err(InvalidToken::Refused),
+            "{name}"
+        );
     }
 }
 
@@ -188,8 +213,8 @@ async fn minted_tokens_have_the_form_of_simplejwt() {
     let claims = verifier.verify(&pair.access).await.expect("a good token");
     assert_eq!((claims.user_id, claims.exp - claims.iat), (Some(42), 3600));
     assert_eq!(verifier.verify_refresh(&pair.refresh).expect("a good token").user_id, 42);
-    assert_eq!(verifier.verify(&pair.refresh).await, Err(InvalidToken));
-    assert_eq!(verifier.verify_refresh(&pair.access), Err(InvalidToken));
+    assert_eq!(verifier.verify(&pair.refresh).await, Err(InvalidToken::Refused));
+    assert_eq!(verifier.verify_refresh(&pair.access), Err(InvalidToken::Refused));
 
     let request = AccessRequest {
         is_service: true,
