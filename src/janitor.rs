@@ -30,6 +30,9 @@ pub async fn work(rest: Data<Rest>) {
         if let Err(error) = erase_files(&rest).await {
             tracing::warn!(%error, "files were not taken away; the next round tries again");
         }
+        if let Err(error) = rest.store.forget_families().await {
+            tracing::warn!(%error, "sign-ins that have expired stay; the next round tries again");
+        }
         match rest.store.forget_read_moves(after, MOVED).await {
             Ok(last) => after = last.unwrap_or(first),
             Err(error) => tracing::warn!(%error, "old moves of read marks stay; the next round tries again"),

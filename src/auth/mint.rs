@@ -52,6 +52,8 @@ struct Payload<'a> {
     iat: i64,
     jti: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    family: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<&'static str>,
@@ -83,14 +85,20 @@ impl TokenMint {
         }
     }
 
-    /// Signs an access and a refresh token for a person.
+    /// Signs an access and a refresh token for a person: the one that is named `jti` in the sign-in `family`.
     #[must_use]
-    pub fn pair(&self, user_id: i64) -> TokenPair {
+    pub fn pair(&self, user_id: i64, family: Uuid, jti: Uuid) -> TokenPair {
         let request = AccessRequest { user_id: Some(user_id), ..AccessRequest::default() };
         TokenPair {
             access: self.access(&request),
-            refresh: self.sign("refresh", &request, self.refresh_seconds),
+            refresh: self.sign("refresh", &request, self.refresh_seconds, Some((family, jti))),
         }
+    }
+
+    /// Seconds that a refresh token is good for.
+    #[must_use]
+    pub fn refresh_seconds(&self) -> i64 {
+        self.refresh_seconds
     }
 
     /// Signs an access token with the life of the settings.
@@ -102,16 +110,23 @@ impl TokenMint {
     /// Signs an access token that is good for `seconds`.
     #[must_use]
     pub fn access_for(&self, request: &AccessRequest, seconds: i64) -> String {
-        self.sign("access", request, seconds)
+        self.sign("access", request, seconds, None)
     }
 
-    fn sign(&self, token_type: &'static str, request: &AccessRequest, seconds: i64) -> String {
+    fn sign(
+        &self,
+        token_type: &'static str,
+        request: &AccessRequest,
+        seconds: i64,
+        named: Option<(Uuid, Uuid)>,
+    ) -> String {
         let iat = now_seconds();
         let payload = Payload {
             token_type,
             exp: iat + seconds,
             iat,
-            jti: Uuid::new_v4().simple().to_string(),
+            jti: named.map_or_else(Uuid::new_v4, |(_, jti)| jti).simple().to_string(),
+            family: named.map(|(family, _)| family.simple().to_string()),
             user_id: request.user_id.map(|id| id.to_string()),
             scope: request.is_service.then_some("service"),
             grant: request.grant.map(|grant| grant.to_string()),

@@ -10,6 +10,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::{jwks::Jwks, keys::PublicKeys};
 use crate::config::auth::{AuthSettings, SecretAlgorithm};
@@ -76,6 +77,8 @@ pub struct Claims {
 pub struct RefreshClaims {
     /// The person.
     pub user_id: i64,
+    /// The sign-in that it came of, and its own name in that; none in one from before there were families.
+    pub family: Option<(Uuid, Uuid)>,
     /// When it was issued, in seconds since 1970; 0 when it doesn't say.
     pub iat: i64,
     /// When it expires, in seconds since 1970.
@@ -112,6 +115,10 @@ struct RawClaims {
     scope: Option<Value>,
     #[serde(default)]
     grant: Option<Value>,
+    #[serde(default)]
+    jti: Option<Value>,
+    #[serde(default)]
+    family: Option<Value>,
     #[serde(default)]
     username: Option<Value>,
     #[serde(default)]
@@ -220,15 +227,12 @@ impl TokenVerifier {
             return Err(InvalidToken::Refused);
         }
         let user_id = raw.user_id.ok_or(InvalidToken::Refused)?.0;
-        Ok(RefreshClaims { user_id, iat: raw.iat.map_or(0, |iat| iat.0), exp: raw.exp.0 })
-    }
-
-    /// Verifies a token of either type, as `POST /api/token/verify/` asks.
-    ///
-    /// # Errors
-    /// [`InvalidToken`] for every fault alike.
-    pub async fn verify_any(&self, token: &str) -> Result<(), InvalidToken> {
-        self.read(token).await.map(drop)
+        let uuid = |claim: Option<Value>| Uuid::try_parse(claim?.as_str()?).ok();
+        let family = match raw.family {
+            None => None,
+            Some(family) => Some(uuid(Some(family)).zip(uuid(raw.jti)).ok_or(InvalidToken::Refused)?),
+        };
+        Ok(RefreshClaims { user_id, family, iat: raw.iat.map_or(0, |iat| iat.0), exp: raw.exp.0 })
     }
 
     async fn read(&self, token: &str) -> Result<RawClaims, InvalidToken> {

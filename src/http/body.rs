@@ -30,6 +30,7 @@ pub struct Body {
     headers: HeaderMap,
     payload: Payload,
     rest: Data<Rest>,
+    json_bytes_max: usize,
 }
 
 impl FromRequest for Body {
@@ -38,7 +39,9 @@ impl FromRequest for Body {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let rest = Rest::of(request);
-        std::future::ready(Ok(Self { headers: request.headers().clone(), payload: payload.take(), rest }))
+        let json_bytes_max = rest.settings.json_bytes_max;
+        let (headers, payload) = (request.headers().clone(), payload.take());
+        std::future::ready(Ok(Self { headers, payload, rest, json_bytes_max }))
     }
 }
 
@@ -47,6 +50,12 @@ impl Body {
     #[must_use]
     pub fn is_multipart(&self) -> bool {
         self.media_type().is_some_and(|media| media == "multipart/form-data")
+    }
+
+    /// The same, for JSON of so many bytes at most.
+    #[must_use]
+    pub fn at_most(self, json_bytes_max: usize) -> Self {
+        Self { json_bytes_max, ..self }
     }
 
     /// Reads a JSON object of the form of `T`.
@@ -103,7 +112,7 @@ impl Body {
             return Err(ApiError::MediaType);
         }
         self.check_encoding()?;
-        let bytes_max = self.rest.settings.json_bytes_max;
+        let bytes_max = self.json_bytes_max;
         let (stream, fault) = self.paced(bytes_max)?;
         let mut stream = std::pin::pin!(stream);
         let mut bytes = BytesMut::new();

@@ -79,6 +79,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         at("/api/token/").post(tokens::obtain),
         at("/api/token/refresh/").post(tokens::refresh),
         at("/api/token/verify/").post(tokens::verify),
+        at("/api/token/revoke/").post(tokens::revoke),
         at("/health/live").get(health::live),
         at("/health/ready").get(health::ready),
         at("/metrics").get(health::metrics),

@@ -107,7 +107,7 @@ words! {
         subjects::put_task, subjects::put_property,
         unread::get,
         files::get,
-        tokens::obtain, tokens::refresh, tokens::verify,
+        tokens::obtain, tokens::refresh, tokens::verify, tokens::revoke,
         health::live, health::ready, health::metrics,
     )
 )]

@@ -22,5 +22,6 @@ mod people;
 mod roles;
 mod rooms;
 mod server;
+mod sessions;
 mod signing_in;
 mod stage;

@@ -59,6 +59,7 @@ const TABLE: &[Row] = &[
     ("POST", "/api/token/", r#"{"username":"nobody","password":"x"}"#, [401; 8]),
     ("POST", "/api/token/refresh/", r#"{"refresh":"x"}"#, [401; 8]),
     ("POST", "/api/token/verify/", r#"{"token":"x"}"#, [401; 8]),
+    ("POST", "/api/token/revoke/", r#"{"refresh":"x"}"#, [401; 8]),
     ("GET", "/health/live", "", [200; 8]),
     ("GET", "/health/ready", "", [200; 8]),
     ("GET", "/metrics", "", [200; 8]),

@@ -83,10 +83,15 @@ impl Server {
 
     /// Waits until someone waits for a lock.
     pub async fn wait_for_lock(&self) {
+        self.wait_for_locks(1).await;
+    }
+
+    /// Waits until so many wait for a lock.
+    pub async fn wait_for_locks(&self, count: i64) {
         let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
         let client = self.client().await;
         for _ in 0..1_000 {
-            if client.query_one(waiting, &[]).await.expect("a count").get::<_, i64>(0) > 0 {
+            if client.query_one(waiting, &[]).await.expect("a count").get::<_, i64>(0) >= count {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(1)).await;

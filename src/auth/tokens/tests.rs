@@ -3,6 +3,7 @@ use clap::Parser;
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{Claims, Grant, InvalidToken, SubjectKind, TokenVerifier, now_seconds};
 use crate::{
@@ -91,7 +92,7 @@ async fn real_simplejwt_tokens_are_accepted() {
     assert_eq!(guest.grant, Some(Grant { kind: SubjectKind::Task, id: 7 }));
     let refresh = verifier.verify_refresh(&simple_jwt("refresh")).expect("a refresh token");
     assert_eq!(refresh.user_id, 42);
-    assert!(verifier.verify_any(&simple_jwt("refresh")).await.is_ok());
+    assert_eq!(refresh.family, None);
 }
 
 #[tokio::test]
@@ -128,6 +129,14 @@ async fn a_grant_of_another_form_is_told_apart() {
     }
     let none = with_payload(&format!("{},\"grant\":null}}", good().to_string().trim_end_matches('}')));
     assert_eq!(verifier.verify(&none).await.expect("a good token").grant, None);
+}
+
+#[tokio::test]
+async fn a_refresh_token_whose_family_is_none_is_refused() {
+    let refresh = json!({"token_type": "refresh", "family": "x"});
+    assert_eq!(verifier(&[]).verify_refresh(&with(&refresh)), Err(InvalidToken::Refused));
+    let nameless = json!({"token_type": "refresh", "family": Uuid::new_v4().to_string(), "jti": null});
+    assert_eq!(verifier(&[]).verify_refresh(&with(&nameless)), Err(InvalidToken::Refused));
 }
 
 #[tokio::test]
@@ -201,7 +210,8 @@ async fn minted_tokens_have_the_form_of_simplejwt() {
     let settings = settings(&["--jwt-secret", SECRET, "--jwt-issuer", "aristay-app"]);
     let secret = SecretString::from(SECRET);
     let (mint, verifier) = (TokenMint::new(&settings, &secret), TokenVerifier::new(&settings, Some(&secret)));
-    let pair = mint.pair(42);
+    let (family, jti) = (Uuid::new_v4(), Uuid::new_v4());
+    let pair = mint.pair(42, family, jti);
     let names = |token: &str| -> Vec<String> {
         let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).expect("a payload")).expect("base64");
         let payload: Value = serde_json::from_slice(&payload).expect("JSON");
@@ -209,10 +219,12 @@ async fn minted_tokens_have_the_form_of_simplejwt() {
         payload.as_object().expect("claims").keys().cloned().collect()
     };
     assert_eq!(names(&pair.access), names(&simple_jwt("access_issuer")));
-    assert_eq!(names(&pair.refresh), names(&simple_jwt("access_issuer")));
+    let beside: Vec<_> = names(&pair.refresh).into_iter().filter(|name| name != "family").collect();
+    assert_eq!(beside, names(&simple_jwt("access_issuer")));
     let claims = verifier.verify(&pair.access).await.expect("a good token");
     assert_eq!((claims.user_id, claims.exp - claims.iat), (Some(42), 3600));
-    assert_eq!(verifier.verify_refresh(&pair.refresh).expect("a good token").user_id, 42);
+    let claims = verifier.verify_refresh(&pair.refresh).expect("a good token");
+    assert_eq!((claims.user_id, claims.family), (42, Some((family, jti))));
     assert_eq!(verifier.verify(&pair.refresh).await, Err(InvalidToken::Refused));
     assert_eq!(verifier.verify_refresh(&pair.access), Err(InvalidToken::Refused));
 

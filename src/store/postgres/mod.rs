@@ -3,6 +3,7 @@
 mod append;
 mod errors;
 mod events;
+pub mod families;
 mod feed;
 pub mod files;
 mod history;

@@ -129,9 +129,13 @@ macro_rules! record_columns {
     };
 }
 
-const RECORD_WIDTH: usize = 8;
+pub(super) use record_columns;
 
-fn record(row: &Row) -> PersonRecord {
+/// How many columns [`record_columns`] names.
+pub(super) const RECORD_WIDTH: usize = 8;
+
+/// Reads a person whose columns stand at the beginning.
+pub(super) fn record(row: &Row) -> PersonRecord {
     PersonRecord {
         profile: Profile { author: author(row, UserId(row.get(0)), 1), email: row.get(4) },
         is_active: row.get(5),

@@ -46,8 +46,8 @@ export function sessionSource(
     }
     try {
       const { data } = await api.POST('/api/token/refresh/', { body: { refresh: current.refresh } })
-      // A host that rotates refresh tokens, as SimpleJWT can, gives a new one too.
-      current = { refresh: current.refresh, ...data }
+      // A refresh token is good for one use: with the access token comes the next one.
+      current = { ...current, ...data }
     } catch (cause) {
       if (cause instanceof ChatError && (cause.status === 401 || cause.status === 400)) {
         throw new AuthNeeded('the session has ended')

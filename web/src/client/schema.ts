@@ -453,8 +453,29 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Gives a new access token. */
+        /**
+         * Gives a new access token, and the refresh token that takes the place of the one that is shown.
+         * @description One that was used before ends all that came of its sign-in: whoever else has it may have got the
+         *     newer ones too. Only tabs that call at the same moment all go on, with the same new one.
+         */
         post: operations["post_api_token_refresh"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/token/revoke/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends a sign-in: signing out takes its refresh tokens with it. */
+        post: operations["post_api_token_revoke"];
         delete?: never;
         options?: never;
         head?: never;
@@ -470,7 +491,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Says whether a token is good. */
+        /** Says whether a token is good: an access token for those calls that it is for, a refresh token for its use. */
         post: operations["post_api_token_verify"];
         delete?: never;
         options?: never;
@@ -533,11 +554,6 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description A new access token. */
-        AccessBody: {
-            /** @description Opens sockets and REST calls. */
-            access: string;
-        };
         /** @description Someone to be put into a room. */
         AddParticipant: {
             /** @description As what. */
@@ -1149,7 +1165,7 @@ export interface components {
             /** @description The sign-in name. */
             username: string;
         };
-        /** @description A refresh token. */
+        /** @description A refresh token, which is good for one use. */
         Refresh: {
             /** @description The token. */
             refresh: string;
@@ -1355,7 +1371,7 @@ export interface components {
         TokenPairBody: {
             /** @description Opens sockets and REST calls. */
             access: string;
-            /** @description Gets new access tokens. */
+            /** @description Gets new access tokens; good for one use, which gives the next one. */
             refresh: string;
         };
         /** @description Someone who is typing. */
@@ -5192,7 +5208,120 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AccessBody"];
+                    "application/json": components["schemas"]["TokenPairBody"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, or the `client_id` was used for another message */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_api_token_revoke: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Refresh"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             /** @description Not understood, or understood and not allowed in value */
