@@ -248,7 +248,8 @@ pub async fn sync(rest: Data<Rest>, caller: Caller, body: Body) -> Result<Json<S
     people.retain(|person| seen.insert(person.id));
     let told = tell(&rest, people).await?;
     let created = told.iter().filter(|told| told.created).count();
-    Ok(Json(Synced { created, updated: told.len() - created }))
+    let kept_erased = told.iter().filter(|told| told.is_erased).count();
+    Ok(Json(Synced { created, updated: told.len() - created - kept_erased }))
 }
 
 /// Ends a person's account for good; service tokens only.

@@ -105,6 +105,41 @@ async fn an_erased_account_stays_as_an_author_without_a_name() {
 }
 
 #[tokio::test]
+async fn one_who_was_erased_stays_so_until_the_host_says_otherwise() {
+    let (host, alice, bob) = (host().await, someone("alice").await, someone("bob").await);
+    let room = alice.makes_group(&[&bob]).await;
+    alice.says(&room, "by alice").await;
+    let path = format!("/api/chat/users/{}/", alice.id);
+    host.delete(&path).await.is(204);
+    let sender = async || {
+        bob.get(&format!("/api/chat/messages/?room={room}")).await.is(200)["results"][0]["sender"].clone()
+    };
+    let tombstone = sender().await;
+    assert_eq!(tombstone["username"], "deleted");
+    // As a list goes on saying that was made before.
+    let told = json!({"username": "alice", "full_name": "Alice A.", "email": "a@example.org", "is_staff": true,
+        "tokens_valid_from": null});
+    for says in [told.clone(), json!({}), json!({"is_active": false, "username": "alice"})] {
+        let mut listed = says.clone();
+        listed["id"] = json!(alice.id);
+        let synced = host.post("/api/chat/users/sync/", json!([listed, {"id": bob.id}])).await;
+        assert_eq!(synced.is(200), json!({"created": 0, "updated": 1}));
+        let kept = host.put(&path, says).await.is(200);
+        assert_eq!(
+            (&kept["username"], &kept["is_active"], &kept["is_staff"]),
+            (&json!("deleted"), &json!(false), &json!(false))
+        );
+        assert_eq!((sender().await, kept["email"].as_str()), (tombstone.clone(), Some("")));
+        alice.get("/api/chat/users/me/").await.is(401);
+    }
+    let mut back = told;
+    back["is_active"] = json!(true);
+    assert_eq!(host.put(&path, back).await.is(200)["full_name"], "Alice A.");
+    assert_eq!(sender().await["username"], "alice");
+    alice.get("/api/chat/users/me/").await.is(200);
+}
+
+#[tokio::test]
 async fn texts_go_with_their_author_when_the_host_says_so() {
     let (host, alice, bob) = (host().await, someone("alice").await, someone("bob").await);
     let room = alice.makes_group(&[&bob]).await;

@@ -85,6 +85,8 @@ pub struct PersonTold {
     pub created: bool,
     /// Whether the right to be here is another one now.
     pub right_changed: bool,
+    /// Whether the account had been ended for good and stays so; then nothing was taken over.
+    pub is_erased: bool,
 }
 
 /// A built-in account as signing in needs it.
@@ -365,14 +367,16 @@ impl PostgresStore {
 
 async fn tell(writer: &Writer<'_>, person: &ToldPerson) -> Result<PersonTold, StoreError> {
     // Not `FOR UPDATE`: who is put into a room meanwhile is looked up under a key's lock, by a batch.
-    const BEFORE: &str = "SELECT is_active, tokens_valid_from FROM people WHERE id = $1 FOR NO KEY UPDATE";
+    const BEFORE: &str = concat!(
+        "SELECT ",
+        record_columns!(),
+        ", u.erased_at IS NOT NULL FROM people u WHERE u.id = $1 FOR NO KEY UPDATE"
+    );
+    const MAKE: &str = "INSERT INTO people (id, username) VALUES ($1, 'user' || $1::bigint)
+         ON CONFLICT (id) DO NOTHING RETURNING id";
     const TELL: &str = concat!(
-        "INSERT INTO people AS u (id, username, full_name, email, is_active, is_staff, tokens_valid_from,
-                                  told_by_host)
-         VALUES ($1, coalesce($2, 'user' || $1::bigint), coalesce($3, ''), coalesce($4, ''),
-                 coalesce($5, true), coalesce($6, false), $8, true)
-         ON CONFLICT (id) DO UPDATE SET
-             username = coalesce($2, CASE WHEN u.erased_at IS NULL THEN u.username ELSE excluded.username END),
+        "UPDATE people u SET
+             username = coalesce($2, CASE WHEN u.erased_at IS NULL THEN u.username ELSE 'user' || $1::bigint END),
              full_name = coalesce($3, CASE WHEN u.erased_at IS NULL THEN u.full_name ELSE '' END),
              email = coalesce($4, u.email),
              is_active = coalesce($5, u.is_active),
@@ -381,15 +385,26 @@ async fn tell(writer: &Writer<'_>, person: &ToldPerson) -> Result<PersonTold, St
              told_by_host = true,
              erased_at = NULL,
              changed_xid = CASE WHEN $9 THEN pg_current_xact_id() ELSE u.changed_xid END
-         RETURNING ",
+         WHERE u.id = $1 RETURNING ",
         record_columns!()
     );
-    let before = writer.row(BEFORE, &[&person.id.0]).await?;
+    let lost = || StoreError::Unavailable("a person was told and not kept".into());
+    let mut before = writer.row(BEFORE, &[&person.id.0]).await?;
+    let created = before.is_none() && writer.row(MAKE, &[&person.id.0]).await?.is_some();
+    if before.is_none() && !created {
+        // Someone else has told of the person since, and that is committed now.
+        before = Some(writer.row(BEFORE, &[&person.id.0]).await?.ok_or_else(lost)?);
+    }
+    let was = before.as_ref().map(record);
+    // A list that the host goes on sending doesn't bring back whom it has ended: only its own word does.
+    let is_erased = before.is_some_and(|row| row.get(RECORD_WIDTH)) && person.is_active != Some(true);
+    if let Some(record) = was.clone().filter(|_| is_erased) {
+        return Ok(PersonTold { record, created, right_changed: false, is_erased });
+    }
     let (is_told, valid_from) = (person.tokens_valid_from.is_some(), person.tokens_valid_from.flatten());
-    let right_changed = before.as_ref().is_some_and(|row| {
-        let (was_active, valid_before): (bool, Option<i64>) = (row.get(0), row.get(1));
-        person.is_active.is_some_and(|is_active| is_active != was_active)
-            || (is_told && valid_from != valid_before)
+    let right_changed = was.is_some_and(|was| {
+        person.is_active.is_some_and(|is_active| is_active != was.is_active)
+            || (is_told && valid_from != was.tokens_valid_from)
     });
     let row = writer
         .row(
@@ -407,6 +422,6 @@ async fn tell(writer: &Writer<'_>, person: &ToldPerson) -> Result<PersonTold, St
             ],
         )
         .await?
-        .ok_or_else(|| StoreError::Unavailable("a person was told and not kept".into()))?;
-    Ok(PersonTold { record: record(&row), created: before.is_none(), right_changed })
+        .ok_or_else(lost)?;
+    Ok(PersonTold { record: record(&row), created, right_changed, is_erased: false })
 }
