@@ -5,6 +5,7 @@
 //! name of its setting before anything is started.
 
 pub mod auth;
+pub mod hosts;
 pub mod limits;
 pub mod origin;
 pub mod proxies;
@@ -19,6 +20,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use self::{
     auth::{AuthConfig, AuthSettings},
+    hosts::AllowedHosts,
     limits::LimitConfig,
     origin::Origin,
     proxies::TrustedProxies,
@@ -64,16 +66,23 @@ pub struct Config {
     pub bind: SocketAddr,
 
     /// Scheme and host under which clients reach this server, for the absolute URLs in answers;
-    /// unset: taken from each request
+    /// unset: taken from each request, as far as ALLOWED_HOSTS goes
     #[arg(long, env = "PUBLIC_URL", value_name = "PUBLIC_URL")]
     pub public_url: Option<String>,
+
+    /// Hosts (names, .domain for all below it, or *, separated by commas) by which links in answers may
+    /// call this server; unset: loopback and private addresses, BIND, names without a dot, and what
+    /// TRUSTED_PROXIES pass on. To other hosts links are relative
+    #[arg(long, env = "ALLOWED_HOSTS", value_name = "ALLOWED_HOSTS", value_delimiter = ',')]
+    pub allowed_hosts: Vec<String>,
 
     /// Origins (scheme://host[:port], separated by commas) whose pages may call this server,
     /// besides its own
     #[arg(long, env = "ALLOWED_ORIGINS", value_name = "ALLOWED_ORIGINS", value_delimiter = ',')]
     pub allowed_origins: Vec<String>,
 
-    /// Addresses or networks (CIDR, separated by commas) of proxies whose X-Forwarded-For is believed
+    /// Addresses or networks (CIDR, separated by commas) of proxies whose X-Forwarded-For is believed, and,
+    /// without ALLOWED_HOSTS, the hosts that they pass on
     #[arg(long, env = "TRUSTED_PROXIES", value_name = "TRUSTED_PROXIES", value_delimiter = ',')]
     pub trusted_proxies: Vec<String>,
 
@@ -147,6 +156,8 @@ pub struct Settings {
     pub bind: SocketAddr,
     /// Scheme and host for absolute URLs, without a slash at its end.
     pub public_url: Option<String>,
+    /// Hosts that links in answers may lead to.
+    pub allowed_hosts: AllowedHosts,
     /// Pages that may call this server, besides its own.
     pub allowed_origins: Vec<Origin>,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -241,6 +252,7 @@ impl Config {
                 .filter(|url| !url.is_empty())
                 .map(public_url)
                 .transpose()?,
+            allowed_hosts: AllowedHosts::parse(&self.allowed_hosts, self.bind.ip())?,
             allowed_origins: Origin::parse_all("ALLOWED_ORIGINS", &self.allowed_origins)?,
             trusted_proxies: TrustedProxies::parse(&self.trusted_proxies)?,
             workers: self.workers.map_or_else(

@@ -70,6 +70,7 @@ fn each_wrong_value_is_told_by_name_and_no_secret_is_repeated() {
         (vec!["--allowed-origins", "https://a.example,*"], "ALLOWED_ORIGINS"),
         (vec!["--trusted-proxies", "10.0.0.0/8,proxy"], "TRUSTED_PROXIES"),
         (vec!["--public-url", "chat.example"], "PUBLIC_URL"),
+        (vec!["--allowed-hosts", "chat.example,https://chat.example"], "ALLOWED_HOSTS"),
         (vec!["--node-id", "a b"], "NODE_ID"),
         (vec!["--log", "chat=loud"], "LOG"),
         (vec!["--ping-seconds", "60"], "PING_SECONDS"),

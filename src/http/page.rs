@@ -2,6 +2,7 @@
 
 use actix_web::HttpRequest;
 use serde::Serialize;
+use url::{Position, Url};
 use utoipa::ToSchema;
 
 use super::error::ApiError;
@@ -13,7 +14,7 @@ use super::rest::Rest;
 pub struct Page<T> {
     /// How many there are in all.
     pub count: i64,
-    /// Where the next page is.
+    /// Where the next page is: an absolute URL, or from the path on where the server's name isn't known.
     pub next: Option<String>,
     /// Where the page before is.
     pub previous: Option<String>,
@@ -79,8 +80,9 @@ impl PageWanted {
             return Err(ApiError::invalid_page());
         }
         let link = |page: i64| {
-            let rest = Rest::of(request);
-            let mut url = rest.base_url(request);
+            let base = Rest::of(request).base_url(request);
+            let is_absolute = base.is_some();
+            let mut url = base.unwrap_or_else(nowhere);
             url.set_path(request.path());
             {
                 let mut pairs = url.query_pairs_mut();
@@ -89,7 +91,7 @@ impl PageWanted {
                     pairs.append_pair("page", &page.to_string());
                 }
             }
-            let text = url.as_str();
+            let text = if is_absolute { url.as_str() } else { &url[Position::BeforePath..] };
             text.strip_suffix('?').unwrap_or(text).to_owned()
         };
         let has_next = self.offset().saturating_add(self.size) < count;
@@ -100,4 +102,9 @@ impl PageWanted {
             results,
         })
     }
+}
+
+/// A URL for the path and the query of a link that has nothing before them.
+fn nowhere() -> Url {
+    Url::parse("http://nowhere").expect("it is a URL")
 }

@@ -1,8 +1,8 @@
 //! What all handlers work with: handed in once by `app`, shared by all workers.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -15,7 +15,7 @@ use reqwest::Url;
 
 use super::budgets::Budgets;
 use crate::auth::{FileUrlSigner, TokenMint, TokenVerifier};
-use crate::config::{Origin, Settings, SubjectRooms, TrustedProxies};
+use crate::config::{AllowedHosts, Origin, Settings, SubjectRooms, TrustedProxies};
 use crate::files::Uploads;
 use crate::store::postgres::PostgresStore;
 
@@ -50,6 +50,8 @@ pub struct Rest {
 pub struct RestSettings {
     /// Where clients reach this server; else each request tells.
     pub public_url: Option<String>,
+    /// Hosts that a request may say it was sent to.
+    pub allowed_hosts: AllowedHosts,
     /// Whose `X-Forwarded-*` is believed.
     pub trusted_proxies: TrustedProxies,
     /// Whether one without a grant may make a subject's room.
@@ -66,6 +68,7 @@ impl From<&Settings> for RestSettings {
     fn from(settings: &Settings) -> Self {
         Self {
             public_url: settings.public_url.clone(),
+            allowed_hosts: settings.allowed_hosts.clone(),
             trusted_proxies: settings.trusted_proxies.clone(),
             open_subjects: settings.subject_rooms == SubjectRooms::Open,
             json_bytes_max: usize::try_from(settings.limits.max_json_bytes).unwrap_or(usize::MAX),
@@ -89,11 +92,12 @@ impl Rest {
         self.settings.trusted_proxies.client(peer(request), forwarded.as_deref())
     }
 
-    /// Scheme and host under which this request's client reaches the server.
+    /// Scheme and host under which this request's client reaches the server; `None` where only the request
+    /// says so and isn't believed: then links are to have neither.
     #[must_use]
-    pub fn base_url(&self, request: &HttpRequest) -> Url {
+    pub fn base_url(&self, request: &HttpRequest) -> Option<Url> {
         let known = self.settings.public_url.as_deref().and_then(|url| Url::parse(url).ok());
-        known.or_else(|| self.told_url(request)).unwrap_or_else(local_url)
+        known.or_else(|| self.told_url(request))
     }
 
     fn told_url(&self, request: &HttpRequest) -> Option<Url> {
@@ -104,7 +108,16 @@ impl Rest {
         let scheme = told(&FORWARDED_PROTO).and_then(last).unwrap_or_else(|| "http".to_owned());
         let host = told(&FORWARDED_HOST).and_then(last).or_else(|| all_lines(request, &HOST))?;
         let origin = Origin::parse(&format!("{scheme}://{host}"))?;
-        Url::parse(origin.as_str()).ok()
+        let url = Url::parse(origin.as_str()).ok()?;
+        if !self.settings.allowed_hosts.allow(&url, is_proxied) {
+            static TOLD: Once = Once::new();
+            TOLD.call_once(|| {
+                tracing::warn!(%url, "a request names a host that isn't known, so links in its answer are \
+                    relative; PUBLIC_URL or ALLOWED_HOSTS make others known");
+            });
+            return None;
+        }
+        Some(url)
     }
 }
 
@@ -119,8 +132,4 @@ fn peer(request: &HttpRequest) -> IpAddr {
 fn all_lines(request: &HttpRequest, name: &HeaderName) -> Option<String> {
     let lines: Vec<&str> = request.headers().get_all(name).filter_map(|line| line.to_str().ok()).collect();
     (!lines.is_empty()).then(|| lines.join(","))
-}
-
-fn local_url() -> Url {
-    Url::parse("http://localhost").expect("it is a URL")
 }

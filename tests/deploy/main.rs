@@ -180,6 +180,13 @@ async fn nginx_passes_sockets_and_gets_tokens_of_the_host_for_its_cookies() {
     assert_eq!(greeting(port, "/ws/chat/", &[("cookie", "session=bobs")]).await, Err(401));
     assert_eq!(http.get(&me).send().await.unwrap().status(), 401);
 
+    // A client's word about who has forwarded it goes no further.
+    let people = http.get(format!("http://127.0.0.1:{port}/api/chat/users/?page_size=1")).bearer_auth(&own);
+    let people = people.header("x-forwarded-host", "evil.example").send().await.unwrap();
+    let people: Value = people.json().await.unwrap();
+    let next = people["next"].as_str().unwrap_or_default();
+    assert!(next.starts_with(&format!("http://127.0.0.1:{port}/")), "{people}");
+
     // What is for the inside stays there, and no token is in the log.
     let metrics = |port| format!("http://127.0.0.1:{port}/metrics");
     assert_eq!(http.get(metrics(port)).send().await.unwrap().status(), 404);

@@ -15,6 +15,7 @@ mod decoders;
 mod docs;
 mod files;
 mod grants;
+mod hosts;
 mod messages;
 mod old_faults;
 mod participants;

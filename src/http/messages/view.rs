@@ -114,7 +114,8 @@ impl<'a> Showing<'a> {
     /// Shows messages in an answer to `request`.
     #[must_use]
     pub fn new(request: &actix_web::HttpRequest, rest: &'a Rest, caller: &'a Caller) -> Self {
-        let base = rest.base_url(request).as_str().trim_end_matches('/').to_owned();
+        let base = rest.base_url(request);
+        let base = base.as_ref().map_or("", |base| base.as_str().trim_end_matches('/')).to_owned();
         Self { rest, caller, base, now: now_seconds() }
     }
 

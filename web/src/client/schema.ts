@@ -838,7 +838,7 @@ export interface components {
              * @description How many there are in all.
              */
             count: number;
-            /** @description Where the next page is. */
+            /** @description Where the next page is: an absolute URL, or from the path on where the server's name isn't known. */
             next?: string | null;
             /** @description Where the page before is. */
             previous?: string | null;
@@ -889,7 +889,7 @@ export interface components {
              * @description How many there are in all.
              */
             count: number;
-            /** @description Where the next page is. */
+            /** @description Where the next page is: an absolute URL, or from the path on where the server's name isn't known. */
             next?: string | null;
             /** @description Where the page before is. */
             previous?: string | null;
@@ -987,7 +987,7 @@ export interface components {
              * @description How many there are in all.
              */
             count: number;
-            /** @description Where the next page is. */
+            /** @description Where the next page is: an absolute URL, or from the path on where the server's name isn't known. */
             next?: string | null;
             /** @description Where the page before is. */
             previous?: string | null;
@@ -1043,7 +1043,7 @@ export interface components {
              * @description How many there are in all.
              */
             count: number;
-            /** @description Where the next page is. */
+            /** @description Where the next page is: an absolute URL, or from the path on where the server's name isn't known. */
             next?: string | null;
             /** @description Where the page before is. */
             previous?: string | null;
@@ -1075,7 +1075,7 @@ export interface components {
              * @description How many there are in all.
              */
             count: number;
-            /** @description Where the next page is. */
+            /** @description Where the next page is: an absolute URL, or from the path on where the server's name isn't known. */
             next?: string | null;
             /** @description Where the page before is. */
             previous?: string | null;
