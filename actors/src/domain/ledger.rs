@@ -206,7 +206,8 @@ impl Ledger {
             _ => true,
         };
         let deed = command.change.deed(is_own);
-        if !standing.may(deed, room_type) && !(is_staff && Standing::Staff.may(deed, room_type)) {
+        let may = standing.may(deed, room_type) || (is_staff && Standing::Staff.may(deed, room_type));
+        if !may {
             return Err(Refusal::Forbidden);
         }
         if self.room.archived_at.is_some() && command.change.needs_open_room() {
