@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use crate::server::start;
-use crate::stage::{Answer, Someone, someone, someone_at, text_of};
+use crate::stage::{Answer, Someone, host, someone, someone_at, text_of};
 
 /// The smallest picture: one pixel.
 pub const PNG: &[u8] = &[
@@ -112,6 +112,61 @@ async fn what_may_not_be_attached_is_refused() {
     assert_eq!(named["attachment_name"], "x.png");
     let elsewhere = someone("eve").await;
     attaches(&elsewhere, &room, "a.png", PNG).await.blames(&["room"]);
+}
+
+#[tokio::test]
+async fn a_pictures_address_stays_and_its_bytes_are_sent_once() {
+    let (host, alice, bob) = (host().await, someone("alice").await, someone("bob").await);
+    let room = alice.makes_group(&[&bob]).await;
+    let sent = attaches(&alice, &room, "a.png", PNG).await.is(201);
+    let path = format!("/api/chat/messages/{}/", text_of(&sent["id"]));
+    let address = text_of(&alice.get(&path).await.is(200)["attachment"]);
+    let exp = address.split(['?', '&']).find_map(|pair| pair.strip_prefix("exp=")).expect("a time");
+    assert_eq!(exp.parse::<i64>().expect("a number") % 86_400, 0, "the end of a day");
+    let nobody = alice.without_token();
+    let given = nobody.get(&address).await;
+    let tag = given.header("etag").expect("a tag").to_owned();
+    assert!(given.header("cache-control").expect("a word on it").starts_with("private, max-age="));
+    let asks = async |headers: &[(&str, &str)]| {
+        let request = headers
+            .iter()
+            .fold(nobody.asks(Method::GET, &address), |request, (name, value)| request.header(*name, *value));
+        Someone::hears(request).await
+    };
+    for known in [tag.as_str(), "*", &format!("\"other\", W/{tag}")] {
+        let answer = asks(&[("if-none-match", known)]).await;
+        assert_eq!((answer.status, answer.bytes.len()), (304, 0), "{known}");
+        assert_eq!(answer.header("etag"), Some(tag.as_str()));
+    }
+    assert_eq!(asks(&[("if-none-match", "\"other\"")]).await.status, 200);
+    assert_eq!(asks(&[("range", "bytes=0-3"), ("if-range", tag.as_str())]).await.status, 206);
+    assert_eq!(asks(&[("range", "bytes=0-3"), ("if-range", "\"other\"")]).await.status, 200);
+    let by_token = alice.get(&sent_path(&address)).await;
+    assert_eq!(
+        by_token.header("cache-control"),
+        Some("private, no-cache"),
+        "it may be another person's next"
+    );
+
+    // Revoked, the address is over, and the next one is another.
+    let person = format!("/api/chat/users/{}/", alice.id);
+    let valid_from = chrono::Utc::now().timestamp() - 100;
+    host.put(&person, json!({"tokens_valid_from": valid_from})).await.is(200);
+    nobody.get(&address).await.is(404);
+    let renewed = text_of(&alice.get(&path).await.is(200)["attachment"]);
+    assert_eq!(nobody.get(&renewed).await.status, 200);
+    host.put(&person, json!({"tokens_valid_from": valid_from + 1})).await.is(200);
+    nobody.get(&renewed).await.is(404);
+    // What is gone is gone for those who have it, too.
+    let renewed = text_of(&alice.get(&path).await.is(200)["attachment"]);
+    alice.delete(&path).await.is(204);
+    let request = nobody.asks(Method::GET, &renewed).header("if-none-match", &tag);
+    Someone::hears(request).await.is(404);
+}
+
+/// An address without its query.
+fn sent_path(address: &str) -> String {
+    address.split('?').next().expect("a path").to_owned()
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ pub struct MessageBody {
     pub message_type: &'static str,
     /// Its text.
     pub content: String,
-    /// Where its file is, for the caller alone and for a day.
+    /// Where its file is, for the caller alone and to the end of the next day.
     pub attachment: Option<String>,
     /// The file's name.
     pub attachment_name: Option<String>,
@@ -133,8 +133,9 @@ impl<'a> Showing<'a> {
     fn body(&self, message: Message, sender: User, readers: Readers) -> MessageBody {
         let file = message.attachment.as_ref();
         // A service token without a person is nobody to sign for.
-        let attachment = file.zip(self.caller.viewer()).map(|(file, viewer)| {
-            format!("{}{}", self.base, self.rest.file_urls.sign(file.file.0, viewer.0, self.now))
+        let attachment = file.zip(self.caller.person().ok()).map(|(file, person)| {
+            let (viewer, since) = (person.profile.author.id.0, person.tokens_valid_from);
+            format!("{}{}", self.base, self.rest.file_urls.sign(file.file.0, viewer, since, self.now))
         });
         MessageBody {
             id: message.id.0,

@@ -689,7 +689,7 @@ export interface components {
         };
         /** @description A message. */
         Message: {
-            /** @description Where its file is, for the caller alone and for a day. */
+            /** @description Where its file is, for the caller alone and to the end of the next day. */
             attachment?: string | null;
             /** @description The file's name. */
             attachment_name?: string | null;
@@ -869,7 +869,7 @@ export interface components {
             previous?: string | null;
             /** @description What is on this page. */
             results: {
-                /** @description Where its file is, for the caller alone and for a day. */
+                /** @description Where its file is, for the caller alone and to the end of the next day. */
                 attachment?: string | null;
                 /** @description The file's name. */
                 attachment_name?: string | null;
@@ -1415,6 +1415,7 @@ export interface operations {
             };
             header?: {
                 Range?: string | null;
+                "If-None-Match"?: string | null;
             };
             path: {
                 id: string;
@@ -1440,6 +1441,13 @@ export interface operations {
                 content: {
                     "application/octet-stream": unknown;
                 };
+            };
+            /** @description The same as the caller has already */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Not understood, or understood and not allowed in value */
             400: {
