@@ -115,6 +115,28 @@ async fn what_may_not_be_attached_is_refused() {
 }
 
 #[tokio::test]
+async fn a_message_without_a_file_has_an_empty_name_of_one_and_may_be_sent_with_it() {
+    let alice = someone("alice").await;
+    let room = alice.makes_group(&[]).await;
+    for name in [json!(null), json!("")] {
+        let body = json!({"room": room, "content": "hi", "attachment": null, "attachment_name": name});
+        let sent = alice.post("/api/chat/messages/", body).await.is(201);
+        assert_eq!((&sent["attachment"], &sent["attachment_name"]), (&json!(null), &json!("")));
+    }
+    let sent = attaches(&alice, &room, "a.pdf", PDF).await.is(201);
+    let path = format!("/api/chat/messages/{}/", text_of(&sent["id"]));
+    alice.delete(&path).await.is(204);
+    let events = alice.get(&format!("/api/chat/rooms/{room}/events/?since=0")).await.is(200);
+    let names: Vec<&Value> = events["events"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|event| event["message"].get("attachment_name"))
+        .collect();
+    assert_eq!(names, [&json!(""), &json!(""), &json!("")]);
+}
+
+#[tokio::test]
 async fn a_pictures_address_stays_and_its_bytes_are_sent_once() {
     let (host, alice, bob) = (host().await, someone("alice").await, someone("bob").await);
     let room = alice.makes_group(&[&bob]).await;

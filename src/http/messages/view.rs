@@ -31,8 +31,8 @@ pub struct MessageBody {
     pub content: String,
     /// Where its file is, for the caller alone and to the end of the next day.
     pub attachment: Option<String>,
-    /// The file's name.
-    pub attachment_name: Option<String>,
+    /// The file's name; empty without a file.
+    pub attachment_name: String,
     /// The file's size in bytes.
     pub attachment_size: Option<i64>,
     /// The message that it answers.
@@ -143,7 +143,7 @@ impl<'a> Showing<'a> {
             sender,
             message_type: message.message_type.as_str(),
             attachment,
-            attachment_name: file.map(|file| file.name.clone()),
+            attachment_name: file.map(|file| file.name.clone()).unwrap_or_default(),
             attachment_size: file.map(|file| file.size),
             reply_to_id: message.reply_to.as_ref().map(|quote| quote.id.0),
             reply_to: message.reply_to.map(QuoteBody::from),

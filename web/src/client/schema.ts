@@ -691,8 +691,8 @@ export interface components {
         Message: {
             /** @description Where its file is, for the caller alone and to the end of the next day. */
             attachment?: string | null;
-            /** @description The file's name. */
-            attachment_name?: string | null;
+            /** @description The file's name; empty without a file. */
+            attachment_name: string;
             /**
              * Format: int64
              * @description The file's size in bytes.
@@ -871,8 +871,8 @@ export interface components {
             results: {
                 /** @description Where its file is, for the caller alone and to the end of the next day. */
                 attachment?: string | null;
-                /** @description The file's name. */
-                attachment_name?: string | null;
+                /** @description The file's name; empty without a file. */
+                attachment_name: string;
                 /**
                  * Format: int64
                  * @description The file's size in bytes.
