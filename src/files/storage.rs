@@ -202,6 +202,11 @@ pub(super) struct Staged {
 }
 
 impl Staged {
+    /// The id under which it will be opened.
+    pub(super) fn id(&self) -> Uuid {
+        self.id
+    }
+
     /// Reads some bytes back.
     pub(super) async fn read(&self, range: Range<u64>) -> Result<Bytes, object_store::Error> {
         self.store.get_range(&self.key, range).await

@@ -17,7 +17,7 @@ use super::fields::{parse_id, parse_uuid};
 use super::query::Query;
 use super::rest::Rest;
 use crate::auth::tokens::now_seconds;
-use crate::files::{ByteRange, OpenError};
+use crate::files::{ByteRange, OpenError, served_name};
 use crate::store::postgres::files::ServedFile;
 
 /// Gives a file, or a range of it.
@@ -129,7 +129,7 @@ fn add_headers(answer: &mut HttpResponseBuilder, file: &ServedFile) {
     let name = ExtendedValue {
         charset: Charset::Ext("UTF-8".to_owned()),
         language_tag: None,
-        value: file.name.clone().into_bytes(),
+        value: served_name(&file.name, &file.content_type).into_bytes(),
     };
     answer
         .insert_header((header::CONTENT_TYPE, file.content_type.as_str()))

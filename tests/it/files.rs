@@ -89,9 +89,13 @@ async fn what_may_not_be_attached_is_refused() {
         ("a.svg", b"<svg/>"),
         ("a.pdf", PNG),
         ("a.png", b""),
-        ("a", PNG),
+        ("a.hta", PDF),
+        ("a.xlsx", b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
     ] {
-        attaches(&alice, &room, name, bytes).await.blames(&["attachment"]);
+        let refused = attaches(&alice, &room, name, bytes).await;
+        refused.blames(&["attachment"]);
+        let why = text_of(&refused.json()["attachment"][0]);
+        assert!(why.contains("jpg, jpeg, png, ") && why.ends_with(" up to 25 MiB."), "{name}: {why}");
     }
     let post = "/api/chat/messages/";
     alice.posts_form(post, &[("room", &room), ("attachment", "text")], &[]).await.blames(&["attachment"]);
@@ -112,6 +116,105 @@ async fn what_may_not_be_attached_is_refused() {
     assert_eq!(named["attachment_name"], "x.png");
     let elsewhere = someone("eve").await;
     attaches(&elsewhere, &room, "a.png", PNG).await.blames(&["room"]);
+}
+
+#[tokio::test]
+async fn the_bytes_decide_what_a_file_is_and_what_its_name_ends_in() {
+    let alice = someone("alice").await;
+    let room = alice.makes_group(&[]).await;
+    let post = "/api/chat/messages/";
+    // Under which name of its own, to be called what; what it is then called, and as what it is given out.
+    let table: &[(&[u8], &str, &str, &str, &str, &str)] = &[
+        (PNG, "image_picker_1.jpg", "", "image_picker_1.png", "image/png", "image"),
+        (PNG, "blob", "kitchen.png", "kitchen.png", "image/png", "image"),
+        (PDF, "a.pdf", "invoice.hta", "invoice.hta.pdf", "application/pdf", "file"),
+        (b"a;b\n", "a.csv", "", "a.csv", "text/csv", "file"),
+        (b"OggS\0\x02", "note.opus", "", "note.ogg", "audio/ogg", "file"),
+    ];
+    for (bytes, own, wanted, called, content_type, message_type) in table {
+        let texts = [("room", room.as_str()), ("attachment_name", wanted)];
+        let sent = alice.posts_form(post, &texts, &[("attachment", own, bytes)]).await.is(201);
+        assert_eq!(sent["attachment_name"], *called);
+        assert_eq!(sent["message_type"], *message_type, "{called}");
+        let given = alice.get(&text_of(&sent["attachment"])).await;
+        assert_eq!(given.header("content-type"), Some(*content_type), "{called}");
+        let disposition = given.header("content-disposition").expect("a disposition");
+        assert!(disposition.ends_with(called), "{disposition}");
+    }
+    // The order of the parts is the client's.
+    let body = form(&[
+        (FILE_PART, PDF),
+        ("name=\"attachment_name\"", b"plan.hta"),
+        ("name=\"room\"", room.as_bytes()),
+    ]);
+    assert_eq!(posts(&alice, "boundary=edge", body).await.is(201)["attachment_name"], "plan.hta.pdf");
+}
+
+const FILE_PART: &str = "name=\"attachment\"; filename=\"a.pdf\"";
+
+/// A form of these parts, each by what stands behind `form-data; `.
+fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (says, bytes) in parts {
+        body.extend_from_slice(
+            format!("--edge\r\nContent-Disposition: form-data; {says}\r\n\r\n").as_bytes(),
+        );
+        body.extend_from_slice(bytes);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(b"--edge--\r\n");
+    body
+}
+
+async fn posts(person: &Someone, boundary: &str, body: Vec<u8>) -> Answer {
+    let request = person.asks(Method::POST, "/api/chat/messages/");
+    let kind = format!("multipart/form-data; {boundary}");
+    Someone::hears(request.header("content-type", kind).body(body)).await
+}
+
+#[tokio::test]
+async fn forms_are_read_as_clients_write_them() {
+    let alice = someone("alice").await;
+    let room = alice.makes_group(&[]).await;
+    let room_part = ("name=\"room\"", room.as_bytes());
+    let named = async |bytes: &[u8]| {
+        let before = b"Content-Disposition: form-data; name=\"attachment\"; filename=\"";
+        let head = [&b"--edge\r\n"[..], before, bytes, b".pdf\"\r\n\r\n", PDF, b"\r\n"].concat();
+        let sent = posts(&alice, "boundary=edge", [head, form(&[room_part])].concat()).await.is(201);
+        text_of(&sent["attachment_name"])
+    };
+    assert_eq!(named("Küche".as_bytes()).await, "Küche.pdf");
+    assert_eq!(named(b"caf\xe9").await, "café.pdf");
+    assert_eq!(named(b"3%22 valve").await, "3\" valve.pdf");
+    assert_eq!(named(b"C:\\Users\\ann\\boiler").await, "boiler.pdf");
+
+    let whole = || form(&[room_part, (FILE_PART, PDF)]);
+    let with = |boundary: &str| {
+        let text = String::from_utf8(whole()).expect("text");
+        text.replace("--edge", &format!("--{boundary}")).into_bytes()
+    };
+    for (says, boundary) in [
+        ("boundary====1700000000000===", "===1700000000000==="),
+        ("charset=utf-8; Boundary=\"a'()+_,-./:=? b\"", "a'()+_,-./:=? b"),
+    ] {
+        posts(&alice, says, with(boundary)).await.is(201);
+    }
+    assert_eq!(posts(&alice, "charset=utf-8", whole()).await.is(400)["code"], "bad_frame");
+
+    let thumbnail = ("name=\"thumbnail\"; filename=\"t.jpg\"", b"\xff\xd8\xff".as_slice());
+    let unread = ("name=\"note\"", b"\xff\xfe".as_slice());
+    let parts = [room_part, thumbnail, unread, unread, (FILE_PART, PDF)];
+    posts(&alice, "boundary=edge", form(&parts)).await.is(201);
+    let content = ("name=\"content\"", b"hi".as_slice());
+    let strayed = posts(&alice, "boundary=edge", form(&[room_part, content, thumbnail])).await;
+    strayed.blames(&["attachment"]);
+    assert!(text_of(&strayed.json()["attachment"][0]).contains("\"thumbnail\""));
+    let nothing_chosen = ("name=\"other\"; filename=\"\"", b"".as_slice());
+    posts(&alice, "boundary=edge", form(&[room_part, content, nothing_chosen])).await.is(201);
+    let latin = ("name=\"content\"\r\nContent-Type: text/plain; charset=ISO-8859-1", b"caf\xe9".as_slice());
+    assert_eq!(posts(&alice, "boundary=edge", form(&[room_part, latin])).await.is(201)["content"], "café");
+    let broken = ("name=\"content\"", b"caf\xe9".as_slice());
+    assert_eq!(posts(&alice, "boundary=edge", form(&[room_part, broken])).await.is(400)["code"], "bad_frame");
 }
 
 #[tokio::test]
@@ -209,6 +312,7 @@ async fn a_file_over_the_limit_is_cut_off() {
         assert_eq!(answer.status().as_u16(), 413);
         let body: Value = answer.json().await.expect("JSON");
         assert_eq!(body["code"], "too_large");
+        assert!(text_of(&body["detail"]).ends_with(" up to 25 MiB."), "{body}");
     }
 }
 

@@ -1258,10 +1258,11 @@ export interface components {
         SendMessageForm: {
             /**
              * Format: binary
-             * @description The file: jpg, jpeg, png, gif, pdf, doc, docx, xls or xlsx.
+             * @description The file: jpg, jpeg, png, gif, webp, heic, heif, pdf, doc, docx, rtf, xls, xlsx, txt, csv, m4a, mp3,
+             *     ogg, mp4 or mov.
              */
             attachment?: string;
-            /** @description The file's name, in place of the one that it is sent with. */
+            /** @description The file's name, in place of the one that it is sent with; it gets the extension of what is inside. */
             attachment_name?: string;
             /**
              * Format: uuid
