@@ -27,6 +27,7 @@ use anyhow::{Context, bail};
 use chrono::Utc;
 use futures_util::FutureExt;
 use governor::{Quota, RateLimiter};
+use nix::sys::stat::{Mode, umask};
 use sd_notify::NotifyState;
 use secrecy::ExposeSecret;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -72,6 +73,9 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let metrics = telemetry::start_metrics()?;
     let secret = kept_secret::signing_secret(&settings.auth, &settings.data_dir)?;
     let (ground, store) = open_store(&settings).await?;
+    // What is written from here on is for this account alone. A private PostgreSQL may have another one, which
+    // has had to reach its folder.
+    umask(Mode::S_IRWXG | Mode::S_IRWXO);
     if args.demo {
         demo::seed(&store).await?;
     }

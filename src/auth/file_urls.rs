@@ -1,15 +1,21 @@
 //! Addresses of attachments that carry their own permission, for an `<img>` that can send no header.
 //!
 //! The signature names the person it was made for; whether that person is still in the room is
-//! checked by the handler at every request. Such an address is never logged.
+//! checked by the handler at every request. Such an address is never logged. It stays the same for a day, so
+//! that a browser asks for a picture once.
 
 use std::fmt;
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, crypto};
 use uuid::Uuid;
 
-/// How long an address is good, in seconds.
-pub const FILE_URL_SECONDS: i64 = 24 * 60 * 60;
+const DAY_SECONDS: i64 = 24 * 60 * 60;
+
+/// Until when an address is good that is made at `now`: to the end of the next day (UTC), in Unix time.
+#[must_use]
+pub fn good_until(now: i64) -> i64 {
+    (now.div_euclid(DAY_SECONDS) + 2) * DAY_SECONDS
+}
 
 /// Signs and checks addresses of files.
 pub struct FileUrlSigner {
@@ -29,12 +35,19 @@ impl FileUrlSigner {
         }
     }
 
-    /// Gives the path and query under which `user_id` may fetch a file for the next 24 hours.
+    /// Gives the path and query under which `user_id` may fetch a file to the end of the next day.
+    ///
+    /// `valid_from` is since when that person's tokens are good, where some were revoked: the address is
+    /// bound to it, so that revoking again ends it.
     #[must_use]
-    pub fn sign(&self, file_id: Uuid, user_id: i64, now: i64) -> String {
-        let exp = now + FILE_URL_SECONDS;
-        let sig = hmac(&self.signing, message(file_id, user_id, exp).as_bytes());
-        format!("{}?u={user_id}&exp={exp}&sig={sig}", Self::path(file_id))
+    pub fn sign(&self, file_id: Uuid, user_id: i64, valid_from: Option<i64>, now: i64) -> String {
+        let exp = good_until(now);
+        let mac = hmac(&self.signing, message(file_id, user_id, exp, valid_from).as_bytes());
+        let path = Self::path(file_id);
+        match valid_from {
+            None => format!("{path}?u={user_id}&exp={exp}&sig={mac}"),
+            Some(since) => format!("{path}?u={user_id}&exp={exp}&sig={mac}.{since}"),
+        }
     }
 
     /// Gives the path alone, as it stands in frames.
@@ -43,13 +56,19 @@ impl FileUrlSigner {
         format!("/api/chat/files/{file_id}/")
     }
 
-    /// Whether `sig` was made here for this file, person and time, and the time isn't over.
+    /// Checks that `sig` was made here for this file, person and time, and that the time isn't over. Gives
+    /// since when the person's tokens were good when it was made, [`i64::MIN`] where none had been revoked.
     /// Compares in constant time.
     #[must_use]
-    pub fn check(&self, file_id: Uuid, user_id: i64, exp: i64, sig: &str, now: i64) -> bool {
-        let message = message(file_id, user_id, exp);
-        exp > now
-            && crypto::verify(sig, message.as_bytes(), &self.verifying, Algorithm::HS256).unwrap_or(false)
+    pub fn check(&self, file_id: Uuid, user_id: i64, exp: i64, sig: &str, now: i64) -> Option<i64> {
+        let (mac, valid_from) = match sig.split_once('.') {
+            None => (sig, None),
+            Some((mac, since)) => (mac, Some(since.parse().ok()?)),
+        };
+        let message = message(file_id, user_id, exp, valid_from);
+        let is_good = exp > now
+            && crypto::verify(mac, message.as_bytes(), &self.verifying, Algorithm::HS256).unwrap_or(false);
+        is_good.then_some(valid_from.unwrap_or(i64::MIN))
     }
 }
 
@@ -59,8 +78,11 @@ impl fmt::Debug for FileUrlSigner {
     }
 }
 
-fn message(file_id: Uuid, user_id: i64, exp: i64) -> String {
-    format!("{file_id}|{user_id}|{exp}")
+fn message(file_id: Uuid, user_id: i64, exp: i64, valid_from: Option<i64>) -> String {
+    match valid_from {
+        None => format!("{file_id}|{user_id}|{exp}"),
+        Some(since) => format!("{file_id}|{user_id}|{exp}|{since}"),
+    }
 }
 
 fn hmac(key: &EncodingKey, message: &[u8]) -> String {
@@ -71,7 +93,7 @@ fn hmac(key: &EncodingKey, message: &[u8]) -> String {
 mod tests {
     use uuid::Uuid;
 
-    use super::{FILE_URL_SECONDS, FileUrlSigner};
+    use super::FileUrlSigner;
 
     const NOW: i64 = 1_800_000_000;
 
@@ -85,21 +107,50 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_good_for_one_file_one_person_and_a_day() {
+    fn an_address_is_good_for_one_file_one_person_and_to_the_end_of_the_next_day() {
         let signer = FileUrlSigner::new(b"a-key-that-is-only-for-the-tests-of-this-crate");
         let file = Uuid::from_u128(7);
-        let url = signer.sign(file, 42, NOW);
+        let url = signer.sign(file, 42, None, NOW);
         assert!(url.starts_with("/api/chat/files/00000000-0000-0000-0000-000000000007/?u=42&exp="));
         let (user, exp, sig) = parts(&url);
-        assert!(signer.check(file, user, exp, &sig, NOW));
-        assert!(signer.check(file, user, exp, &sig, NOW + FILE_URL_SECONDS - 1));
-        assert!(!signer.check(file, user, exp, &sig, NOW + FILE_URL_SECONDS));
-        assert!(!signer.check(Uuid::from_u128(8), user, exp, &sig, NOW));
-        assert!(!signer.check(file, 43, exp, &sig, NOW));
-        assert!(!signer.check(file, user, exp + 1, &sig, NOW));
-        for forged in ["", "x", "====", &sig[1..], &format!("{sig}A"), &"A".repeat(43)] {
-            assert!(!signer.check(file, user, exp, forged, NOW), "{forged}");
+        let checks = |file, user, exp, sig: &str, now| signer.check(file, user, exp, sig, now).is_some();
+        assert!(checks(file, user, exp, &sig, NOW));
+        assert!(checks(file, user, exp, &sig, exp - 1));
+        assert!(!checks(file, user, exp, &sig, exp));
+        assert!(!checks(Uuid::from_u128(8), user, exp, &sig, NOW));
+        assert!(!checks(file, 43, exp, &sig, NOW));
+        assert!(!checks(file, user, exp + 1, &sig, NOW));
+        for forged in ["", "x", "====", &sig[1..], &format!("{sig}A"), &format!("{sig}.7"), &"A".repeat(43)] {
+            assert!(!checks(file, user, exp, forged, NOW), "{forged}");
         }
-        assert!(!FileUrlSigner::new(b"another").check(file, user, exp, &sig, NOW));
+        assert!(FileUrlSigner::new(b"another").check(file, user, exp, &sig, NOW).is_none());
+    }
+
+    #[test]
+    fn an_address_is_the_same_for_a_day() {
+        let signer = FileUrlSigner::new(b"a-key-that-is-only-for-the-tests-of-this-crate");
+        let midnight = NOW - NOW.rem_euclid(86_400);
+        let at = |now| signer.sign(Uuid::from_u128(7), 42, None, now);
+        assert_eq!(at(midnight), at(midnight + 86_399));
+        assert_ne!(at(midnight), at(midnight + 86_400));
+        assert_eq!(parts(&at(midnight)).1, midnight + 2 * 86_400);
+        assert_eq!(parts(&at(midnight - 1)).1, midnight + 86_400);
+    }
+
+    #[test]
+    fn an_address_is_bound_to_the_revocation_that_it_was_made_after() {
+        let signer = FileUrlSigner::new(b"a-key-that-is-only-for-the-tests-of-this-crate");
+        let file = Uuid::from_u128(7);
+        let since = |valid_from| {
+            let (user, exp, sig) = parts(&signer.sign(file, 42, valid_from, NOW));
+            (signer.check(file, user, exp, &sig, NOW), exp, sig)
+        };
+        assert_eq!(since(None).0, Some(i64::MIN));
+        let (found, exp, sig) = since(Some(NOW - 5));
+        assert_eq!(found, Some(NOW - 5));
+        let mac = sig.split_once('.').expect("both").0;
+        for forged in [mac.to_owned(), format!("{mac}.{NOW}"), format!("{mac}."), format!("{mac}.x")] {
+            assert_eq!(signer.check(file, 42, exp, &forged, NOW), None, "{forged}");
+        }
     }
 }

@@ -5,8 +5,11 @@
 //! leaves behind is removed when it is dropped, and by [`Storage::sweep`] after a crash.
 
 use std::{
-    fmt, fs, io,
+    fmt,
+    fs::{self, DirBuilder, Permissions},
+    io,
     ops::Range,
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path as FsPath, PathBuf},
     sync::Arc,
     time::SystemTime,
@@ -80,10 +83,13 @@ pub(super) struct Storage {
 }
 
 impl Storage {
-    /// Opens `folder`, and makes it if it isn't there.
+    /// Opens `folder`, and makes it if it isn't there. It is for this account alone, whatever was set before.
     pub(super) fn open(folder: &FsPath) -> io::Result<Self> {
         let incoming = folder.join(INCOMING);
-        fs::create_dir_all(&incoming)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(&incoming)?;
+        for folder in [folder, &incoming] {
+            fs::set_permissions(folder, Permissions::from_mode(0o700))?;
+        }
         let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
         Ok(Self { store: Arc::new(store), incoming })
     }
@@ -196,6 +202,11 @@ pub(super) struct Staged {
 }
 
 impl Staged {
+    /// The id under which it will be opened.
+    pub(super) fn id(&self) -> Uuid {
+        self.id
+    }
+
     /// Reads some bytes back.
     pub(super) async fn read(&self, range: Range<u64>) -> Result<Bytes, object_store::Error> {
         self.store.get_range(&self.key, range).await
@@ -239,6 +250,20 @@ mod tests {
         assert_eq!(sweep(&storage.incoming, now).expect("swept"), 0);
         let later = now + INCOMING_AGE_MAX + Duration::from_secs(60);
         assert_eq!(sweep(&storage.incoming, later).expect("swept"), 1);
+    }
+
+    #[test]
+    fn the_folder_is_for_its_account_alone() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = parent.path().join("files");
+        let open = || {
+            Storage::open(&folder).expect("storage");
+            [&folder, &folder.join(INCOMING)]
+                .map(|folder| fs::metadata(folder).expect("there").permissions().mode() & 0o777)
+        };
+        assert_eq!(open(), [0o700; 2]);
+        fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("set");
+        assert_eq!(open(), [0o700; 2], "one of an earlier version");
     }
 
     #[test]

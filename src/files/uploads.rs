@@ -10,13 +10,14 @@ use tokio::{sync::Semaphore, task};
 use uuid::Uuid;
 
 use super::{
-    format::{Format, HEAD_BYTES, Kind},
-    limits::{DIRECTORY_BYTES_MAX, IMAGE_BYTES_MAX, IMAGES_AT_ONCE_MAX},
-    name::clean_name,
-    office::{self, OleScan},
-    picture,
+    format::{self, Beginning, Format, HEAD_BYTES, Kind},
+    limits::{IMAGE_BYTES_MAX, IMAGES_AT_ONCE_MAX, NAME_CHARS_MAX},
+    name::{Claim, clean_name, with_extension},
+    office::{self, Content},
+    ole, picture,
     range::ByteRange,
     storage::{FileBody, OpenError, Staged, Storage},
+    text::TextScan,
 };
 
 /// Why an upload was not taken; nothing of it is kept.
@@ -27,7 +28,7 @@ pub enum UploadError {
     TooLarge,
     /// Not a file that may be attached: 400, with this sentence under `attachment`.
     #[error("upload refused: {0}")]
-    Refused(&'static str),
+    Refused(String),
     /// The body ended with an error: the client went away, or sent too slowly.
     #[error("upload was interrupted")]
     Interrupted,
@@ -61,6 +62,95 @@ impl fmt::Debug for StoredFile {
             .field("size", &self.size)
             .field("content_type", &self.content_type)
             .finish_non_exhaustive()
+    }
+}
+
+/// A file that has come in and whose content passed, and that has no name yet; dropped, nothing of it is kept.
+pub struct Inspected {
+    content: Content,
+    size: u64,
+    digest: [u8; 32],
+    staged: Staged,
+}
+
+impl Inspected {
+    /// Names the file: as `wanted`, where that is given, else by its `own` name. A name must not claim to be
+    /// something else than what is inside, and is given the extension of that; one that can't be read is
+    /// as good as none.
+    ///
+    /// # Errors
+    /// [`UploadError::Refused`] when the name claims something else, when only a name could tell what is
+    /// inside and doesn't, and when it has more than [`NAME_CHARS_MAX`] code points.
+    pub fn named(self, own: &str, wanted: Option<&str>) -> Result<Received, UploadError> {
+        let (own, wanted) = (clean_name(own), wanted.and_then(clean_name));
+        let claim = match wanted.as_deref().map(Claim::of) {
+            Some(known @ Claim::Known(_)) => known,
+            // What isn't an extension of ours goes by the file's own.
+            _ => own.as_deref().map_or(Claim::Nothing, Claim::of),
+        };
+        let format = self.content.under(claim)?;
+        let name = wanted.or(own);
+        if name.as_ref().is_some_and(|name| name.chars().count() > NAME_CHARS_MAX) {
+            return Err(UploadError::refused("The file's name is over 255 characters."));
+        }
+        let stored = StoredFile {
+            id: self.staged.id(),
+            name: with_extension(name.as_deref(), format),
+            size: self.size,
+            content_type: format.content_type(),
+            kind: format.kind(),
+            digest: self.digest,
+        };
+        Ok(Received { stored, staged: self.staged })
+    }
+}
+
+impl Content {
+    /// The format that this is under a name with such an ending.
+    fn under(self, claim: Claim<'_>) -> Result<Format, UploadError> {
+        if let Claim::Foreign(extension) = claim {
+            return Err(UploadError::Refused(format!("Files that end in .{extension} may not be attached.")));
+        }
+        let known = match claim {
+            Claim::Known(known) => Some(known),
+            _ => None,
+        };
+        match (self, known) {
+            (Self::Is(found), None) => Ok(found),
+            // Recorders on phones write both into the same container and don't mark which.
+            (Self::Is(Format::M4a | Format::Mp4), Some(known @ (Format::M4a | Format::Mp4))) => Ok(known),
+            (Self::Is(found), Some(known)) if found.family() == known.family() => Ok(found),
+            (Self::Is(found), Some(known)) => Err(UploadError::Refused(format!(
+                "The file's content is that of a .{} file, not of a .{} as its name says.",
+                found.extension(),
+                known.extension()
+            ))),
+            (Self::Encrypted, Some(Format::Docx | Format::Doc)) => Ok(Format::Docx),
+            (Self::Encrypted, Some(Format::Xlsx | Format::Xls)) => Ok(Format::Xlsx),
+            (Self::Text, Some(known @ (Format::Txt | Format::Csv))) => Ok(known),
+            (_, Some(known)) => Err(UploadError::Refused(format!(
+                "The file's content is not that of a .{} as its name says.",
+                known.extension()
+            ))),
+            (Self::Encrypted, None) => {
+                Err(UploadError::refused("A document with a password must be named .docx or .xlsx."))
+            }
+            (Self::Text, None) => Err(UploadError::refused(UNKNOWN)),
+        }
+    }
+}
+
+/// The name under which a stored file is given out: with the extension of its content type, whatever it was
+/// stored with.
+#[must_use]
+pub fn served_name(name: &str, content_type: &str) -> String {
+    Format::of_content_type(content_type)
+        .map_or_else(|| name.to_owned(), |format| with_extension(Some(name), format))
+}
+
+impl UploadError {
+    fn refused(why: &str) -> Self {
+        Self::Refused(why.to_owned())
     }
 }
 
@@ -111,41 +201,51 @@ impl Uploads {
         })
     }
 
-    /// Takes a file in as it arrives; in memory there is one part of it, or one image.
+    /// What may be attached, as a sentence for people.
+    #[must_use]
+    pub fn allowed(&self) -> String {
+        const MIB: u64 = 1024 * 1024;
+        let limit = match self.bytes_max {
+            bytes if bytes % MIB == 0 => format!("{} MiB", bytes / MIB),
+            bytes => format!("{bytes} bytes"),
+        };
+        format!("Allowed are {}, up to {limit}.", format::all_extensions())
+    }
+
+    /// Takes a file in as it arrives, and finds out what it is; in memory there is one part of it, or one image.
     ///
     /// Dropping the future drops the upload.
     ///
     /// # Errors
-    /// [`UploadError`]; a wrong beginning and the limit end it before the body is all read.
-    pub async fn receive<S, E>(&self, name: &str, body: S) -> Result<Received, UploadError>
+    /// [`UploadError`]; a beginning of nothing that may be attached and the limit end it before the body is
+    /// all read.
+    pub async fn take_in<S, E>(&self, body: S) -> Result<Inspected, UploadError>
     where
         S: Stream<Item = Result<Bytes, E>>,
     {
-        let name = clean_name(name)?;
-        let format = Format::of_name(&name).ok_or(UploadError::Refused(
-            "Only jpg, jpeg, png, gif, pdf, doc, docx, xls and xlsx may be attached.",
-        ))?;
-        let id = Uuid::now_v7();
-        let mut arrival = Arrival::new(format, self.bytes_max);
-        let mut incoming = self.storage.begin(id).await?;
+        let mut arrival = Arrival::new(self.bytes_max);
+        let mut incoming = self.storage.begin(Uuid::now_v7()).await?;
         let mut body = std::pin::pin!(body);
         while let Some(bytes) = body.next().await {
             let bytes = bytes.map_err(|_| UploadError::Interrupted)?;
             arrival.take(&bytes)?;
             incoming.write(&bytes).await?;
         }
-        arrival.end()?;
+        let beginning = arrival.end()?;
         let staged = incoming.finish().await?;
-        let size = self.inspect(format, &staged, arrival.size).await?;
-        let stored = StoredFile {
-            id,
-            name,
-            size,
-            content_type: format.content_type(),
-            kind: format.kind(),
-            digest: arrival.digest.finalize().into(),
-        };
-        Ok(Received { stored, staged })
+        let (content, size) = self.inspect(beginning, &staged, arrival.size).await?;
+        Ok(Inspected { content, size, digest: arrival.digest.finalize().into(), staged })
+    }
+
+    /// Takes a file in whose name is known before.
+    ///
+    /// # Errors
+    /// As [`Uploads::take_in`] and [`Inspected::named`].
+    pub async fn receive<S, E>(&self, name: &str, body: S) -> Result<Received, UploadError>
+    where
+        S: Stream<Item = Result<Bytes, E>>,
+    {
+        self.take_in(body).await?.named(name, None)
     }
 
     /// Opens a file, or a range of it. Whether the caller may see it has been checked before.
@@ -172,19 +272,33 @@ impl Uploads {
         self.storage.sweep().await
     }
 
-    /// Looks at what only the whole file shows; gives the size that is stored, an image's as rewritten.
-    async fn inspect(&self, format: Format, staged: &Staged, size: u64) -> Result<u64, UploadError> {
-        match format {
-            Format::Jpeg | Format::Png | Format::Gif => {
+    /// Looks at what only the whole file shows; gives what it is and the size that is stored, an image's as
+    /// rewritten.
+    async fn inspect(
+        &self,
+        beginning: Beginning,
+        staged: &Staged,
+        size: u64,
+    ) -> Result<(Content, u64), UploadError> {
+        match beginning {
+            Beginning::Is(format @ (Format::Jpeg | Format::Png | Format::Gif)) => {
                 let picture = self.rewritten(format, staged, size).await?;
                 let size = picture.len() as u64;
                 staged.replace(picture).await?;
-                return Ok(size);
+                Ok((Content::Is(format), size))
             }
-            Format::Docx | Format::Xlsx => check_document(format, staged, size).await?,
-            Format::Pdf | Format::Doc | Format::Xls => {}
+            Beginning::Is(format) => Ok((Content::Is(format), size)),
+            Beginning::Ole => {
+                let content = ole::content(staged, size).await?;
+                let content = content.ok_or_else(|| UploadError::refused(NO_DOCUMENT))?;
+                Ok((content, size))
+            }
+            Beginning::Zip => {
+                let format = office::package(staged, size).await?.map_err(UploadError::refused)?;
+                Ok((Content::Is(format), size))
+            }
+            Beginning::Unmarked => Ok((Content::Text, size)),
         }
-        Ok(size)
     }
 
     async fn rewritten(&self, format: Format, staged: &Staged, size: u64) -> Result<Vec<u8>, UploadError> {
@@ -197,42 +311,36 @@ impl Uploads {
             picture::rewrite(format, &bytes)
         });
         match work.await {
-            Ok(rewritten) => rewritten.map_err(UploadError::Refused),
-            Err(_) => Err(UploadError::Refused("The image can't be read.")),
+            Ok(rewritten) => rewritten.map_err(UploadError::refused),
+            // A decoder's panic costs this upload alone.
+            Err(_) => Err(UploadError::refused("The image can't be read.")),
         }
     }
 }
 
-const WRONG_CONTENT: UploadError = UploadError::Refused("The file's content is not what its name says.");
-
-/// Checks by its directory that a ZIP is the document that its name says.
-async fn check_document(format: Format, staged: &Staged, size: u64) -> Result<(), UploadError> {
-    let tail = staged.read(size.saturating_sub(office::ZIP_TAIL_BYTES)..size).await?;
-    let directory = office::zip_directory(&tail, size)
-        .filter(|directory| directory.start < directory.end)
-        .filter(|directory| directory.end - directory.start <= DIRECTORY_BYTES_MAX)
-        .ok_or(WRONG_CONTENT)?;
-    let directory = staged.read(directory).await?;
-    office::is_document(&directory, format).then_some(()).ok_or(WRONG_CONTENT)
-}
+const NO_DOCUMENT: &str = "The document is broken, or it is none of Word or Excel.";
+const UNKNOWN: &str = "The file is of no kind that is known.";
 
 /// What is found out about a file while it comes in.
 struct Arrival {
-    format: Format,
     bytes_max: u64,
     size: u64,
     digest: Sha256,
     head: Vec<u8>,
-    ole: Option<OleScan>,
+    beginning: Option<Beginning>,
+    text: TextScan,
 }
 
 impl Arrival {
-    fn new(format: Format, bytes_max: u64) -> Self {
-        let bytes_max = match format.kind() {
-            Kind::Image => bytes_max.min(IMAGE_BYTES_MAX),
-            Kind::File => bytes_max,
-        };
-        Self { format, bytes_max, size: 0, digest: Sha256::new(), head: Vec::new(), ole: OleScan::of(format) }
+    fn new(bytes_max: u64) -> Self {
+        Self {
+            bytes_max,
+            size: 0,
+            digest: Sha256::new(),
+            head: Vec::new(),
+            beginning: None,
+            text: TextScan::default(),
+        }
     }
 
     fn take(&mut self, bytes: &[u8]) -> Result<(), UploadError> {
@@ -240,26 +348,54 @@ impl Arrival {
         if self.size > self.bytes_max {
             return Err(UploadError::TooLarge);
         }
-        if self.head.len() < HEAD_BYTES {
-            let missing = HEAD_BYTES - self.head.len();
-            self.head.extend_from_slice(&bytes[..missing.min(bytes.len())]);
-            if self.head.len() == HEAD_BYTES && !self.format.begins(&self.head) {
-                return Err(WRONG_CONTENT);
-            }
-        }
         self.digest.update(bytes);
-        if let Some(ole) = &mut self.ole {
-            ole.feed(bytes);
+        match self.beginning {
+            None => {
+                let missing = HEAD_BYTES - self.head.len();
+                let (head, rest) = bytes.split_at(missing.min(bytes.len()));
+                self.head.extend_from_slice(head);
+                if self.head.len() < HEAD_BYTES {
+                    return Ok(());
+                }
+                self.look()?;
+                self.go_on(rest)
+            }
+            Some(_) => self.go_on(bytes),
         }
-        Ok(())
     }
 
-    fn end(&self) -> Result<(), UploadError> {
+    fn end(&mut self) -> Result<Beginning, UploadError> {
         if self.size == 0 {
-            return Err(UploadError::Refused("The submitted file is empty."));
+            return Err(UploadError::refused("The submitted file is empty."));
         }
-        let is_another = self.ole.as_ref().is_some_and(OleScan::is_another);
-        (self.format.begins(&self.head) && !is_another).then_some(()).ok_or(WRONG_CONTENT)
+        match self.beginning {
+            Some(beginning) => Ok(beginning),
+            None => self.look(),
+        }
+    }
+
+    /// Looks at the head, once it is whole or the file ends.
+    fn look(&mut self) -> Result<Beginning, UploadError> {
+        let beginning = Beginning::of(&self.head);
+        let kind = match beginning {
+            Beginning::Is(format) => format.kind(),
+            _ => Kind::File,
+        };
+        if kind == Kind::Image {
+            self.bytes_max = self.bytes_max.min(IMAGE_BYTES_MAX);
+        }
+        self.beginning = Some(beginning);
+        let head = std::mem::take(&mut self.head);
+        self.go_on(&head)?;
+        Ok(beginning)
+    }
+
+    fn go_on(&mut self, bytes: &[u8]) -> Result<(), UploadError> {
+        if self.beginning != Some(Beginning::Unmarked) || bytes.is_empty() {
+            return Ok(());
+        }
+        self.text.feed(bytes);
+        if self.text.is_text() { Ok(()) } else { Err(UploadError::refused(UNKNOWN)) }
     }
 }
 

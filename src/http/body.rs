@@ -130,9 +130,22 @@ impl Body {
     pub fn form(self, file_bytes_max: u64) -> Result<(Multipart, Rc<BodyFault>), ApiError> {
         self.check_encoding()?;
         let file_bytes_max = usize::try_from(file_bytes_max).unwrap_or(usize::MAX);
-        let headers = self.headers.clone();
+        let headers = self.form_headers()?;
         let (stream, fault) = self.paced(file_bytes_max.saturating_add(FORM_BYTES_MAX))?;
         Ok((Multipart::new(&headers, Box::pin(stream)), fault))
+    }
+
+    /// The one header that the reader of forms looks at, so written that it can: with its boundary in quotes,
+    /// and as no form, of which it would refuse parts whose own headers it can't read.
+    fn form_headers(&self) -> Result<HeaderMap, ApiError> {
+        let value = self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let boundary =
+            value.and_then(boundary).map(|boundary| format!("multipart/mixed; boundary=\"{boundary}\""));
+        let value = boundary.and_then(|value| header::HeaderValue::try_from(value).ok());
+        let value = value.ok_or_else(|| ApiError::coded(ErrorCode::BadFrame, "The form has no boundary."))?;
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, value);
+        Ok(headers)
     }
 
     fn media_type(&self) -> Option<String> {
@@ -216,6 +229,30 @@ impl Pace {
     }
 }
 
+/// What parts a form from the next one. In quotes or not it may hold any characters of RFC 2046, 5.1.1, and
+/// some clients make longer ones.
+fn boundary(content_type: &str) -> Option<&str> {
+    const CHARS_MAX: usize = 200;
+    let (_, mut left) = content_type.split_once(';')?;
+    loop {
+        let (key, value) = left.split_once('=')?;
+        let value = value.trim_start();
+        let (value, rest) = match value.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"')?,
+            None => value.split_once(';').unwrap_or((value, "")),
+        };
+        if key.trim_matches([' ', '\t', ';']).eq_ignore_ascii_case("boundary") {
+            let value = value.trim_end();
+            let is_fit = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\') || c == ' ';
+            return (1..=CHARS_MAX)
+                .contains(&value.len())
+                .then_some(value)
+                .filter(|it| it.chars().all(is_fit));
+        }
+        left = rest;
+    }
+}
+
 fn not_of_form(detail: &str) -> ApiError {
     ApiError::coded(ErrorCode::Invalid, detail)
 }
@@ -223,4 +260,29 @@ fn not_of_form(detail: &str) -> ApiError {
 /// 400 of a body that ended before its end.
 pub(super) fn broken_off() -> ApiError {
     ApiError::coded(ErrorCode::BadFrame, "The body broke off.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::boundary;
+
+    #[test]
+    fn a_boundary_is_found_however_it_is_written() {
+        for (written, found) in [
+            ("boundary=abc123", Some("abc123")),
+            ("boundary====1700000000000===", Some("===1700000000000===")),
+            ("boundary=----WebKitFormBoundary7MA4YWxkTrZu0gW", Some("----WebKitFormBoundary7MA4YWxkTrZu0gW")),
+            ("Boundary=\"a b'()+_,-./:=?\"", Some("a b'()+_,-./:=?")),
+            ("charset=utf-8; boundary=a/b:c?d ", Some("a/b:c?d")),
+            ("x=\"boundary=no\";boundary=yes; y", Some("yes")),
+            ("boundary=", None),
+            ("boundary=\"open", None),
+            ("boundary=a\\b", None),
+            ("charset=utf-8", None),
+            ("", None),
+        ] {
+            assert_eq!(boundary(&format!("multipart/form-data; {written}")), found, "{written}");
+        }
+        assert_eq!(boundary("multipart/form-data"), None);
+    }
 }

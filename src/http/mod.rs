@@ -8,6 +8,7 @@ pub mod assets;
 pub mod body;
 pub mod budgets;
 pub mod caller;
+mod disposition;
 pub mod endpoint;
 pub mod error;
 pub mod fields;

@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use crate::server::start;
-use crate::stage::{Answer, Someone, someone, someone_at, text_of};
+use crate::stage::{Answer, Someone, host, someone, someone_at, text_of};
 
 /// The smallest picture: one pixel.
 pub const PNG: &[u8] = &[
@@ -89,9 +89,13 @@ async fn what_may_not_be_attached_is_refused() {
         ("a.svg", b"<svg/>"),
         ("a.pdf", PNG),
         ("a.png", b""),
-        ("a", PNG),
+        ("a.hta", PDF),
+        ("a.xlsx", b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
     ] {
-        attaches(&alice, &room, name, bytes).await.blames(&["attachment"]);
+        let refused = attaches(&alice, &room, name, bytes).await;
+        refused.blames(&["attachment"]);
+        let why = text_of(&refused.json()["attachment"][0]);
+        assert!(why.contains("jpg, jpeg, png, ") && why.ends_with(" up to 25 MiB."), "{name}: {why}");
     }
     let post = "/api/chat/messages/";
     alice.posts_form(post, &[("room", &room), ("attachment", "text")], &[]).await.blames(&["attachment"]);
@@ -115,6 +119,182 @@ async fn what_may_not_be_attached_is_refused() {
 }
 
 #[tokio::test]
+async fn the_bytes_decide_what_a_file_is_and_what_its_name_ends_in() {
+    let alice = someone("alice").await;
+    let room = alice.makes_group(&[]).await;
+    let post = "/api/chat/messages/";
+    // Under which name of its own, to be called what; what it is then called, and as what it is given out.
+    let table: &[(&[u8], &str, &str, &str, &str, &str)] = &[
+        (PNG, "image_picker_1.jpg", "", "image_picker_1.png", "image/png", "image"),
+        (PNG, "blob", "kitchen.png", "kitchen.png", "image/png", "image"),
+        (PDF, "a.pdf", "invoice.hta", "invoice.hta.pdf", "application/pdf", "file"),
+        (b"a;b\n", "a.csv", "", "a.csv", "text/csv", "file"),
+        (b"OggS\0\x02", "note.opus", "", "note.ogg", "audio/ogg", "file"),
+    ];
+    for (bytes, own, wanted, called, content_type, message_type) in table {
+        let texts = [("room", room.as_str()), ("attachment_name", wanted)];
+        let sent = alice.posts_form(post, &texts, &[("attachment", own, bytes)]).await.is(201);
+        assert_eq!(sent["attachment_name"], *called);
+        assert_eq!(sent["message_type"], *message_type, "{called}");
+        let given = alice.get(&text_of(&sent["attachment"])).await;
+        assert_eq!(given.header("content-type"), Some(*content_type), "{called}");
+        let disposition = given.header("content-disposition").expect("a disposition");
+        assert!(disposition.ends_with(called), "{disposition}");
+    }
+    // The order of the parts is the client's.
+    let body = form(&[
+        (FILE_PART, PDF),
+        ("name=\"attachment_name\"", b"plan.hta"),
+        ("name=\"room\"", room.as_bytes()),
+    ]);
+    assert_eq!(posts(&alice, "boundary=edge", body).await.is(201)["attachment_name"], "plan.hta.pdf");
+}
+
+const FILE_PART: &str = "name=\"attachment\"; filename=\"a.pdf\"";
+
+/// A form of these parts, each by what stands behind `form-data; `.
+fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (says, bytes) in parts {
+        body.extend_from_slice(
+            format!("--edge\r\nContent-Disposition: form-data; {says}\r\n\r\n").as_bytes(),
+        );
+        body.extend_from_slice(bytes);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(b"--edge--\r\n");
+    body
+}
+
+async fn posts(person: &Someone, boundary: &str, body: Vec<u8>) -> Answer {
+    let request = person.asks(Method::POST, "/api/chat/messages/");
+    let kind = format!("multipart/form-data; {boundary}");
+    Someone::hears(request.header("content-type", kind).body(body)).await
+}
+
+#[tokio::test]
+async fn forms_are_read_as_clients_write_them() {
+    let alice = someone("alice").await;
+    let room = alice.makes_group(&[]).await;
+    let room_part = ("name=\"room\"", room.as_bytes());
+    let named = async |bytes: &[u8]| {
+        let before = b"Content-Disposition: form-data; name=\"attachment\"; filename=\"";
+        let head = [&b"--edge\r\n"[..], before, bytes, b".pdf\"\r\n\r\n", PDF, b"\r\n"].concat();
+        let sent = posts(&alice, "boundary=edge", [head, form(&[room_part])].concat()).await.is(201);
+        text_of(&sent["attachment_name"])
+    };
+    assert_eq!(named("Küche".as_bytes()).await, "Küche.pdf");
+    assert_eq!(named(b"caf\xe9").await, "café.pdf");
+    assert_eq!(named(b"3%22 valve").await, "3\" valve.pdf");
+    assert_eq!(named(b"C:\\Users\\ann\\boiler").await, "boiler.pdf");
+
+    let whole = || form(&[room_part, (FILE_PART, PDF)]);
+    let with = |boundary: &str| {
+        let text = String::from_utf8(whole()).expect("text");
+        text.replace("--edge", &format!("--{boundary}")).into_bytes()
+    };
+    for (says, boundary) in [
+        ("boundary====1700000000000===", "===1700000000000==="),
+        ("charset=utf-8; Boundary=\"a'()+_,-./:=? b\"", "a'()+_,-./:=? b"),
+    ] {
+        posts(&alice, says, with(boundary)).await.is(201);
+    }
+    assert_eq!(posts(&alice, "charset=utf-8", whole()).await.is(400)["code"], "bad_frame");
+
+    let thumbnail = ("name=\"thumbnail\"; filename=\"t.jpg\"", b"\xff\xd8\xff".as_slice());
+    let unread = ("name=\"note\"", b"\xff\xfe".as_slice());
+    let parts = [room_part, thumbnail, unread, unread, (FILE_PART, PDF)];
+    posts(&alice, "boundary=edge", form(&parts)).await.is(201);
+    let content = ("name=\"content\"", b"hi".as_slice());
+    let strayed = posts(&alice, "boundary=edge", form(&[room_part, content, thumbnail])).await;
+    strayed.blames(&["attachment"]);
+    assert!(text_of(&strayed.json()["attachment"][0]).contains("\"thumbnail\""));
+    let nothing_chosen = ("name=\"other\"; filename=\"\"", b"".as_slice());
+    posts(&alice, "boundary=edge", form(&[room_part, content, nothing_chosen])).await.is(201);
+    let latin = ("name=\"content\"\r\nContent-Type: text/plain; charset=ISO-8859-1", b"caf\xe9".as_slice());
+    assert_eq!(posts(&alice, "boundary=edge", form(&[room_part, latin])).await.is(201)["content"], "café");
+    let broken = ("name=\"content\"", b"caf\xe9".as_slice());
+    assert_eq!(posts(&alice, "boundary=edge", form(&[room_part, broken])).await.is(400)["code"], "bad_frame");
+}
+
+#[tokio::test]
+async fn a_message_without_a_file_has_an_empty_name_of_one_and_may_be_sent_with_it() {
+    let alice = someone("alice").await;
+    let room = alice.makes_group(&[]).await;
+    for name in [json!(null), json!("")] {
+        let body = json!({"room": room, "content": "hi", "attachment": null, "attachment_name": name});
+        let sent = alice.post("/api/chat/messages/", body).await.is(201);
+        assert_eq!((&sent["attachment"], &sent["attachment_name"]), (&json!(null), &json!("")));
+    }
+    let sent = attaches(&alice, &room, "a.pdf", PDF).await.is(201);
+    let path = format!("/api/chat/messages/{}/", text_of(&sent["id"]));
+    alice.delete(&path).await.is(204);
+    let events = alice.get(&format!("/api/chat/rooms/{room}/events/?since=0")).await.is(200);
+    let names: Vec<&Value> = events["events"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|event| event["message"].get("attachment_name"))
+        .collect();
+    assert_eq!(names, [&json!(""), &json!(""), &json!("")]);
+}
+
+#[tokio::test]
+async fn a_pictures_address_stays_and_its_bytes_are_sent_once() {
+    let (host, alice, bob) = (host().await, someone("alice").await, someone("bob").await);
+    let room = alice.makes_group(&[&bob]).await;
+    let sent = attaches(&alice, &room, "a.png", PNG).await.is(201);
+    let path = format!("/api/chat/messages/{}/", text_of(&sent["id"]));
+    let address = text_of(&alice.get(&path).await.is(200)["attachment"]);
+    let exp = address.split(['?', '&']).find_map(|pair| pair.strip_prefix("exp=")).expect("a time");
+    assert_eq!(exp.parse::<i64>().expect("a number") % 86_400, 0, "the end of a day");
+    let nobody = alice.without_token();
+    let given = nobody.get(&address).await;
+    let tag = given.header("etag").expect("a tag").to_owned();
+    assert!(given.header("cache-control").expect("a word on it").starts_with("private, max-age="));
+    let asks = async |headers: &[(&str, &str)]| {
+        let request = headers
+            .iter()
+            .fold(nobody.asks(Method::GET, &address), |request, (name, value)| request.header(*name, *value));
+        Someone::hears(request).await
+    };
+    for known in [tag.as_str(), "*", &format!("\"other\", W/{tag}")] {
+        let answer = asks(&[("if-none-match", known)]).await;
+        assert_eq!((answer.status, answer.bytes.len()), (304, 0), "{known}");
+        assert_eq!(answer.header("etag"), Some(tag.as_str()));
+    }
+    assert_eq!(asks(&[("if-none-match", "\"other\"")]).await.status, 200);
+    assert_eq!(asks(&[("range", "bytes=0-3"), ("if-range", tag.as_str())]).await.status, 206);
+    assert_eq!(asks(&[("range", "bytes=0-3"), ("if-range", "\"other\"")]).await.status, 200);
+    let by_token = alice.get(&sent_path(&address)).await;
+    assert_eq!(
+        by_token.header("cache-control"),
+        Some("private, no-cache"),
+        "it may be another person's next"
+    );
+
+    // Revoked, the address is over, and the next one is another.
+    let person = format!("/api/chat/users/{}/", alice.id);
+    let valid_from = chrono::Utc::now().timestamp() - 100;
+    host.put(&person, json!({"tokens_valid_from": valid_from})).await.is(200);
+    nobody.get(&address).await.is(404);
+    let renewed = text_of(&alice.get(&path).await.is(200)["attachment"]);
+    assert_eq!(nobody.get(&renewed).await.status, 200);
+    host.put(&person, json!({"tokens_valid_from": valid_from + 1})).await.is(200);
+    nobody.get(&renewed).await.is(404);
+    // What is gone is gone for those who have it, too.
+    let renewed = text_of(&alice.get(&path).await.is(200)["attachment"]);
+    alice.delete(&path).await.is(204);
+    let request = nobody.asks(Method::GET, &renewed).header("if-none-match", &tag);
+    Someone::hears(request).await.is(404);
+}
+
+/// An address without its query.
+fn sent_path(address: &str) -> String {
+    address.split('?').next().expect("a path").to_owned()
+}
+
+#[tokio::test]
 async fn a_file_over_the_limit_is_cut_off() {
     let alice = someone("alice").await;
     let room = alice.makes_group(&[]).await;
@@ -132,6 +312,7 @@ async fn a_file_over_the_limit_is_cut_off() {
         assert_eq!(answer.status().as_u16(), 413);
         let body: Value = answer.json().await.expect("JSON");
         assert_eq!(body["code"], "too_large");
+        assert!(text_of(&body["detail"]).ends_with(" up to 25 MiB."), "{body}");
     }
 }
 

@@ -13,6 +13,7 @@
 
 #[path = "../support/broker.rs"]
 mod broker;
+mod files;
 mod made_up;
 #[path = "../support/node.rs"]
 mod node;

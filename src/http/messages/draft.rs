@@ -1,18 +1,15 @@
 //! A message that someone wants to send, as JSON or as a form with a file.
 
-use actix_multipart::{Field, Multipart};
-use actix_web::http::header::ContentDisposition;
 use actors::domain::ids::{ClientId, FileId, MessageId, RoomId, UserId};
 use actors::domain::message::MessageType;
 use actors::domain::text::{CONTENT_CHARS_MAX, NAME_CHARS_MAX};
 use actors::error::ErrorCode;
-use futures_util::StreamExt as _;
-use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::files::{Kind, StoredFile, UploadError, clean_name};
-use crate::http::body::{Body, BodyFault, FORM_BYTES_MAX, broken_off};
+use super::form::Form;
+use crate::files::{Kind, Received, StoredFile, UploadError};
+use crate::http::body::{Body, broken_off};
 use crate::http::error::ApiError;
 use crate::http::fields::{Fields, FromFields};
 use crate::http::rest::Rest;
@@ -45,10 +42,11 @@ pub struct SendMessageForm {
     /// The text.
     #[schema(max_length = 4000, nullable = false)]
     content: Option<String>,
-    /// The file: jpg, jpeg, png, gif, pdf, doc, docx, xls or xlsx.
+    /// The file: jpg, jpeg, png, gif, webp, heic, heif, pdf, doc, docx, rtf, xls, xlsx, txt, csv, m4a, mp3,
+    /// ogg, mp4 or mov.
     #[schema(value_type = Option<String>, format = Binary, nullable = false)]
     attachment: Option<Vec<u8>>,
-    /// The file's name, in place of the one that it is sent with.
+    /// The file's name, in place of the one that it is sent with; it gets the extension of what is inside.
     #[schema(max_length = 255, nullable = false)]
     attachment_name: Option<String>,
     /// The message that it answers, in the same room.
@@ -85,7 +83,8 @@ impl FromFields for MessageWanted {
         let content = fields.text("content", CONTENT_CHARS_MAX);
         let reply_to = fields.uuid("reply_to").map(MessageId);
         let client_id = fields.uuid("client_id").map(ClientId);
-        let attachment_name = fields.text("attachment_name", NAME_CHARS_MAX).filter(|name| !name.is_empty());
+        let attachment_name =
+            fields.optional_text("attachment_name", NAME_CHARS_MAX).filter(|name| !name.is_empty());
         Some(Self {
             room: RoomId(room?),
             content: content.unwrap_or_default(),
@@ -132,122 +131,48 @@ pub async fn read(
     if !body.is_multipart() {
         return Ok((body.object().await?, None));
     }
-    let (parts, fault) = body.form(rest.settings.upload_bytes_max)?;
-    let mut form = Form { texts: Map::new(), text_bytes: 0, upload: None };
-    let outcome = match form.read(rest, sender, parts, &fault).await {
-        Ok(()) => Fields::read(std::mem::take(&mut form.texts)),
-        Err(error) => Err(fault.take().unwrap_or(error)),
+    let with_limit = |error| match error {
+        ApiError::Coded { code: ErrorCode::TooLarge, .. } => too_large(rest),
+        other => other,
     };
-    match (outcome, form.upload) {
-        (Ok(wanted), upload) => Ok((wanted, upload)),
-        (Err(error), upload) => {
-            if let Some(upload) = upload {
-                upload.give_up(rest).await;
-            }
-            Err(error)
-        }
-    }
+    let (parts, fault) = body.form(rest.settings.upload_bytes_max).map_err(with_limit)?;
+    let form = Form::read(rest, sender, parts, &fault).await;
+    let form = form.map_err(|error| with_limit(fault.take().unwrap_or(error)))?;
+    let wanted: MessageWanted = Fields::read(form.texts)?;
+    let Some((inspected, own)) = form.file else { return Ok((wanted, None)) };
+    let name = wanted.attachment_name.as_deref();
+    let received = inspected.named(&own, name).map_err(|error| upload_error(rest, error))?;
+    let upload = keep(rest, sender, received).await?;
+    Ok((wanted, Some(upload)))
 }
 
-struct Form {
-    texts: Map<String, Value>,
-    text_bytes: usize,
-    upload: Option<Upload>,
+/// Keeps a file until its message is sent, or a sweep finds it.
+async fn keep(rest: &Rest, sender: UserId, received: Received) -> Result<Upload, ApiError> {
+    let file = received.file();
+    let unsent = UnsentFile {
+        id: FileId(file.id),
+        uploaded_by: sender,
+        name: &file.name,
+        size: i64::try_from(file.size).unwrap_or(i64::MAX),
+        content_type: file.content_type,
+        is_image: file.kind == Kind::Image,
+    };
+    // Before the file is where no sweep of the folder looks: wherever this breaks off, a sweep finds it.
+    rest.store.keep_unsent_file(unsent).await?;
+    let stored = received.keep().await.map_err(|error| upload_error(rest, error))?;
+    Ok(Upload { stored })
 }
 
-impl Form {
-    async fn read(
-        &mut self,
-        rest: &Rest,
-        sender: UserId,
-        mut parts: Multipart,
-        fault: &BodyFault,
-    ) -> Result<(), ApiError> {
-        while let Some(part) = parts.next().await {
-            let part = part.map_err(|_| fault.take().unwrap_or_else(broken_off))?;
-            let file = part.content_disposition().and_then(file_name);
-            match (part.name().unwrap_or_default(), file) {
-                ("attachment", Some(name)) if name.is_empty() => no_file(part).await?,
-                ("attachment", Some(name)) => self.take_file(rest, sender, &name, part).await?,
-                ("attachment", None) => return Err(refused("The submitted data was not a file.")),
-                _ => self.take_text(part).await?,
-            }
-        }
-        Ok(())
-    }
-
-    async fn take_text(&mut self, mut part: Field) -> Result<(), ApiError> {
-        let name = part.name().unwrap_or_default().to_owned();
-        let mut bytes = Vec::new();
-        while let Some(chunk) = part.next().await {
-            let chunk = chunk.map_err(|_| broken_off())?;
-            self.text_bytes += chunk.len();
-            if self.text_bytes > FORM_BYTES_MAX {
-                return Err(ApiError::too_large());
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        let text = String::from_utf8(bytes)
-            .map_err(|_| ApiError::coded(ErrorCode::BadFrame, "The form is not UTF-8."))?;
-        // A form has no null: what is empty was left out, but for the text itself.
-        if text.is_empty() && name != "content" {
-            return Ok(());
-        }
-        if self.texts.insert(name, Value::String(text)).is_some() {
-            return Err(ApiError::coded(ErrorCode::BadFrame, "A part of the form stands twice."));
-        }
-        Ok(())
-    }
-
-    async fn take_file(
-        &mut self,
-        rest: &Rest,
-        sender: UserId,
-        name: &str,
-        part: Field,
-    ) -> Result<(), ApiError> {
-        if self.upload.is_some() {
-            return Err(refused("Only one file may be attached."));
-        }
-        rest.budgets.upload(sender)?;
-        let received = rest.uploads.receive(name, part).await.map_err(upload_error)?;
-        let file = received.file();
-        let unsent = UnsentFile {
-            id: FileId(file.id),
-            uploaded_by: sender,
-            name: &file.name,
-            size: i64::try_from(file.size).unwrap_or(i64::MAX),
-            content_type: file.content_type,
-            is_image: file.kind == Kind::Image,
-        };
-        // Before the file is where no sweep of the folder looks: wherever this breaks off, a sweep finds it.
-        rest.store.keep_unsent_file(unsent).await?;
-        let stored = received.keep().await.map_err(upload_error)?;
-        self.upload = Some(Upload { stored });
-        Ok(())
-    }
+fn too_large(rest: &Rest) -> ApiError {
+    let detail = format!("The file is larger than allowed. {}", rest.uploads.allowed());
+    ApiError::coded(ErrorCode::TooLarge, detail)
 }
 
-/// The name of a part that is a file; the form for names that aren't ASCII counts first, where it is there.
-fn file_name(how: &ContentDisposition) -> Option<String> {
-    let extended = how.get_filename_ext().map(|name| String::from_utf8_lossy(&name.value).into_owned());
-    extended.or_else(|| how.get_filename().map(str::to_owned))
-}
-
-/// A file without a name is what browsers send of a field in which none was chosen; it is empty then.
-async fn no_file(mut part: Field) -> Result<(), ApiError> {
-    while let Some(chunk) = part.next().await {
-        if !chunk.map_err(|_| broken_off())?.is_empty() {
-            return Err(refused("The file has no name."));
-        }
-    }
-    Ok(())
-}
-
-fn upload_error(error: UploadError) -> ApiError {
+/// What an upload that wasn't taken is answered.
+pub(super) fn upload_error(rest: &Rest, error: UploadError) -> ApiError {
     match error {
-        UploadError::TooLarge => ApiError::too_large(),
-        UploadError::Refused(why) => refused(why),
+        UploadError::TooLarge => too_large(rest),
+        UploadError::Refused(why) => refused(&format!("{why} {}", rest.uploads.allowed())),
         UploadError::Interrupted => broken_off(),
         UploadError::Io(cause) => {
             tracing::error!(%cause, "a file could not be stored");
@@ -256,17 +181,7 @@ fn upload_error(error: UploadError) -> ApiError {
     }
 }
 
-/// The name that a file gets: the client's, without what doesn't belong into a name.
-///
-/// # Errors
-/// 400.
-pub fn attachment_name(wanted: &MessageWanted, upload: &Upload) -> Result<String, ApiError> {
-    match &wanted.attachment_name {
-        None => Ok(upload.stored.name.clone()),
-        Some(name) => clean_name(name).map_err(|_| ApiError::field("attachment_name", "Not a valid name.")),
-    }
-}
-
-fn refused(why: &str) -> ApiError {
+/// 400 of the file.
+pub(super) fn refused(why: &str) -> ApiError {
     ApiError::field("attachment", why)
 }

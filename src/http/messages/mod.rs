@@ -2,6 +2,7 @@
 
 pub mod deleting;
 pub mod draft;
+mod form;
 pub mod view;
 
 use actix_web::web::{Data, Json, Path};
@@ -240,7 +241,7 @@ fn drafted(wanted: &MessageWanted, upload: Option<&Upload>) -> Result<Draft, Api
         None => None,
         Some(upload) => Some(Attachment {
             file: FileId(upload.stored.id),
-            name: draft::attachment_name(wanted, upload)?,
+            name: upload.stored.name.clone(),
             size: i64::try_from(upload.stored.size).unwrap_or(i64::MAX),
         }),
     };

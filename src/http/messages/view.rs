@@ -29,10 +29,10 @@ pub struct MessageBody {
     pub message_type: &'static str,
     /// Its text.
     pub content: String,
-    /// Where its file is, for the caller alone and for a day.
+    /// Where its file is, for the caller alone and to the end of the next day.
     pub attachment: Option<String>,
-    /// The file's name.
-    pub attachment_name: Option<String>,
+    /// The file's name; empty without a file.
+    pub attachment_name: String,
     /// The file's size in bytes.
     pub attachment_size: Option<i64>,
     /// The message that it answers.
@@ -137,8 +137,9 @@ impl<'a> Showing<'a> {
     fn body(&self, message: Message, sender: User, readers: Readers) -> MessageBody {
         let file = message.attachment.as_ref();
         // A service token without a person is nobody to sign for.
-        let attachment = file.zip(self.caller.viewer()).map(|(file, viewer)| {
-            format!("{}{}", self.base, self.rest.file_urls.sign(file.file.0, viewer.0, self.now))
+        let attachment = file.zip(self.caller.person().ok()).map(|(file, person)| {
+            let (viewer, since) = (person.profile.author.id.0, person.tokens_valid_from);
+            format!("{}{}", self.base, self.rest.file_urls.sign(file.file.0, viewer, since, self.now))
         });
         MessageBody {
             id: message.id.0,
@@ -146,7 +147,7 @@ impl<'a> Showing<'a> {
             sender,
             message_type: message.message_type.as_str(),
             attachment,
-            attachment_name: file.map(|file| file.name.clone()),
+            attachment_name: file.map(|file| file.name.clone()).unwrap_or_default(),
             attachment_size: file.map(|file| file.size),
             reply_to_id: message.reply_to.as_ref().map(|quote| quote.id.0),
             reply_to: message.reply_to.map(QuoteBody::from),

@@ -104,8 +104,8 @@ impl PostgresStore {
         writer.commit().await
     }
 
-    /// Finds a file for one who is in the room of its message now and may be. With `signed_at`, Unix
-    /// time, an address made before the person's tokens were revoked finds nothing.
+    /// Finds a file for one who is in the room of its message now and may be. With `valid_from`, Unix time,
+    /// an address made when the person's tokens were good since then finds nothing once they were revoked anew.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -113,7 +113,7 @@ impl PostgresStore {
         &self,
         viewer: UserId,
         id: FileId,
-        signed_at: Option<i64>,
+        valid_from: Option<i64>,
     ) -> Result<Option<ServedFile>, StoreError> {
         const FIND: &str = "SELECT coalesce(m.attachment_name, f.name), f.content_type, f.is_image
             FROM files f
@@ -124,7 +124,7 @@ impl PostgresStore {
                 AND m.seq >= p.visible_from_seq
             JOIN people u ON u.id = p.user_id AND u.is_active
             WHERE f.id = $1 AND ($3::bigint IS NULL OR u.tokens_valid_from IS NULL OR u.tokens_valid_from <= $3)";
-        let row = self.reader().await?.row(FIND, &[&id.0, &viewer.0, &signed_at]).await?;
+        let row = self.reader().await?.row(FIND, &[&id.0, &viewer.0, &valid_from]).await?;
         Ok(row.map(|row| ServedFile { name: row.get(0), content_type: row.get(1), is_image: row.get(2) }))
     }
 }

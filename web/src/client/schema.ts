@@ -713,10 +713,10 @@ export interface components {
         };
         /** @description A message. */
         Message: {
-            /** @description Where its file is, for the caller alone and for a day. */
+            /** @description Where its file is, for the caller alone and to the end of the next day. */
             attachment?: string | null;
-            /** @description The file's name. */
-            attachment_name?: string | null;
+            /** @description The file's name; empty without a file. */
+            attachment_name: string;
             /**
              * Format: int64
              * @description The file's size in bytes.
@@ -895,10 +895,10 @@ export interface components {
             previous?: string | null;
             /** @description What is on this page. */
             results: {
-                /** @description Where its file is, for the caller alone and for a day. */
+                /** @description Where its file is, for the caller alone and to the end of the next day. */
                 attachment?: string | null;
-                /** @description The file's name. */
-                attachment_name?: string | null;
+                /** @description The file's name; empty without a file. */
+                attachment_name: string;
                 /**
                  * Format: int64
                  * @description The file's size in bytes.
@@ -1286,10 +1286,11 @@ export interface components {
         SendMessageForm: {
             /**
              * Format: binary
-             * @description The file: jpg, jpeg, png, gif, pdf, doc, docx, xls or xlsx.
+             * @description The file: jpg, jpeg, png, gif, webp, heic, heif, pdf, doc, docx, rtf, xls, xlsx, txt, csv, m4a, mp3,
+             *     ogg, mp4 or mov.
              */
             attachment?: string;
-            /** @description The file's name, in place of the one that it is sent with. */
+            /** @description The file's name, in place of the one that it is sent with; it gets the extension of what is inside. */
             attachment_name?: string;
             /**
              * Format: uuid
@@ -1443,6 +1444,7 @@ export interface operations {
             };
             header?: {
                 Range?: string | null;
+                "If-None-Match"?: string | null;
             };
             path: {
                 id: string;
@@ -1468,6 +1470,13 @@ export interface operations {
                 content: {
                     "application/octet-stream": unknown;
                 };
+            };
+            /** @description The same as the caller has already */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Not understood, or understood and not allowed in value */
             400: {

@@ -136,7 +136,7 @@ function messageOf(entry: OutboxEntry, me: number): Message {
     content: entry.content,
     message_type: entry.file ? (image ? 'image' : 'file') : 'text',
     attachment: null,
-    attachment_name: entry.file?.name ?? null,
+    attachment_name: entry.file?.name ?? '',
     attachment_size: entry.file?.size ?? null,
     reply_to_id: entry.reply_to?.id ?? null,
     reply_to: entry.reply_to,
