@@ -13,6 +13,7 @@
 
 mod bench;
 mod bulkheads;
+mod directory;
 mod erasing;
 mod faults;
 mod full_disk;

@@ -1,7 +1,7 @@
 //! The directory of people, and the accounts that sign in here.
 //!
-//! Whoever changes the right to be here (`is_active`, `tokens_valid_from`) stamps `changed_xid`, by
-//! which other nodes find the change in the feed.
+//! Whoever changes the right to be here (`is_active`, `tokens_valid_from`) or the names stamps
+//! `changed_xid`, by which other nodes find the change in the feed.
 
 use actors::domain::ids::UserId;
 use actors::domain::person::Author;
@@ -85,6 +85,8 @@ pub struct PersonTold {
     pub created: bool,
     /// Whether the right to be here is another one now.
     pub right_changed: bool,
+    /// Whether called otherwise now.
+    pub renamed: bool,
 }
 
 /// A built-in account as signing in needs it.
@@ -138,7 +140,10 @@ impl PostgresStore {
             "INSERT INTO people AS u (id, username, full_name, email)
              VALUES ($1, coalesce($2, 'user' || $1::bigint), coalesce($3, ''), coalesce($4, ''))
              ON CONFLICT (id) DO UPDATE SET username = coalesce($2, u.username),
-                 full_name = coalesce($3, u.full_name), email = coalesce($4, u.email)
+                 full_name = coalesce($3, u.full_name), email = coalesce($4, u.email),
+                 changed_xid = CASE WHEN (u.username, u.full_name)
+                         IS DISTINCT FROM (coalesce($2, u.username), coalesce($3, u.full_name))
+                     THEN pg_current_xact_id() ELSE u.changed_xid END
              WHERE NOT u.told_by_host AND u.erased_at IS NULL
              RETURNING ",
             record_columns!()
@@ -283,7 +288,8 @@ impl PostgresStore {
         const LOCK: &str = "LOCK TABLE accounts IN SHARE ROW EXCLUSIVE MODE";
         const PERSON: &str = "INSERT INTO people (id, username, full_name, email, is_staff)
             SELECT coalesce(max(id), 0) + 1, $1, $2, $3, $4 FROM people RETURNING id";
-        const RENAME: &str = "UPDATE people SET full_name = $2, email = $3, is_staff = $4 WHERE id = $1";
+        const RENAME: &str = "UPDATE people SET full_name = $2, email = $3, is_staff = $4,
+            changed_xid = CASE WHEN full_name = $2 THEN changed_xid ELSE pg_current_xact_id() END WHERE id = $1";
         const ACCOUNT: &str = "INSERT INTO accounts (username, user_id, password_hash) VALUES ($1, $2, $3)";
         let mut client = self.writer().await?;
         let writer = client.begin().await?;
@@ -308,7 +314,14 @@ impl PostgresStore {
 
 async fn tell(writer: &Writer<'_>, person: &ToldPerson) -> Result<PersonTold, StoreError> {
     // Not `FOR UPDATE`: who is put into a room meanwhile is looked up under a key's lock, by a batch.
-    const BEFORE: &str = "SELECT is_active, tokens_valid_from FROM people WHERE id = $1 FOR NO KEY UPDATE";
+    const BEFORE: &str = concat!(
+        "SELECT u.is_active, u.tokens_valid_from, ",
+        author_columns!(),
+        " FROM people u WHERE u.id = $1 FOR NO KEY UPDATE"
+    );
+    // Waits for another who tells of the same person first, so that what that one told is seen.
+    const MEET: &str = "INSERT INTO people (id, username) VALUES ($1, 'user' || $1::bigint)
+        ON CONFLICT DO NOTHING RETURNING id";
     const TELL: &str = concat!(
         "INSERT INTO people AS u (id, username, full_name, email, is_active, is_staff, tokens_valid_from,
                                   told_by_host)
@@ -323,11 +336,18 @@ async fn tell(writer: &Writer<'_>, person: &ToldPerson) -> Result<PersonTold, St
              tokens_valid_from = CASE WHEN $7 THEN $8 ELSE u.tokens_valid_from END,
              told_by_host = true,
              erased_at = NULL,
-             changed_xid = CASE WHEN $9 THEN pg_current_xact_id() ELSE u.changed_xid END
+             changed_xid = CASE WHEN $9 OR u.erased_at IS NOT NULL OR (u.username, u.full_name)
+                     IS DISTINCT FROM (coalesce($2, u.username), coalesce($3, u.full_name))
+                 THEN pg_current_xact_id() ELSE u.changed_xid END
          RETURNING ",
         record_columns!()
     );
-    let before = writer.row(BEFORE, &[&person.id.0]).await?;
+    let mut before = writer.row(BEFORE, &[&person.id.0]).await?;
+    let mut created = false;
+    if before.is_none() {
+        created = writer.row(MEET, &[&person.id.0]).await?.is_some();
+        before = writer.row(BEFORE, &[&person.id.0]).await?;
+    }
     let (is_told, valid_from) = (person.tokens_valid_from.is_some(), person.tokens_valid_from.flatten());
     let right_changed = before.as_ref().is_some_and(|row| {
         let (was_active, valid_before): (bool, Option<i64>) = (row.get(0), row.get(1));
@@ -351,5 +371,8 @@ async fn tell(writer: &Writer<'_>, person: &ToldPerson) -> Result<PersonTold, St
         )
         .await?
         .ok_or_else(|| StoreError::Unavailable("a person was told and not kept".into()))?;
-    Ok(PersonTold { record: record(&row), created: before.is_none(), right_changed })
+    let record = record(&row);
+    let named_before = before.map(|row| author(&row, person.id, 2));
+    let renamed = !created && named_before.is_some_and(|before| before != record.profile.author);
+    Ok(PersonTold { record, created, right_changed, renamed })
 }
