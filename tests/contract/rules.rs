@@ -29,6 +29,7 @@ on_both!(
     only_the_author_edits_and_deletes,
     a_deleted_room_is_gone,
     muting_is_for_oneself,
+    no_mark_goes_to_a_deleted_message,
     an_unknown_room_is_not_found,
     an_inactive_person_says_nothing,
     an_expelled_admin_leaves_an_heir,
@@ -215,6 +216,14 @@ async fn muting_is_for_oneself(world: &World) {
     let past = Some(chrono::DateTime::UNIX_EPOCH);
     world.does(BOB, room, Change::Mute { muted: true, until: past }).await.unwrap();
     assert!(!world.store.inbox(BOB, None).await.unwrap()[0].is_muted);
+}
+
+async fn no_mark_goes_to_a_deleted_message(world: &World) {
+    let room = world.group(&[ANN, BOB]).await;
+    let (kept, gone) = (world.says(ANN, room, "kept").await, world.says(ANN, room, "gone").await);
+    world.does(ANN, room, delete(&gone)).await.unwrap();
+    assert_eq!(world.does(BOB, room, read_to(&gone)).await, Err(Refusal::MessageNotFound));
+    assert!(world.does(BOB, room, read_to(&kept)).await.unwrap().signal.is_some());
 }
 
 async fn an_unknown_room_is_not_found(world: &World) {

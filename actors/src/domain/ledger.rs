@@ -309,7 +309,7 @@ impl Ledger {
             (ReadTarget::Head, Some((_, id))) => (self.room.head, id),
             // Inherited clients take it for given that a receipt names a message.
             (ReadTarget::Head, None) => return Ok(outcome(Vec::new(), Reply::Done)),
-            (ReadTarget::Message(id), _) => (self.messages.get(&id).ok_or(Refusal::MessageNotFound)?.seq, id),
+            (ReadTarget::Message(id), _) => (self.live_message(id)?.seq, id),
         };
         let at = self.now;
         let participant = self.participant_mut(user);

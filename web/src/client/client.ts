@@ -246,9 +246,9 @@ export class Client extends EventTarget {
     const code = frame.code ?? 'invalid'
     const error = new ChatError(code, frame.message, 0, (frame.retry_after ?? 0) * 1000)
     if (frame.client_id) this.#waiter(frame.client_id)?.reject(error)
-    else if (frame.room_id && (code === 'forbidden' || code === 'not_found')) {
-      this.#rooms.get(frame.room_id)?.removed()
-    }
+    else if (frame.room_id && code === 'forbidden') this.#rooms.get(frame.room_id)?.removed()
+    // The message that was read is deleted; another one is read next.
+    else if (frame.room_id && code === 'not_found') this.#rooms.get(frame.room_id)?.unread()
   }
 
   async #send(
