@@ -357,7 +357,10 @@ impl Ledger {
 
     fn event(&mut self, by: Actor, body: EventBody) -> Event {
         self.room.head = self.room.head.next();
-        self.room.modified_at = self.now;
+        // What was said before is no new activity: an edit or a deletion doesn't move the room in lists.
+        if !matches!(body, EventBody::MessageEdited(_) | EventBody::MessageDeleted { .. }) {
+            self.room.modified_at = self.now;
+        }
         Event { room: self.room.id, seq: self.room.head, at: self.now, by: by.person(), body }
     }
 

@@ -179,12 +179,14 @@ export class Client extends EventTarget {
 
   async #allRooms(): Promise<ListRoom[]> {
     const rooms: ListRoom[] = []
+    let cursor: string | undefined
     for (let page = 1; page <= ROOM_PAGES_MAX; page++) {
       const { data } = await this.api.GET('/api/chat/rooms/', {
-        params: { query: { page, page_size: ROOMS_PAGE, include_archived: true } },
+        params: { query: { page_size: ROOMS_PAGE, include_archived: true, ...(cursor && { cursor }) } },
       })
       rooms.push(...data.results)
-      if (!data.next) break
+      if (!data.next_cursor) break
+      cursor = data.next_cursor
     }
     return rooms
   }
