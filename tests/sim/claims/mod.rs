@@ -8,6 +8,7 @@ mod client_ids;
 mod converged;
 mod deleted_texts;
 mod dense;
+mod lists;
 mod nothing_after_removal;
 mod nothing_left;
 mod nothing_uncommitted;
@@ -28,7 +29,7 @@ use crate::history::History;
 pub(crate) type Claim = (&'static str, fn(&History) -> Result<(), String>);
 
 /// All of them.
-pub(crate) const ALL: [Claim; 18] = [
+pub(crate) const ALL: [Claim; 19] = [
     ("the log is dense", dense::check),
     ("a client_id is stored once", client_ids::check),
     ("what is acked stays", acked_stays::check),
@@ -44,6 +45,7 @@ pub(crate) const ALL: [Claim; 18] = [
     ("read marks only rise", read_marks::check),
     ("everyone comes to the head", converged::check),
     ("unread equals a recount", unread::check),
+    ("what is told of lists comes to what they are", lists::check),
     ("nobody types for ever", typing::check),
     ("presence is right", presence::check),
     ("nothing is left behind", nothing_left::check),
