@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 
 use self::onlooker::{Face, Follower, Line, Onlooker};
 use self::reading::{Arrival, Reading};
+pub use self::telling::Retell;
 use crate::census::Counts;
 use crate::core::Core;
 use crate::domain::event::Event;
@@ -64,6 +65,8 @@ pub struct InboxActor {
     /// When whose mutings lapse.
     lapses: BTreeMap<UserId, BTreeMap<RoomId, DateTime<Utc>>>,
     turn_is_due: bool,
+    /// Sockets that are told their whole list anew, and up to which line that has come.
+    retelling: BTreeMap<SessionId, RoomId>,
 }
 
 /// A room that someone's list shows.
@@ -270,6 +273,7 @@ impl InboxActor {
             ("stale lists", self.stale.len()),
             ("changed lines", self.changed.len()),
             ("lists that are read", self.reads.len()),
+            ("lists that are told anew", self.retelling.len()),
         ]
     }
 
@@ -282,6 +286,7 @@ impl InboxActor {
     }
 
     fn unfollow(&mut self, user: UserId, session: SessionId) {
+        self.retelling.remove(&session);
         if let btree_map::Entry::Occupied(mut arrivals) = self.arrivals.entry(user) {
             arrivals.get_mut().retain(|arrival| arrival.session != session);
             if arrivals.get().is_empty() {

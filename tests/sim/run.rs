@@ -32,8 +32,8 @@ const FORGOTTEN: Duration = Duration::from_secs(110);
 /// Longer in simulated time than any run takes.
 const ENDLESS: Duration = Duration::from_secs(600);
 
-/// Runs a seed on a thread's own runtime.
-pub(crate) fn run(seed: u64) -> History {
+/// Runs something on a thread's own runtime, whose time moves when nothing else does.
+pub(crate) fn on_paused_time<T>(work: impl Future<Output = T>) -> T {
     let system = actix_rt::System::with_tokio_rt(|| {
         tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -41,9 +41,14 @@ pub(crate) fn run(seed: u64) -> History {
             .build()
             .expect("a runtime without input and output needs nothing")
     });
-    system.block_on(async move {
-        tokio::time::timeout(ENDLESS, live(seed)).await.expect("a run comes to its end")
-    })
+    system.block_on(work)
+}
+
+/// Runs a seed.
+pub(crate) fn run(seed: u64) -> History {
+    on_paused_time(
+        async move { tokio::time::timeout(ENDLESS, live(seed)).await.expect("a run comes to its end") },
+    )
 }
 
 async fn live(seed: u64) -> History {

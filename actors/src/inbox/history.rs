@@ -29,6 +29,7 @@ impl InboxActor {
         self.totals.clear();
         self.stale.clear();
         self.lapses.clear();
+        self.retelling.clear();
         // Who waits for these is told to come back, and what is read for them is not taken.
         self.arrivals.clear();
         self.reads.clear();

@@ -171,9 +171,21 @@ impl Onlooker {
         self.lines.iter()
     }
 
+    /// The lines of the rooms after `room`, or all.
+    pub(super) fn lines_after(&self, room: Option<RoomId>) -> impl Iterator<Item = &Line> {
+        let from = room.map_or(0, |room| self.find(room).map_or_else(|at| at, |at| at + 1));
+        self.lines[from..].iter()
+    }
+
     /// The rooms, in the order of their ids.
     pub(super) fn rooms(&self) -> impl Iterator<Item = RoomId> {
         self.lines.iter().map(|line| line.room)
+    }
+
+    /// A socket's outbox, once it has been greeted.
+    pub(super) fn greeted_socket(&self, session: SessionId) -> Option<&OutboxRef> {
+        let follower = self.sockets.iter().find(|follower| follower.session == session && follower.greeted);
+        follower.map(|follower| &follower.outbox)
     }
 
     pub(super) fn greeted(&self) -> impl Iterator<Item = &OutboxRef> {

@@ -1,12 +1,52 @@
 //! What sockets are told of their person's list: how it stands, what changes, all of it anew.
 
+use actix::{Context, Handler, Message};
+
 use super::InboxActor;
 use crate::domain::ids::{RoomId, UserId};
+use crate::limits;
 use crate::outbox::{SignalKey, SignalKind};
 use crate::protocol::codec;
 use crate::protocol::server::{PROTOCOL, ServerFrame};
 use crate::session::SessionId;
-use crate::switchboard::{ForgetSignal, PushSignal};
+use crate::switchboard::{AskWhenOut, ForgetSignal, PushSignal};
+
+/// A socket was behind for so long that lines were dropped: it is told all of them, as they are by now,
+/// piece by piece as it reads.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Retell {
+    /// Whose.
+    pub user: UserId,
+    /// Which session.
+    pub session: SessionId,
+    /// Whether lines were dropped; else the piece before has gone out.
+    pub from_start: bool,
+}
+
+impl Handler<Retell> for InboxActor {
+    type Result = ();
+
+    fn handle(&mut self, Retell { user, session, from_start }: Retell, _: &mut Context<Self>) {
+        let after = self.retelling.remove(&session).filter(|_| !from_start);
+        if after.is_none() && !from_start {
+            return;
+        }
+        let Some(onlooker) = self.people.get(&user) else { return };
+        let Some(outbox) = onlooker.greeted_socket(session) else { return };
+        let total = onlooker.total_unread();
+        let mut last = None;
+        for line in onlooker.lines_after(after).take(limits::INBOX_RETOLD_AT_ONCE) {
+            let (key, bytes) = (line_key(user, line.room), codec::encode(&line.frame(total)));
+            outbox.switchboard.do_send(PushSignal { outbox: outbox.id, key, bytes });
+            last = Some(line.room);
+        }
+        if let Some(last) = last {
+            outbox.switchboard.do_send(AskWhenOut { outbox: outbox.id });
+            self.retelling.insert(session, last);
+        }
+    }
+}
 
 impl InboxActor {
     /// Tells a socket how things stand; from now on it is told what changes.
