@@ -13,7 +13,7 @@ use crate::core::{Backlog, Core};
 use crate::domain::command::{Command, OpenRoom, Opened, Refusal, Reply};
 use crate::domain::ids::{NodeId, RoomId};
 use crate::error::EngineError;
-use crate::inbox::{self, Happened, InboxActor};
+use crate::inbox::{self, Happened, InboxActor, Named};
 use crate::limits::{self, Limits};
 use crate::people::{self, Changed, CloseDoors, PeopleActor};
 use crate::persistence::{self, PersistenceActor, Refuse, Unsettled};
@@ -165,8 +165,9 @@ impl EngineHandle {
         addr.send(WhoIsTyping).await.unwrap_or_default()
     }
 
-    /// Tells every node that someone's right to be here changed; it is in the store already.
+    /// Tells every node that someone's names or right to be here changed; it is in the store already.
     pub fn person_changed(&self, change: PersonChange) {
+        self.core.inbox.do_send(Named { user: change.user, is_news: true });
         self.core.people.do_send(Changed(change));
         self.core.relay.do_send(TellPerson(change));
     }

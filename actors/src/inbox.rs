@@ -1,31 +1,35 @@
 //! The lists of rooms of those who look at them: unread counts, previews and badges, kept as events
 //! come and read anew from the store whenever that can't be done exactly.
+//!
+//! Each list is read by one read at a time, however many sockets show it, so that what is read later is
+//! newer; and what is heard of a line while it is being read is read once more. Events are ordered by
+//! their positions. So older never replaces newer, and what is told ends with what the store has.
 
+mod folding;
 mod history;
 mod onlooker;
-mod stale;
+mod reading;
+mod telling;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map, hash_map};
+use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, WrapFuture};
+use actix::{Actor, AsyncContext, Context, Handler, Message, ResponseFuture};
 use chrono::{DateTime, Utc};
+use tokio::sync::oneshot;
 
 use self::onlooker::{Face, Follower, Line, Onlooker};
+use self::reading::{Arrival, Reading};
+pub use self::telling::Retell;
 use crate::census::Counts;
 use crate::core::Core;
-use crate::domain::event::{Event, EventBody};
+use crate::domain::event::Event;
 use crate::domain::ids::{Epoch, RoomId, Seq, UserId};
 use crate::domain::signal::Signal;
 use crate::limits;
-use crate::outbox::{SignalKey, SignalKind};
-use crate::ports::store::InboxRoom;
-use crate::protocol::codec;
-use crate::protocol::server::{PROTOCOL, ServerFrame};
-use crate::relay;
 use crate::session::SessionId;
-use crate::switchboard::{ForgetSignal, OutboxRef, PushSignal};
+use crate::switchboard::OutboxRef;
 
 /// The actor.
 #[derive(Default)]
@@ -37,21 +41,32 @@ pub struct InboxActor {
     followed: HashMap<RoomId, Followed>,
     /// Lines that changed and are to be told.
     changed: BTreeSet<(UserId, RoomId)>,
-    /// Lines that must be read anew.
-    stale: BTreeMap<UserId, BTreeSet<RoomId>>,
-    /// When whose mutings lapse.
-    lapses: BTreeMap<UserId, BTreeMap<RoomId, DateTime<Utc>>>,
-    turn_is_due: bool,
+    /// Whose total changed by a line that is no longer in the list.
+    totals: BTreeSet<UserId>,
+    /// Lines that must be read anew, and whether each is to be told even where that finds it as it was:
+    /// a client may have read by REST what was so in between.
+    stale: BTreeMap<UserId, BTreeMap<RoomId, bool>>,
+    /// Who has come and is to be greeted by the next read of the list.
+    arrivals: BTreeMap<UserId, Vec<Arrival>>,
+    /// Lists that are being read.
+    reads: BTreeMap<UserId, Reading>,
     /// Whether stale lines are being read, or it is waited with that for the store.
-    reading: bool,
+    refreshing: bool,
     /// Whose were read last; those after him have their turn.
     read_last: Option<UserId>,
     /// How long it was waited after the last read, which failed.
     patience: Duration,
-    /// Lists that are being read for the first time.
-    loading: usize,
-    /// Rooms of which something was heard meanwhile: a list that is read may not show it yet.
-    news: BTreeSet<RoomId>,
+    /// How far rooms were heard of while anything is being read, which may not show it yet.
+    news: BTreeMap<RoomId, Seq>,
+    /// People who are called otherwise now, and whether the lines that show them are to be told in any case.
+    named: BTreeMap<UserId, bool>,
+    /// Those of whom that was heard while anything is being read, which may not show it yet.
+    named_meanwhile: BTreeSet<UserId>,
+    /// When whose mutings lapse.
+    lapses: BTreeMap<UserId, BTreeMap<RoomId, DateTime<Utc>>>,
+    turn_is_due: bool,
+    /// Sockets that are told their whole list anew, and up to which line that has come.
+    retelling: BTreeMap<SessionId, RoomId>,
 }
 
 /// A room that someone's list shows.
@@ -97,9 +112,9 @@ pub struct Follow {
 }
 
 impl Handler<Follow> for InboxActor {
-    type Result = ResponseActFuture<Self, bool>;
+    type Result = ResponseFuture<bool>;
 
-    fn handle(&mut self, follow: Follow, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, follow: Follow, ctx: &mut Self::Context) -> Self::Result {
         self.is_of_this_history();
         let Follow { user, username, session, outbox } = follow;
         let follower = Follower { session, outbox, greeted: false };
@@ -107,41 +122,10 @@ impl Handler<Follow> for InboxActor {
         // Most have one; a vector would make space for four.
         sockets.reserve_exact(usize::from(sockets.is_empty()));
         sockets.push(follower);
-        let store = self.core.as_ref().map(|core| core.store.clone());
-        self.loading += 1;
-        let epoch = self.epoch;
-        let read = async move { store?.inbox(user, None).await.ok() };
-        Box::pin(read.into_actor(self).map(move |rooms, this, ctx| {
-            this.loading -= 1;
-            if !this.is_of_this_history() || this.epoch != epoch {
-                return false;
-            }
-            let news = this.news.clone();
-            this.forget_news();
-            let Some(mut rooms) = rooms else {
-                this.unfollow(user, session);
-                return false;
-            };
-            // In the order in which they are kept, so that each is put behind the one before.
-            rooms.sort_unstable_by_key(|told| told.room);
-            for told in rooms {
-                let room = told.room;
-                let line = this.line_of(user, told);
-                // The person's other sockets may have been told otherwise.
-                if this.line(user, room).is_some_and(|known| *known != line) {
-                    this.changed.insert((user, room));
-                }
-                this.take_in(user, line);
-                if news.contains(&room) {
-                    this.make_stale(user, room);
-                }
-            }
-            if let Some(onlooker) = this.people.get_mut(&user) {
-                onlooker.fit();
-            }
-            this.turn_later(ctx);
-            this.greet(user, session, &username)
-        }))
+        let (answer, answered) = oneshot::channel();
+        self.arrivals.entry(user).or_default().push(Arrival { session, username, answer });
+        self.read_list(user, ctx);
+        Box::pin(async move { answered.await.unwrap_or(false) })
     }
 }
 
@@ -187,8 +171,17 @@ impl Handler<Happened> for InboxActor {
         }
         for signal in &signals {
             match signal {
-                Signal::Read(mark) => self.make_stale(mark.user, room),
-                Signal::Muted { user } => self.make_stale(*user, room),
+                Signal::Read(mark) => {
+                    let known = self.line(mark.user, room);
+                    let is_known = known.is_some();
+                    // A mark only goes forward, so that a line which has it needn't be read for it.
+                    if known.is_none_or(|line| !line.has_read(mark.up_to)) {
+                        self.make_stale(mark.user, room, is_known);
+                    }
+                }
+                Signal::Muted { user } => {
+                    self.make_stale(*user, room, self.line(*user, room).is_some());
+                }
                 Signal::Typing { .. } | Signal::Presence { .. } => {}
             }
         }
@@ -209,35 +202,63 @@ impl Handler<Heads> for InboxActor {
             return;
         }
         for (room, head) in heads {
-            self.note_news(room);
+            self.note_news(room, head);
             let behind: Vec<UserId> = self
                 .followers(room)
                 .filter(|user| self.line(*user, room).is_some_and(|line| line.head < head))
                 .collect();
             for user in behind {
-                self.make_stale(user, room);
+                self.make_stale(user, room, false);
             }
         }
         self.turn_later(ctx);
     }
 }
 
-/// People whose lists may have gained rooms that this node did not hear of.
+/// One whose line of a room this node may not have heard of.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Recheck {
     /// The room.
     pub room: RoomId,
-    /// The people.
-    pub users: Vec<UserId>,
+    /// Whose.
+    pub user: UserId,
+    /// Whether the person was put in: of a line that is there the room's head tells the rest.
+    pub is_new: bool,
 }
 
 impl Handler<Recheck> for InboxActor {
     type Result = ();
 
-    fn handle(&mut self, Recheck { room, users }: Recheck, ctx: &mut Self::Context) {
-        for user in users {
-            self.make_stale(user, room);
+    fn handle(&mut self, Recheck { room, user, is_new }: Recheck, ctx: &mut Self::Context) {
+        let is_known = self.line(user, room).is_some();
+        if !(is_new && is_known) {
+            self.make_stale(user, room, is_new);
+        }
+        self.turn_later(ctx);
+    }
+}
+
+/// Someone may be called otherwise now.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Named {
+    /// Who.
+    pub user: UserId,
+    /// Whether that has just happened; else the feed repeats it.
+    pub is_news: bool,
+}
+
+impl Handler<Named> for InboxActor {
+    type Result = ();
+
+    fn handle(&mut self, Named { user, is_news }: Named, ctx: &mut Self::Context) {
+        if self.followed.is_empty() && self.reads.is_empty() {
+            return;
+        }
+        *self.named.entry(user).or_default() |= is_news;
+        if !self.reads.is_empty() {
+            self.named_meanwhile.insert(user);
         }
         self.turn_later(ctx);
     }
@@ -251,6 +272,8 @@ impl InboxActor {
             ("followed rooms", self.followed.len()),
             ("stale lists", self.stale.len()),
             ("changed lines", self.changed.len()),
+            ("lists that are read", self.reads.len()),
+            ("lists that are told anew", self.retelling.len()),
         ]
     }
 
@@ -258,40 +281,18 @@ impl InboxActor {
         self.people.get(&user)?.line(room)
     }
 
-    /// The line that the store tells of.
-    fn line_of(&mut self, user: UserId, told: InboxRoom) -> Line {
-        if self.people.contains_key(&user) {
-            self.lapses_at(user, told.room, told.muted_until);
-        }
-        let known = self.followed.get(&told.room).map(|followed| &followed.face);
-        Line::of(told, known)
-    }
-
     fn followers(&self, room: RoomId) -> impl Iterator<Item = UserId> {
         self.followed.get(&room).into_iter().flat_map(|followed| followed.by.iter().copied())
     }
 
-    /// Tells a socket how things stand; from now on it is told what changes.
-    fn greet(&mut self, user: UserId, session: SessionId, username: &str) -> bool {
-        let Some(onlooker) = self.people.get_mut(&user) else { return false };
-        let unread_count = onlooker.total_unread();
-        let Some(follower) = onlooker.sockets.iter_mut().find(|follower| follower.session == session) else {
-            return false;
-        };
-        follower.greeted = true;
-        follower.outbox.send(&ServerFrame::ConnectionEstablished {
-            room_id: None,
-            unread_count,
-            user_id: user,
-            username,
-            seq: None,
-            epoch: None,
-            protocol: PROTOCOL,
-        });
-        true
-    }
-
     fn unfollow(&mut self, user: UserId, session: SessionId) {
+        self.retelling.remove(&session);
+        if let btree_map::Entry::Occupied(mut arrivals) = self.arrivals.entry(user) {
+            arrivals.get_mut().retain(|arrival| arrival.session != session);
+            if arrivals.get().is_empty() {
+                arrivals.remove();
+            }
+        }
         let Some(onlooker) = self.people.get_mut(&user) else { return };
         onlooker.sockets.retain(|follower| follower.session != session);
         if !onlooker.sockets.is_empty() {
@@ -303,60 +304,6 @@ impl InboxActor {
         }
         self.stale.remove(&user);
         self.lapses.remove(&user);
-    }
-
-    fn forget_follower(&mut self, user: UserId, room: RoomId) {
-        if let Some(followed) = self.followed.get_mut(&room) {
-            if let Ok(at) = followed.by.binary_search(&user) {
-                followed.by.remove(at);
-            }
-            if followed.by.is_empty() {
-                self.followed.remove(&room);
-                self.tell_relay(room, false);
-            }
-        }
-    }
-
-    fn tell_relay(&self, room: RoomId, on: bool) {
-        if let Some(core) = &self.core {
-            core.relay.do_send(relay::Follow { room, on });
-        }
-    }
-
-    fn note_news(&mut self, room: RoomId) {
-        if self.reading || self.loading > 0 {
-            self.news.insert(room);
-        }
-    }
-
-    fn forget_news(&mut self) {
-        if !self.reading && self.loading == 0 {
-            self.news.clear();
-        }
-    }
-
-    /// Puts a line as the store has it into a person's list.
-    fn take_in(&mut self, user: UserId, line: Line) {
-        let Some(onlooker) = self.people.get_mut(&user) else { return };
-        let (room, face) = (line.room, line.face.clone());
-        if onlooker.line(room).is_some_and(|known| known.head > line.head) {
-            // It was read before what has come since; once more.
-            return self.make_stale(user, room);
-        }
-        onlooker.put(line);
-        match self.followed.entry(room) {
-            hash_map::Entry::Occupied(followed) => {
-                let followed = followed.into_mut();
-                if let Err(at) = followed.by.binary_search(&user) {
-                    followed.by.insert(at, user);
-                }
-                followed.face = face;
-            }
-            hash_map::Entry::Vacant(place) => {
-                place.insert(Followed { by: vec![user], face });
-                self.tell_relay(room, true);
-            }
-        }
     }
 
     /// Notes when a person's muting of a room lapses, if it ever does.
@@ -380,116 +327,33 @@ impl InboxActor {
             !rooms.is_empty()
         });
         for (user, room) in lapsed {
-            self.make_stale(user, room);
+            self.make_stale(user, room, false);
         }
         self.turn_later(ctx);
     }
 
-    /// Takes a person's room off the list.
-    fn take_off(&mut self, user: UserId, room: RoomId) {
-        let Some(onlooker) = self.people.get_mut(&user) else { return };
-        let Some(line) = onlooker.take(room) else { return };
-        self.lapses_at(user, room, None);
-        let Some(onlooker) = self.people.get_mut(&user) else { return };
-        for outbox in onlooker.greeted() {
-            // Or it would show the room again, on a socket that is behind.
-            outbox.switchboard.do_send(ForgetSignal { outbox: outbox.id, key: line_key(user, room) });
-        }
-        onlooker.send(&ServerFrame::RoomRemoved { room_id: room });
-        if line.unread > 0 && !line.is_muted {
-            // Any line tells what is unread in all from now on.
-            self.changed.extend(onlooker.rooms().next().map(|other| (user, other)));
-        }
-        self.forget_follower(user, room);
-    }
-
-    fn make_stale(&mut self, user: UserId, room: RoomId) {
+    /// Has a line read anew, and told in any case where `is_told`.
+    fn make_stale(&mut self, user: UserId, room: RoomId, is_told: bool) {
         if self.people.contains_key(&user) {
-            self.stale.entry(user).or_default().insert(room);
-        }
-    }
-
-    /// Changes the lines of those who follow the room, where the event alone says how.
-    fn event(&mut self, room: RoomId, event: &Event) {
-        match &event.body {
-            EventBody::ParticipantJoined(participant) => self.make_stale(participant.user.id, room),
-            // One who came back is told of his leaving by a late hint: the line knows better.
-            EventBody::ParticipantLeft(participant)
-                if self.line(participant.user.id, room).is_none_or(|line| line.head < event.seq) =>
-            {
-                self.take_off(participant.user.id, room);
-            }
-            _ => {}
-        }
-        self.note_news(room);
-        // Most show the room alike, and go on to show it alike.
-        let mut faces: Option<(Arc<Face>, Arc<Face>)> = None;
-        for user in self.followers(room).collect::<Vec<_>>() {
-            if matches!(event.body, EventBody::RoomDeleted) {
-                self.take_off(user, room);
-                continue;
-            }
-            let Some(line) = self.people.get_mut(&user).and_then(|onlooker| onlooker.line_mut(room)) else {
-                continue;
-            };
-            if event.seq <= line.head {
-                continue;
-            }
-            if event.seq != line.head.next() {
-                self.make_stale(user, room);
-                continue;
-            }
-            line.head = event.seq;
-            match &event.body {
-                EventBody::MessagePosted(message) => {
-                    let (before, face) = faces
-                        .take_if(|(before, _)| Arc::ptr_eq(before, &line.face))
-                        .unwrap_or_else(|| (line.face.clone(), Arc::new(line.face.after(message))));
-                    line.posted(user, message, face.clone());
-                    faces = Some((before, face));
-                    self.changed.insert((user, room));
-                }
-                // Neither shown nor counted otherwise than before.
-                EventBody::MessageEdited(message) if line.face.is_newer_than(message) => {}
-                EventBody::MessageEdited(_)
-                | EventBody::MessageDeleted { .. }
-                | EventBody::RoomUpdated(_)
-                | EventBody::RoomCreated(_) => self.make_stale(user, room),
-                _ => {}
-            }
-        }
-        if let (Some((_, face)), Some(followed)) = (faces, self.followed.get_mut(&room)) {
-            followed.face = face;
+            *self.stale.entry(user).or_default().entry(room).or_default() |= is_told;
         }
     }
 
     /// Gathers what changes for a moment, then reads what must be read and tells what is to be told.
     fn turn_later(&mut self, ctx: &mut Context<Self>) {
-        if self.turn_is_due || (self.changed.is_empty() && self.stale.is_empty()) {
+        let has_some = !(self.changed.is_empty()
+            && self.totals.is_empty()
+            && self.stale.is_empty()
+            && self.named.is_empty());
+        if self.turn_is_due || !has_some {
             return;
         }
         self.turn_is_due = true;
         ctx.run_later(limits::INBOX_GATHER, |this, ctx| {
             this.turn_is_due = false;
+            this.read_names();
             this.tell_changed();
-            this.read_stale(ctx);
+            this.refresh_stale(ctx);
         });
     }
-
-    fn tell_changed(&mut self) {
-        for (user, room) in std::mem::take(&mut self.changed) {
-            let Some(onlooker) = self.people.get(&user) else { continue };
-            let Some(line) = onlooker.line(room) else { continue };
-            let bytes = codec::encode(&line.frame(onlooker.total_unread()));
-            for outbox in onlooker.greeted() {
-                let (key, bytes) = (line_key(user, room), bytes.clone());
-                outbox.switchboard.do_send(PushSignal { outbox: outbox.id, key, bytes });
-            }
-        }
-    }
-}
-
-/// What the frame of a line is kept back under.
-fn line_key(user: UserId, room: RoomId) -> SignalKey {
-    SignalKey { kind: SignalKind::Inbox, room, user }
 }

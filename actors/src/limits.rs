@@ -141,6 +141,9 @@ pub const TYPING_SETTLES: Duration = Duration::from_millis(2_500);
 pub const LAPSES_EVERY: Duration = Duration::from_millis(500);
 /// How long changes of someone's list of rooms are gathered before they are told.
 pub const INBOX_GATHER: Duration = Duration::from_millis(50);
+/// Lines of such a list that a socket is told at once when it is told all of them anew: a quarter of the
+/// signals that may wait for it, so that what changes meanwhile has room too.
+pub const INBOX_RETOLD_AT_ONCE: usize = 64;
 /// How long lines of such lists wait for a store that could not be read; longer each time, up to
 /// [`INBOX_RETRY_MAX`].
 pub const INBOX_RETRY: Duration = Duration::from_millis(250);

@@ -4,7 +4,7 @@
 //! are shared bytes, so a queued frame costs a pointer, and everything that waits goes out in as few
 //! vectored writes as the socket takes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, IoSlice};
 
 use actix::{Addr, WeakAddr};
@@ -18,7 +18,8 @@ use crate::session::{SessionActor, SessionId};
 
 /// Slices of one write.
 const SLICES_MAX: usize = 64;
-/// Signals kept back for a socket that is behind; the oldest kind is typing, and it goes first.
+/// Signals kept back for a socket that is behind. What doesn't fit is dropped, and how things stand is told
+/// once what waits has gone out.
 const SIGNALS_MAX: usize = 256;
 
 /// What kind of signal it is: of one kind, room and person only the newest is kept.
@@ -52,6 +53,17 @@ pub(crate) struct Turn {
     pub(crate) session: SessionId,
 }
 
+/// What a socket is to be told anew once all that waits for it has gone out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Untold {
+    /// The list of rooms, from its start: lines of it were dropped.
+    List,
+    /// More of that list.
+    RestOfList,
+    /// How far each has read in a room, and who is online there.
+    States(RoomId),
+}
+
 struct Chunk {
     bytes: Bytes,
     frames: u32,
@@ -64,10 +76,13 @@ struct Chunk {
 struct KeptBack(Vec<(SignalKey, Bytes)>);
 
 impl KeptBack {
-    fn keep(&mut self, key: SignalKey, bytes: Bytes) {
-        if self.forget(key) || self.0.len() < SIGNALS_MAX {
+    /// Keeps a signal; false where it doesn't fit.
+    fn keep(&mut self, key: SignalKey, bytes: Bytes) -> bool {
+        let fits = self.forget(key) || self.0.len() < SIGNALS_MAX;
+        if fits {
             self.0.push((key, bytes));
         }
+        fits
     }
 
     /// Drops one; whether it was there.
@@ -104,9 +119,17 @@ pub(crate) struct Outbox {
     pub(crate) dirty: bool,
     /// Whether the last frame is a close frame; nothing may follow.
     pub(crate) closing: bool,
-    kept_back: KeptBack,
+    /// Boxed, for of thousands few are behind.
+    missed: Option<Box<Missed>>,
     /// Boxed, for of thousands few are catching up.
     replays: Option<Box<Replays>>,
+}
+
+/// What a socket that is behind has not been sent.
+#[derive(Default)]
+struct Missed {
+    kept_back: KeptBack,
+    untold: BTreeSet<Untold>,
 }
 
 /// Rooms that have a page of a replay to send.
@@ -130,7 +153,7 @@ impl Outbox {
             blocked: false,
             dirty: false,
             closing: false,
-            kept_back: KeptBack::default(),
+            missed: None,
             replays: None,
         }
     }
@@ -153,16 +176,36 @@ impl Outbox {
         if key.kind == SignalKind::Typing {
             return is_behind || self.push(bytes, 1, limits);
         }
-        if !is_behind && self.kept_back.0.is_empty() {
+        if !is_behind && self.missed.as_ref().is_none_or(|missed| missed.kept_back.0.is_empty()) {
             return self.push(bytes, 1, limits);
         }
-        self.kept_back.keep(key, bytes);
+        if !self.missed.get_or_insert_default().kept_back.keep(key, bytes) {
+            let is_line = key.kind == SignalKind::Inbox;
+            self.tell_when_out(if is_line { Untold::List } else { Untold::States(key.room) });
+        }
         true
+    }
+
+    /// Notes what is to be told anew once all that waits has gone out.
+    pub(crate) fn tell_when_out(&mut self, untold: Untold) {
+        self.missed.get_or_insert_default().untold.insert(untold);
+    }
+
+    /// Gives one thing that is to be told anew: one after another, each when the one before has gone out.
+    pub(crate) fn take_untold(&mut self) -> Option<Untold> {
+        let missed = self.missed.as_mut()?;
+        let first = missed.untold.pop_first();
+        if missed.untold.is_empty() && missed.kept_back.0.is_empty() {
+            self.missed = None;
+        }
+        first
     }
 
     /// Drops a signal that is kept back.
     pub(crate) fn forget_signal(&mut self, key: SignalKey) {
-        self.kept_back.forget(key);
+        if let Some(missed) = &mut self.missed {
+            missed.kept_back.forget(key);
+        }
     }
 
     /// Puts `bytes` before everything that waits.
@@ -179,7 +222,7 @@ impl Outbox {
             // They are counted no longer.
             chunk.frames = 0;
         }
-        self.kept_back.0.clear();
+        self.missed = None;
         self.bytes = self.queue.iter().map(|chunk| chunk.bytes.len()).sum::<usize>() + last.len();
         self.frames = self.queue.iter().map(|chunk| chunk.frames).sum();
         self.queue.push_back(Chunk { bytes: last, frames: 0, begun: false });
@@ -205,7 +248,10 @@ impl Outbox {
 
     /// Drops the signals of a room that is no longer heard; newer ones may come by another stay.
     pub(crate) fn forget_signals(&mut self, room: RoomId) {
-        self.kept_back.0.retain(|(key, _)| key.room != room || key.kind == SignalKind::Inbox);
+        if let Some(missed) = &mut self.missed {
+            missed.kept_back.0.retain(|(key, _)| key.room != room || key.kind == SignalKind::Inbox);
+            missed.untold.remove(&Untold::States(room));
+        }
     }
 
     fn give_turn(&mut self, limits: &Limits) {
@@ -289,7 +335,8 @@ impl Outbox {
     }
 
     fn release_signals(&mut self, limits: &Limits) {
-        for (_, bytes) in std::mem::take(&mut self.kept_back.0) {
+        let Some(missed) = &mut self.missed else { return };
+        for (_, bytes) in std::mem::take(&mut missed.kept_back.0) {
             self.push(bytes, 1, limits);
         }
     }
@@ -320,10 +367,10 @@ mod tests {
     fn so_many_are_kept_back_and_no_more() {
         let mut kept = KeptBack::default();
         for room in 0..=SIGNALS_MAX {
-            kept.keep(line(room as u128), Bytes::new());
+            assert_eq!(kept.keep(line(room as u128), Bytes::new()), room < SIGNALS_MAX);
         }
         assert_eq!(kept.0.len(), SIGNALS_MAX);
-        kept.keep(line(0), Bytes::from_static(b"newer"));
+        assert!(kept.keep(line(0), Bytes::from_static(b"newer")));
         assert_eq!(
             (kept.0.len(), kept.0.last()),
             (SIGNALS_MAX, Some(&(line(0), Bytes::from_static(b"newer"))))

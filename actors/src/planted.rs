@@ -14,11 +14,14 @@ pub enum Bug {
     LostSweep,
     /// Who is removed stays in the room's audience.
     NoCutOff,
+    /// A line of a list that was read anew isn't told.
+    UntoldLine,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::AckBeforeCommit, Self::ResumeOffByOne, Self::LostSweep, Self::NoCutOff];
+    pub const ALL: [Self; 5] =
+        [Self::AckBeforeCommit, Self::ResumeOffByOne, Self::LostSweep, Self::NoCutOff, Self::UntoldLine];
 
     /// Whether this one is planted now.
     pub(crate) fn is_planted(self) -> bool {

@@ -15,7 +15,7 @@ use crate::domain::event::{Event, EventBody};
 use crate::domain::ids::{Epoch, RoomId, UserId};
 use crate::domain::signal::Signal;
 use crate::failpoint::{self, Point};
-use crate::inbox::{self, Happened, Recheck};
+use crate::inbox::{self, Happened, Named, Recheck};
 use crate::limits;
 use crate::people::{AnnounceSoon, Changed, Heard, News, Open};
 use crate::ports::link::{Incoming, Link, Topic};
@@ -127,7 +127,10 @@ impl RelayActor {
                 Notice::Presence(user, online) => {
                     core.people.do_send(Heard { node: envelope.node, news: News::One(user, online) });
                 }
-                Notice::Person(change) => core.people.do_send(Changed(change)),
+                Notice::Person(change) => {
+                    core.people.do_send(Changed(change));
+                    core.inbox.do_send(Named { user: change.user, is_news: true });
+                }
                 Notice::Leaving => core.people.do_send(Heard { node: envelope.node, news: News::Leaving }),
             }
         }
@@ -197,13 +200,17 @@ impl RelayActor {
         core.inbox.do_send(inbox::Heads(changes.rooms.clone()));
         core.registry.do_send(Heads(changes.rooms));
         for (room, user) in changes.joined {
-            core.inbox.do_send(Recheck { room, users: vec![user] });
+            core.inbox.do_send(Recheck { room, user, is_new: true });
+        }
+        for (room, user) in changes.mutes {
+            core.inbox.do_send(Recheck { room, user, is_new: false });
         }
         for (room, mark) in changes.marks {
             pass_on(core, room, Signal::Read(mark));
         }
         for change in changes.people {
             core.people.do_send(Changed(change));
+            core.inbox.do_send(Named { user: change.user, is_news: false });
         }
     }
 }
@@ -410,7 +417,7 @@ impl Handler<Announce> for RelayActor {
     }
 }
 
-/// Someone's right to be here was changed by a call to this node.
+/// Someone's names or right to be here were changed by a call to this node: any node may show that person.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct TellPerson(pub PersonChange);
@@ -419,7 +426,7 @@ impl Handler<TellPerson> for RelayActor {
     type Result = ();
 
     fn handle(&mut self, TellPerson(change): TellPerson, ctx: &mut Self::Context) {
-        self.tell([Topic::of_user(change.user)], Notice::Person(change), ctx);
+        self.tell([Topic::Nodes], Notice::Person(change), ctx);
     }
 }
 

@@ -21,7 +21,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 pub use commands::{Answer, Origin, Settled, Submit};
 pub use delivery::{Events, HeadIs};
 pub use guest::{Guest, Purpose, Stay};
-pub use guests::{Admission, Drained, Join, Leave, Position};
+pub use guests::{Admission, Drained, Join, Leave, Position, TellStates};
 pub use signals::{OnlineNow, SetTyping, Told, WhoIsTyping};
 pub use typing::TypingNow;
 

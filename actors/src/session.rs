@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 pub use frames::{Input, hand_over};
 pub use opening::{Connect, ConnectError, Joined, Opening, Target};
-pub use rooms::{RoomGone, Unsubscribed};
+pub use rooms::{RoomGone, TellAnew, Unsubscribed};
 
 use crate::core::Core;
 use crate::domain::ids::{ClientId, RoomId, UserId};

@@ -6,6 +6,7 @@
 
 mod ends;
 mod rooms;
+mod signals;
 mod writing;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -18,18 +19,19 @@ use slab::Slab;
 
 pub use self::ends::{Close, CloseAll, Detach, Expire, GoAway, Unsent};
 pub use self::rooms::{Batch, Broadcast, Deliver, Enter, Exit};
+pub use self::signals::{AskWhenOut, ForgetSignal, PushSignal};
 use self::writing::{Flush, Writable};
 use crate::census::Counts;
 use crate::domain::ids::{RoomId, Seq};
 use crate::limits::{self, Limits};
-use crate::outbox::{Flushed, Outbox, SignalKey, Turn};
+use crate::outbox::{Flushed, Outbox, Turn};
 use crate::ports::clock::Clock;
 use crate::ports::wire::Wire;
 use crate::protocol::close::CloseCode;
 use crate::protocol::codec;
 use crate::protocol::server::ServerFrame;
 use crate::room::RoomActor;
-use crate::session::{Closing, SessionActor, SessionId};
+use crate::session::{Closing, SessionActor, SessionId, TellAnew};
 
 /// How often the switchboard looks at sockets that are blocked, expiring or closing.
 const TICK: Duration = Duration::from_secs(1);
@@ -193,6 +195,11 @@ impl SwitchboardActor {
                     // The peer needn't wait to see that nothing follows the close frame.
                     entry.outbox.wire.finish();
                 } else {
+                    if let Some(untold) = entry.outbox.take_untold()
+                        && let Some(session) = entry.outbox.session.upgrade()
+                    {
+                        session.do_send(TellAnew { untold });
+                    }
                     self.watched.remove(&slot);
                 }
             }
@@ -401,49 +408,6 @@ impl Handler<Push> for SwitchboardActor {
 
     fn handle(&mut self, Push { outbox, bytes }: Push, ctx: &mut Self::Context) {
         self.push(outbox, bytes, 1, ctx);
-    }
-}
-
-/// Queues a signal for one socket.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct PushSignal {
-    /// Which one.
-    pub outbox: OutboxId,
-    /// What it is about.
-    pub key: SignalKey,
-    /// The frame.
-    pub bytes: Bytes,
-}
-
-impl Handler<PushSignal> for SwitchboardActor {
-    type Result = ();
-
-    fn handle(&mut self, PushSignal { outbox, key, bytes }: PushSignal, ctx: &mut Self::Context) {
-        let limits = self.limits.clone();
-        let Some(entry) = self.entry(outbox).filter(|entry| !entry.outbox.closing) else { return };
-        let fits = entry.outbox.signal(key, bytes, &limits);
-        self.touched(outbox.slot, fits, ctx);
-    }
-}
-
-/// Drops a signal that is kept back for one socket: what it tells of is no more.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct ForgetSignal {
-    /// Which one.
-    pub outbox: OutboxId,
-    /// What it is about.
-    pub key: SignalKey,
-}
-
-impl Handler<ForgetSignal> for SwitchboardActor {
-    type Result = ();
-
-    fn handle(&mut self, ForgetSignal { outbox, key }: ForgetSignal, _: &mut Self::Context) {
-        if let Some(entry) = self.entry(outbox) {
-            entry.outbox.forget_signal(key);
-        }
     }
 }
 

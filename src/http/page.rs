@@ -79,21 +79,8 @@ impl PageWanted {
         if self.page > 1 && self.offset() >= count {
             return Err(ApiError::invalid_page());
         }
-        let link = |page: i64| {
-            let base = Rest::of(request).base_url(request);
-            let is_absolute = base.is_some();
-            let mut url = base.unwrap_or_else(nowhere);
-            url.set_path(request.path());
-            {
-                let mut pairs = url.query_pairs_mut();
-                pairs.extend_pairs(query.without("page"));
-                if page > 1 {
-                    pairs.append_pair("page", &page.to_string());
-                }
-            }
-            let text = if is_absolute { url.as_str() } else { &url[Position::BeforePath..] };
-            text.strip_suffix('?').unwrap_or(text).to_owned()
-        };
+        let number = |page: i64| (page > 1).then(|| ("page", page.to_string()));
+        let link = |page: i64| link(request, query.without("page"), number(page));
         let has_next = self.offset().saturating_add(self.size) < count;
         Ok(Page {
             count,
@@ -102,6 +89,36 @@ impl PageWanted {
             results,
         })
     }
+
+    /// Puts a page together that follows a cursor; `next` is that of the page after it. There is no way back.
+    #[must_use]
+    pub fn after_cursor<T>(
+        self,
+        request: &HttpRequest,
+        query: &Query,
+        count: i64,
+        results: Vec<T>,
+        next: Option<&str>,
+    ) -> Page<T> {
+        let others = || query.without("cursor").filter(|(name, _)| *name != "page");
+        let next = next.map(|next| link(request, others(), Some(("cursor", next.to_owned()))));
+        Page { count, next, previous: None, results }
+    }
+}
+
+/// This list's address with these parameters.
+fn link<'a>(
+    request: &HttpRequest,
+    others: impl Iterator<Item = (&'a str, &'a str)>,
+    last: Option<(&str, String)>,
+) -> String {
+    let base = Rest::of(request).base_url(request);
+    let is_absolute = base.is_some();
+    let mut url = base.unwrap_or_else(nowhere);
+    url.set_path(request.path());
+    url.query_pairs_mut().extend_pairs(others).extend_pairs(last);
+    let text = if is_absolute { url.as_str() } else { &url[Position::BeforePath..] };
+    text.strip_suffix('?').unwrap_or(text).to_owned()
 }
 
 /// A URL for the path and the query of a link that has nothing before them.

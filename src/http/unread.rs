@@ -13,7 +13,7 @@ use super::rest::Rest;
 /// Unread messages.
 #[derive(Serialize, ToSchema)]
 pub struct Unread {
-    /// Over all rooms that aren't muted.
+    /// Over all rooms that are neither muted nor archived.
     pub unread_count: i64,
     /// Of each room, by its id.
     pub rooms: BTreeMap<String, i64>,
@@ -24,7 +24,7 @@ pub struct Unread {
 pub async fn get(rest: Data<Rest>, caller: Caller) -> Result<Json<Unread>, ApiError> {
     let rooms = rest.store.unread_rooms(caller.user()?).await?;
     Ok(Json(Unread {
-        unread_count: rooms.iter().filter(|room| !room.is_muted).map(|room| room.unread).sum(),
+        unread_count: rooms.iter().filter(|room| room.counts).map(|room| room.unread).sum(),
         rooms: rooms.iter().map(|room| (room.room.to_string(), room.unread)).collect(),
     }))
 }

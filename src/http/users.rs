@@ -280,7 +280,7 @@ pub async fn delete(
 
 async fn tell(rest: &Rest, people: Vec<ToldPerson>) -> Result<Vec<PersonTold>, ApiError> {
     let told = rest.store.told(&people).await?;
-    for person in told.iter().filter(|told| told.right_changed) {
+    for person in told.iter().filter(|told| told.right_changed || told.renamed) {
         rest.engine.person_changed(person.record.as_change());
     }
     Ok(told)

@@ -14,6 +14,7 @@
 mod bench;
 mod bulkheads;
 mod deleting;
+mod directory;
 mod erasing;
 mod faults;
 mod full_disk;

@@ -140,17 +140,19 @@ async fn an_inbox_says_what_a_list_shows(world: &World) {
     let direct = world.direct(ANN, BOB).await.unwrap().room;
     let group = world.group(&[ANN, BOB]).await;
     let inbox = world.store.inbox(ANN, None).await.unwrap();
-    assert_eq!(inbox.iter().map(|row| row.room).collect::<Vec<_>>(), [group, direct]);
+    assert_eq!(inbox.iter().map(|row| row.room.id).collect::<Vec<_>>(), [group, direct]);
     assert_eq!(inbox[0].display_name, format!("Chat #{}", &group.to_string()[..8]));
     assert_eq!(inbox[0].last_message_preview, "No messages yet");
     assert_eq!(inbox[1].display_name, "Bob");
+    let partner = inbox[1].partner.as_ref().map(|partner| (partner.id, &*partner.full_name));
+    assert_eq!((partner, &inbox[0].partner), (Some((BOB, "Bob")), &None));
     let message = world.says(BOB, direct, &"ä".repeat(150)).await;
     world.does(ANN, group, Change::Rename { name: "Roof".into() }).await.unwrap();
     let inbox = world.store.inbox(ANN, None).await.unwrap();
     assert_eq!(inbox[0].display_name, "Roof");
     assert_eq!(inbox[1].last_message_preview, "ä".repeat(100));
     assert_eq!((inbox[1].last_message_time, inbox[1].unread), (message.created_at, 1));
-    assert_eq!((inbox[1].head, inbox[1].unread_after), (Seq(4), Seq(2)));
+    assert_eq!((inbox[1].room.head, inbox[1].unread_after), (Seq(4), Seq(2)));
     world.does(BOB, direct, delete(&message)).await.unwrap();
     let inbox = world.store.inbox(ANN, Some(&[direct])).await.unwrap();
     assert_eq!((inbox.len(), inbox[0].last_message_preview.as_str()), (1, "No messages yet"));
@@ -163,19 +165,23 @@ async fn the_feed_tells_each_change(world: &World) {
     world.says(ANN, still, "hm").await;
     let start = world.store.changes(None).await.unwrap();
     assert!(start.rooms.is_empty() && start.marks.is_empty() && start.people.is_empty());
+    assert!(start.mutes.is_empty());
     let message = world.says(ANN, room, "hi").await;
     world.does(BOB, still, Change::Read(ReadTarget::Head)).await.unwrap();
     world.put_person(CAT, "cat", false).await;
     world.does(ANN, room, add(DAN)).await.unwrap();
-    let Changes { epoch, next, rooms, joined, marks, people } =
-        world.store.changes(Some(start.next)).await.unwrap();
+    world.does(ANN, still, Change::Mute { muted: true, until: None }).await.unwrap();
+    let changes = world.store.changes(Some(start.next)).await.unwrap();
+    let Changes { epoch, next, rooms, joined, marks, mutes, people } = changes;
     assert_eq!(epoch, world.store.epoch());
+    assert_eq!(mutes, [(still, ANN)]);
     assert_eq!((rooms, joined), (vec![(room, message.seq.next())], vec![(room, DAN)]));
     assert_eq!((marks.len(), marks[0].0, marks[0].1.up_to), (1, still, Seq(4)));
     assert_eq!((people.len(), people[0].user, people[0].is_active), (1, CAT, false));
     world.run(say(BOB, still, "ho")).await.unwrap();
     let more = world.store.changes(Some(next)).await.unwrap();
-    assert_eq!((more.rooms, more.marks.len(), more.people.len()), (vec![(still, Seq(5))], 0, 0));
+    assert_eq!((more.marks.len(), more.mutes.len(), more.people.len()), (0, 0, 0));
+    assert_eq!(more.rooms, [(still, Seq(5))]);
     let more = world.store.changes(Some(more.next)).await.unwrap();
     assert!(more.rooms.is_empty());
 }

@@ -29,6 +29,8 @@ on_both!(
     only_the_author_edits,
     a_deleted_room_is_gone,
     muting_is_for_oneself,
+    what_was_said_before_moves_no_room,
+    no_mark_goes_to_a_deleted_message,
     an_unknown_room_is_not_found,
     an_inactive_person_says_nothing,
     an_expelled_admin_leaves_an_heir,
@@ -214,6 +216,28 @@ async fn muting_is_for_oneself(world: &World) {
     let past = Some(chrono::DateTime::UNIX_EPOCH);
     world.does(BOB, room, Change::Mute { muted: true, until: past }).await.unwrap();
     assert!(!world.store.inbox(BOB, None).await.unwrap()[0].is_muted);
+}
+
+async fn what_was_said_before_moves_no_room(world: &World) {
+    let room = world.group(&[ANN, BOB]).await;
+    let (first, last) = (world.says(ANN, room, "one").await, world.says(ANN, room, "two").await);
+    let activity = async || world.store.snapshot(room, &[], false).await.unwrap().unwrap().room.modified_at;
+    let said = activity().await;
+    for change in [edit(&first, "1"), delete(&first), edit(&last, "2"), delete(&last)] {
+        world.does(ANN, room, change).await.unwrap();
+        assert_eq!(activity().await, said);
+    }
+    world.does(ANN, room, Change::Rename { name: "Roof".into() }).await.unwrap();
+    let event = world.log(room).await.pop().unwrap();
+    assert_eq!(activity().await, event.at);
+}
+
+async fn no_mark_goes_to_a_deleted_message(world: &World) {
+    let room = world.group(&[ANN, BOB]).await;
+    let (kept, gone) = (world.says(ANN, room, "kept").await, world.says(ANN, room, "gone").await);
+    world.does(ANN, room, delete(&gone)).await.unwrap();
+    assert_eq!(world.does(BOB, room, read_to(&gone)).await, Err(Refusal::MessageNotFound));
+    assert!(world.does(BOB, room, read_to(&kept)).await.unwrap().signal.is_some());
 }
 
 async fn an_unknown_room_is_not_found(world: &World) {

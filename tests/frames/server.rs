@@ -265,11 +265,29 @@ fn lists(made: &mut Made) {
             last_message_time: at(0),
             last_message_sender: Some(&maria()),
             display_name: "Task: Fix the boiler",
+            partner: None,
             is_active: true,
+            is_muted: false,
+        },
+    );
+    let jonas = Author::new(JONAS, "jonas", "Jonas Weber");
+    made.add(
+        "direct",
+        &ServerFrame::Inbox {
+            room_id: ROOM,
+            unread_count: 0,
+            total_unread: 2,
+            last_message_preview: "No messages yet",
+            last_message_time: at(0),
+            last_message_sender: None,
+            display_name: "Jonas Weber",
+            partner: Some(&jonas),
+            is_active: true,
+            is_muted: true,
         },
     );
     made.add("", &ServerFrame::RoomAdded { room_id: ROOM, room: (&room()).into() });
-    made.add("", &ServerFrame::RoomRemoved { room_id: ROOM });
+    made.add("", &ServerFrame::RoomRemoved { room_id: ROOM, total_unread: 2 });
 }
 
 #[test]

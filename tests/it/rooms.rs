@@ -69,6 +69,64 @@ async fn lists_are_filtered_ordered_and_paged() {
 }
 
 #[tokio::test]
+async fn a_cursor_goes_on_through_the_list_as_it_was_though_rooms_move() {
+    let (alice, bob) = (someone("alice").await, someone("bob").await);
+    for ordering in ["-modified_at", "modified_at", "created_at", "-created_at"] {
+        let mut rooms = Vec::new();
+        for _ in 0..7 {
+            rooms.push(alice.makes_group(&[&bob]).await);
+        }
+        let asked = format!("/api/chat/rooms/?ordering={ordering}&page_size=50");
+        let ids = |page: &Value| {
+            let rooms = page["results"].as_array().expect("results").iter();
+            rooms.map(|room| text_of(&room["id"])).collect::<Vec<_>>()
+        };
+        let before = ids(&alice.get(&asked).await.is(200));
+        let path = format!("/api/chat/rooms/?ordering={ordering}&page_size=2");
+        let mut page = alice.get(&path).await.is(200);
+        let mut found = ids(&page);
+        let mut moved = rooms.iter();
+        while page["next_cursor"] != Value::Null {
+            let cursor = text_of(&page["next_cursor"]);
+            // Some that were told already, and some that were not.
+            if let Some(room) = moved.next() {
+                alice.says(room, "to the top").await;
+                alice.says(&rooms[3], "to the top").await;
+            }
+            let next = alice.get(&format!("{path}&cursor={cursor}&page=5")).await.is(200);
+            if page["previous"] == Value::Null
+                && page["next"].as_str().is_some_and(|next| next.contains("cursor="))
+            {
+                assert_eq!(ids(&alice.get(&text_of(&page["next"])).await.is(200)), ids(&next));
+            }
+            assert_eq!(next["previous"], Value::Null);
+            page = next;
+            found.extend(ids(&page));
+        }
+        assert_eq!(page["next"], Value::Null);
+        assert_eq!(found, before, "{ordering}");
+    }
+    for cursor in ["x", "1.1.0190a000000070008000000000000001.9:1:", "0"] {
+        alice.get(&format!("/api/chat/rooms/?cursor={cursor}")).await.blames(&["cursor"]);
+    }
+}
+
+#[tokio::test]
+async fn a_change_to_what_was_said_moves_no_room() {
+    let (alice, bob) = (someone("alice").await, someone("bob").await);
+    let (old, new) = (alice.makes_group(&[&bob]).await, alice.makes_group(&[&bob]).await);
+    let said = [alice.says(&old, "one").await, alice.says(&old, "two").await];
+    alice.says(&new, "three").await;
+    for message in said {
+        let path = format!("/api/chat/messages/{}/", text_of(&message["id"]));
+        alice.patch(&path, json!({"content": "other"})).await.is(200);
+        alice.delete(&path).await.is(204);
+        let listed = bob.get("/api/chat/rooms/").await.is(200);
+        assert_eq!(listed["results"][0]["id"], new.as_str());
+    }
+}
+
+#[tokio::test]
 async fn what_can_not_be_made_is_blamed_on_a_field() {
     let (alice, bob, gone) = (someone("alice").await, someone("bob").await, someone("gone").await);
     host().await.put(&format!("/api/chat/users/{}/", gone.id), json!({"is_active": false})).await.is(200);

@@ -13,7 +13,10 @@
     reason = "tests fail by panicking, speak the domain and share their support"
 )]
 
+#[path = "../support/broker.rs"]
+mod broker;
 mod fold;
+mod lists;
 #[path = "../support/node.rs"]
 mod node;
 #[path = "../support/people.rs"]

@@ -6,6 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actors::domain::ids::{ClientId, MessageId, RoomId, Seq, UserId};
+use actors::ports::store::Store;
+use futures_util::FutureExt;
 use serde_json::{Value, json};
 
 use crate::chance::Chance;
@@ -61,6 +63,8 @@ struct Connected {
     online: BTreeMap<RoomId, BTreeSet<UserId>>,
     unread: BTreeMap<RoomId, i64>,
     total: Option<i64>,
+    /// The list of rooms, once it has been read as by REST; what is told from then on changes it.
+    lines: Option<BTreeMap<RoomId, String>>,
     code: Option<u16>,
     tells_presence: BTreeSet<RoomId>,
 }
@@ -173,6 +177,7 @@ impl Device {
             return true;
         }
         self.subscribe_to_more(socket);
+        self.read_list();
         if self.world.phase() >= Phase::Quiet {
             self.retry(socket);
             return true;
@@ -231,6 +236,17 @@ impl Device {
             }
             self.subscribe(socket, room);
         }
+    }
+
+    /// Reads the list of rooms, at any moment after connecting.
+    fn read_list(&mut self) {
+        let is_due = self.world.phase() >= Phase::Quiet || self.chance.percent(40);
+        if self.room.is_some() || self.now.lines.is_some() || !is_due {
+            return;
+        }
+        let read = self.world.truth.store.inbox(self.user, None).now_or_never();
+        let rooms = read.and_then(Result::ok).expect("this way to the store has no faults");
+        self.now.lines = Some(rooms.iter().map(|told| (told.room.id, frames::line_of(told))).collect());
     }
 
     fn subscribe(&mut self, socket: &Socket, room: RoomId) {
@@ -382,12 +398,17 @@ impl Device {
             "inbox" => {
                 self.now.unread.insert(room, frame["unread_count"].as_i64().unwrap_or(-1));
                 self.now.total = frame["total_unread"].as_i64();
+                if let Some(lines) = &mut self.now.lines {
+                    lines.insert(room, frames::line(frame));
+                }
             }
             "room_removed" => {
                 self.now.unread.remove(&room);
                 self.now.hears.remove(&room);
-                // What is unread altogether is told with the next line.
-                self.now.total = None;
+                self.now.total = frame["total_unread"].as_i64();
+                if let Some(lines) = &mut self.now.lines {
+                    lines.remove(&room);
+                }
             }
             kind => {
                 let Some(row) = frames::row(kind, frame) else { return };
@@ -452,6 +473,9 @@ impl Device {
         if self.room.is_none() {
             let (user, rooms, total) = (self.user, self.now.unread.clone(), self.now.total);
             self.world.recorder.note(Fact::Unread { conn, user, rooms, total });
+            if let (Some(lines), Some(total)) = (self.now.lines.clone(), total) {
+                self.world.recorder.note(Fact::Listed { conn, user, lines, total });
+            }
         }
     }
 

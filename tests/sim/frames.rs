@@ -1,7 +1,8 @@
 //! What a client makes of the bytes that it gets.
 
 use actors::domain::ids::{ClientId, MessageId, RoomId, Seq, UserId};
-use serde_json::Value;
+use actors::ports::store::InboxRoom;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::history::Row;
@@ -41,6 +42,36 @@ fn first_frame(bytes: &[u8]) -> Option<(Frame, usize)> {
         other => panic!("the engine sends no opcode {other:#x}"),
     };
     Some((frame, start + length))
+}
+
+/// A line of a list, as a frame tells it.
+pub(crate) fn line(frame: &Value) -> String {
+    let shown = [
+        "unread_count",
+        "last_message_preview",
+        "last_message_time",
+        "last_message_sender",
+        "display_name",
+        "partner",
+        "is_active",
+        "is_muted",
+    ];
+    let shown: Vec<String> = shown.iter().map(|name| format!("{name}: {}", frame[*name])).collect();
+    shown.join(", ")
+}
+
+/// The same, as the store has it.
+pub(crate) fn line_of(room: &InboxRoom) -> String {
+    line(&json!({
+        "unread_count": room.unread,
+        "last_message_preview": room.last_message_preview,
+        "last_message_time": room.last_message_time,
+        "last_message_sender": room.last_message_sender,
+        "display_name": room.display_name,
+        "partner": room.partner,
+        "is_active": room.room.archived_at.is_none(),
+        "is_muted": room.is_muted,
+    }))
 }
 
 pub(crate) fn uuid(value: &Value) -> Option<Uuid> {

@@ -113,6 +113,10 @@ pub(crate) enum Fact {
     Wanting { user: UserId, room: RoomId },
     /// What a list of rooms shows of the unread.
     Unread { conn: Conn, user: UserId, rooms: BTreeMap<RoomId, i64>, total: Option<i64> },
+    /// What a list of rooms shows, folded from what the store had at some moment and what was told since.
+    Listed { conn: Conn, user: UserId, lines: BTreeMap<RoomId, String>, total: i64 },
+    /// What the store has of it.
+    Lines { user: UserId, lines: BTreeMap<RoomId, String>, total: i64 },
     /// What the store counts.
     Recount { user: UserId, rooms: BTreeMap<RoomId, i64>, total: i64 },
     /// Who is typing at the end, as a node has it.

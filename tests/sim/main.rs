@@ -21,6 +21,7 @@ mod device;
 mod frames;
 mod history;
 mod run;
+mod scenes;
 mod socket;
 mod store;
 mod wishes;

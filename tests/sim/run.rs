@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::chance::Chance;
 use crate::device::Device;
+use crate::frames;
 use crate::history::{Fact, History};
 use crate::store::Trouble;
 use crate::world::{Phase, World, pass};
@@ -31,8 +32,8 @@ const FORGOTTEN: Duration = Duration::from_secs(110);
 /// Longer in simulated time than any run takes.
 const ENDLESS: Duration = Duration::from_secs(600);
 
-/// Runs a seed on a thread's own runtime.
-pub(crate) fn run(seed: u64) -> History {
+/// Runs something on a thread's own runtime, whose time moves when nothing else does.
+pub(crate) fn on_paused_time<T>(work: impl Future<Output = T>) -> T {
     let system = actix_rt::System::with_tokio_rt(|| {
         tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -40,9 +41,14 @@ pub(crate) fn run(seed: u64) -> History {
             .build()
             .expect("a runtime without input and output needs nothing")
     });
-    system.block_on(async move {
-        tokio::time::timeout(ENDLESS, live(seed)).await.expect("a run comes to its end")
-    })
+    system.block_on(work)
+}
+
+/// Runs a seed.
+pub(crate) fn run(seed: u64) -> History {
+    on_paused_time(
+        async move { tokio::time::timeout(ENDLESS, live(seed)).await.expect("a run comes to its end") },
+    )
 }
 
 async fn live(seed: u64) -> History {
@@ -85,8 +91,10 @@ async fn live(seed: u64) -> History {
 fn devices(world: &Rc<World>, chance: &mut Chance) -> Vec<Device> {
     let mut devices = Vec::new();
     for user in &world.users {
-        if chance.percent(70) {
-            devices.push(Device::new(world, *user, None));
+        for likely in [70, 40, 20] {
+            if chance.percent(likely) {
+                devices.push(Device::new(world, *user, None));
+            }
         }
         for room in &world.rooms {
             if chance.percent(40) {
@@ -130,6 +138,12 @@ async fn storm(world: &Rc<World>, chance: &mut Chance, until: Instant) {
             66..74 => break_link(world, place, chance),
             74..82 => part(world, place, chance),
             82..90 => forge(world, place, &seen, chance),
+            94..97 => {
+                let user = chance.pick(&world.users);
+                let nodes = world.nodes();
+                let told = nodes.first().filter(|_| chance.percent(60));
+                world.rename(user, &format!("named {}", chance.below(1_000)), told.map(|node| &**node));
+            }
             90..94 => {
                 // The first one stays, so that no room is without any admin for long.
                 let user = UserId(2 + chance.below(4) as i64);
@@ -258,9 +272,11 @@ async fn note_truth(world: &World, wanting: &[(UserId, Option<RoomId>)]) {
     }
     for user in &world.users {
         let lines = world.truth.store.inbox(*user, None).await.unwrap_or_default();
-        let total = lines.iter().filter(|line| !line.is_muted).map(|line| line.unread).sum();
-        let rooms: BTreeMap<RoomId, i64> = lines.iter().map(|line| (line.room, line.unread)).collect();
+        let total = lines.iter().filter(|line| line.counts()).map(|line| line.unread).sum();
+        let rooms: BTreeMap<RoomId, i64> = lines.iter().map(|line| (line.room.id, line.unread)).collect();
         world.recorder.note(Fact::Recount { user: *user, rooms, total });
+        let lines = lines.iter().map(|line| (line.room.id, frames::line_of(line))).collect();
+        world.recorder.note(Fact::Lines { user: *user, lines, total });
     }
 }
 

@@ -85,6 +85,8 @@ pub(crate) struct World {
     pub(crate) hub: Hub,
     pub(crate) users: Vec<UserId>,
     pub(crate) rooms: Vec<RoomId>,
+    /// What each person is called, and whether that one may be here.
+    people: RefCell<BTreeMap<UserId, (String, bool)>>,
     /// What a connection holds on its way.
     pub(crate) wire_bytes: usize,
     /// What each person has written in each room.
@@ -137,6 +139,7 @@ impl World {
             recorder,
             truth,
             hub: Hub::new(chance.next()),
+            people: RefCell::new(users.iter().map(|user| (*user, (format!("user{user}"), true))).collect()),
             users,
             rooms: Vec::new(),
             wire_bytes: chance.pick(&[700, 4 << 10, 64 << 10]),
@@ -302,11 +305,27 @@ impl World {
         end
     }
 
+    /// Changes what someone is called, and perhaps tells a node.
+    pub(crate) fn rename(&self, user: UserId, full_name: &str, tell: Option<&Node>) {
+        let is_active = {
+            let mut people = self.people.borrow_mut();
+            let person = people.get_mut(&user).expect("one of those there are");
+            full_name.clone_into(&mut person.0);
+            person.1
+        };
+        self.put_person(user, is_active, tell);
+    }
+
     /// Changes whether someone may be here at all, and perhaps tells a node.
     pub(crate) fn set_right(&self, user: UserId, is_active: bool, tell: Option<&Node>) {
-        let name = format!("user{user}");
-        self.truth.store.put_person(Author::new(user, &name, &name), is_active);
+        self.people.borrow_mut().get_mut(&user).expect("one of those there are").1 = is_active;
         self.recorder.note(Fact::RightsChanged { user, is_active });
+        self.put_person(user, is_active, tell);
+    }
+
+    fn put_person(&self, user: UserId, is_active: bool, tell: Option<&Node>) {
+        let full_name = self.people.borrow()[&user].0.clone();
+        self.truth.store.put_person(Author::new(user, &format!("user{user}"), &full_name), is_active);
         if let Some(node) = tell {
             node.engine.person_changed(PersonChange { user, is_active, tokens_valid_from: None });
         }

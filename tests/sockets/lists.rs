@@ -31,7 +31,8 @@ async fn a_list_shows_what_changes_in_any_room() {
         list.next_is("inbox").await,
         json!({"type": "inbox", "room_id": room, "unread_count": 2,
         "total_unread": 2, "last_message_preview": "one", "last_message_time": message["created_at"],
-        "last_message_sender": message_author(&ana), "display_name": "Team", "is_active": true})
+        "last_message_sender": message_author(&ana), "display_name": "Team", "partner": null,
+        "is_active": true, "is_muted": false})
     );
     let path = format!("messages/{}/", message["id"].as_str().expect("an id"));
     ana.patches(&path, json!({"content": "changed"})).await;
@@ -42,7 +43,11 @@ async fn a_list_shows_what_changes_in_any_room() {
     ana.patches(&format!("rooms/{room}/"), json!({"name": "Other"})).await;
     assert_eq!(list.next_is("inbox").await["display_name"], "Other");
     ana.deletes(&format!("rooms/{room}/")).await;
-    assert_eq!(list.next_is("room_removed").await, json!({"type": "room_removed", "room_id": room}));
+    assert_eq!(
+        list.next_is("room_removed").await,
+        json!({"type": "room_removed", "room_id": room,
+        "total_unread": 0})
+    );
 }
 
 #[tokio::test]
@@ -192,6 +197,111 @@ async fn muted_rooms_are_left_out_of_the_total_for_as_long_as_they_are_muted() {
     ben.posts(&mute, json!({"muted": true, "muted_until": until})).await;
     assert_eq!(list.next_is("inbox").await["total_unread"], 0);
     assert_eq!(list.next_is("inbox").await["total_unread"], 1, "muting lapses by itself");
+}
+
+#[tokio::test]
+async fn a_second_socket_takes_no_news_from_the_first() {
+    let server = shared().await;
+    let (ana, ben) = (server.person("ana").await, server.person("ben").await);
+    let (mut first, _) = ben.signs_in().await;
+    for _ in 0..5 {
+        let room = ana.makes_group(&[]).await;
+        let ((), (second, _)) = tokio::join!(ana.adds(&ben, &room), ben.signs_in());
+        let (third, _) = ben.signs_in().await;
+        assert_eq!(first.hears("room_added").await["room_id"], room);
+        while first.hears("inbox").await["room_id"] != room.as_str() {}
+        second.closes().await;
+        third.closes().await;
+    }
+}
+
+#[tokio::test]
+async fn the_total_is_right_after_leaving_several_rooms_at_once_and_the_last() {
+    let server = shared().await;
+    let (ana, ben) = (server.person("ana").await, server.person("ben").await);
+    let mut rooms = Vec::new();
+    for n in 0..4 {
+        let room = ana.makes_group(&[&ben]).await;
+        for _ in 0..=n {
+            ana.posts_message(&room, "hi").await;
+        }
+        rooms.push(room);
+    }
+    let (mut list, greeting) = ben.signs_in().await;
+    assert_eq!(greeting["unread_count"], 10);
+    let leave = |room: usize| ben.leaves(&rooms[room]);
+    tokio::join!(leave(1), leave(2), leave(3));
+    let told = loop {
+        let frame = list.next().await;
+        // Clients that don't know the total of a removal are told it by a line that stays.
+        if frame["type"] == "inbox" && frame["total_unread"] == 1 {
+            break frame;
+        }
+    };
+    assert_eq!(told["room_id"], rooms[0].as_str());
+    leave(0).await;
+    assert_eq!(list.hears("room_removed").await["total_unread"], 0);
+}
+
+#[tokio::test]
+async fn a_room_that_came_and_went_is_told_to_be_gone() {
+    let server = shared().await;
+    let (ana, ben) = (server.person("ana").await, server.person("ben").await);
+    let room = ana.makes_group(&[]).await;
+    let (mut list, _) = ben.signs_in().await;
+    ana.adds(&ben, &room).await;
+    // Read by REST in between, or not: the client can't know.
+    ben.leaves(&room).await;
+    assert_eq!(list.hears("room_removed").await["room_id"], room);
+}
+
+#[tokio::test]
+async fn a_line_names_its_people_as_they_are_called_now() {
+    let server = shared().await;
+    let (ana, ben) = (server.person("ana").await, server.person("ben").await);
+    let (direct, group) = (ana.opens_direct(&ben).await, ana.makes_group(&[&ben]).await);
+    let (mut list, _) = ana.signs_in().await;
+    ben.posts_message(&group, "hi").await;
+    assert_eq!(list.next_is("inbox").await["last_message_sender"], message_author(&ben));
+    let named = |name: &str, full_name: &str| json!({"id": ben.id, "username": name, "full_name": full_name});
+    let mut follow = async |person: serde_json::Value| {
+        let (mut partner, mut sender) = (json!(null), json!(null));
+        while partner != person || sender != person {
+            let frame = list.next_is("inbox").await;
+            if frame["room_id"] == direct.as_str() {
+                assert_eq!(frame["display_name"], frame["partner"]["full_name"]);
+                partner = frame["partner"].clone();
+            } else {
+                sender = frame["last_message_sender"].clone();
+            }
+        }
+    };
+    server.host().tells(&ben, json!({"full_name": "Benjamin"})).await;
+    follow(named(&ben.name, "Benjamin")).await;
+    server.host().deletes(&format!("users/{}/", ben.id)).await;
+    follow(named("deleted", "Deleted user")).await;
+    let page = ana.gets("rooms/?room_type=direct").await;
+    assert_eq!(page["results"][0]["partner"], named("deleted", "Deleted user"));
+}
+
+#[tokio::test]
+async fn what_is_unread_in_an_archived_room_is_in_no_total() {
+    let server = shared().await;
+    let (ana, ben) = (server.person("ana").await, server.person("ben").await);
+    let (room, other) = (ana.makes_group(&[&ben]).await, ana.makes_group(&[&ben]).await);
+    for room in [&room, &room, &other] {
+        ana.posts_message(room, "hi").await;
+    }
+    let (mut list, greeting) = ben.signs_in().await;
+    assert_eq!(greeting["unread_count"], 3);
+    ana.posts(&format!("rooms/{room}/archive/"), json!({})).await;
+    let line = list.next_is("inbox").await;
+    assert_eq!((&line["unread_count"], &line["total_unread"]), (&json!(2), &json!(1)));
+    assert_eq!(ben.gets("unread/").await["unread_count"], 1);
+    assert_eq!(ben.signs_in().await.1["unread_count"], 1);
+    ana.posts(&format!("rooms/{room}/unarchive/"), json!({})).await;
+    assert_eq!(list.next_is("inbox").await["total_unread"], 3);
+    assert_eq!(ben.gets("unread/").await["unread_count"], 3);
 }
 
 #[tokio::test]

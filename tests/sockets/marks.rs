@@ -94,6 +94,42 @@ async fn a_mark_on_one_device_clears_the_badge_on_the_others() {
 }
 
 #[tokio::test]
+async fn how_far_one_had_read_who_comes_back_is_told() {
+    let server = shared().await;
+    let (ana, ben) = (server.person("ana").await, server.person("ben").await);
+    let room = ana.makes_group(&[&ben]).await;
+    let message = ana.posts_message(&room, "one").await;
+    ben.posts(&format!("rooms/{room}/mark_read/"), json!({})).await;
+    ben.leaves(&room).await;
+    // Who comes now is told nothing of someone who is out.
+    let mut a = ana.way_into(&room).opens().await.expect("a socket");
+    a.next_is("connection_established").await;
+    assert_eq!(a.next_is("read_state").await["marks"], json!([]));
+    ana.adds(&ben, &room).await;
+    a.hears("participant_joined").await;
+    let receipt = a.hears("read_receipt").await;
+    assert_eq!((&receipt["user_id"], &receipt["up_to"]), (&json!(ben.id), &message["seq"]));
+    assert_eq!(receipt["message_id"], message["id"]);
+}
+
+#[tokio::test]
+async fn a_mark_does_not_go_to_a_message_that_is_deleted() {
+    let server = shared().await;
+    let (ana, ben) = (server.person("ana").await, server.person("ben").await);
+    let room = ana.makes_group(&[&ben]).await;
+    let message = ana.posts_message(&room, "one").await;
+    let mut b = ben.enters(&room).await;
+    let id = text(&message["id"]);
+    ana.deletes(&format!("messages/{id}/")).await;
+    b.hears("message_deleted").await;
+    b.sends(json!({"type": "read_receipt", "message_id": id})).await;
+    b.is_told("not_found").await;
+    let (status, _) = ben.asks(reqwest::Method::POST, &format!("messages/{id}/mark_read/"), None).await;
+    assert_eq!(status, 404);
+    b.has_heard_nothing().await;
+}
+
+#[tokio::test]
 async fn ones_own_messages_are_never_unread() {
     let server = shared().await;
     let ana = server.person("ana").await;

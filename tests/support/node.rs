@@ -73,6 +73,19 @@ impl Node {
         node
     }
 
+    /// Starts another server on the same database.
+    pub fn beside(&self, settings: &[(&str, &str)]) -> Self {
+        let mut node = Self {
+            address: free_address(),
+            database: self.database.clone(),
+            settings: settings.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+            folder: tempfile::tempdir().expect("a folder"),
+            process: None,
+        };
+        node.begin();
+        node
+    }
+
     /// Sets or changes a setting for the next start.
     pub fn is_set(&mut self, name: &str, value: &str) {
         self.settings.retain(|(other, _)| other != name);

@@ -356,7 +356,7 @@ impl Ledger {
             (ReadTarget::Head, Some((_, id))) => (self.room.head, id),
             // Inherited clients take it for given that a receipt names a message.
             (ReadTarget::Head, None) => return Ok(outcome(Vec::new(), Reply::Done)),
-            (ReadTarget::Message(id), _) => (self.messages.get(&id).ok_or(Refusal::MessageNotFound)?.seq, id),
+            (ReadTarget::Message(id), _) => (self.live_message(id)?.seq, id),
         };
         let at = self.now;
         let participant = self.participant_mut(user);
@@ -404,7 +404,10 @@ impl Ledger {
 
     fn event(&mut self, by: Actor, body: EventBody) -> Event {
         self.room.head = self.room.head.next();
-        self.room.modified_at = self.now;
+        // What was said before is no new activity: an edit or a deletion doesn't move the room in lists.
+        if !matches!(body, EventBody::MessageEdited(_) | EventBody::MessageDeleted { .. }) {
+            self.room.modified_at = self.now;
+        }
         Event { room: self.room.id, seq: self.room.head, at: self.now, by: by.person(), body }
     }
 }

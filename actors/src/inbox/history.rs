@@ -26,8 +26,15 @@ impl InboxActor {
         }
         self.people.clear();
         self.changed.clear();
+        self.totals.clear();
         self.stale.clear();
         self.lapses.clear();
+        self.retelling.clear();
+        // Who waits for these is told to come back, and what is read for them is not taken.
+        self.arrivals.clear();
+        self.reads.clear();
+        self.news.clear();
+        self.named_meanwhile.clear();
         self.epoch = Some(epoch);
         false
     }

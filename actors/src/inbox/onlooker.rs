@@ -50,6 +50,7 @@ const _: () = assert!(size_of::<Line>() <= 56);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Face {
     display_name: Arc<str>,
+    partner: Option<Author>,
     preview: Arc<str>,
     time: DateTime<Utc>,
     sender: Option<Author>,
@@ -58,22 +59,33 @@ pub(super) struct Face {
 
 impl Line {
     /// The line that the store tells of, with the face of `known` where that is the same.
-    pub(super) fn of(told: InboxRoom, known: Option<&Arc<Face>>) -> Self {
+    pub(super) fn of(told: &InboxRoom, known: Option<&Arc<Face>>) -> Self {
         let face = Face {
-            display_name: told.display_name.into(),
-            preview: told.last_message_preview.into(),
+            display_name: told.display_name.as_str().into(),
+            partner: told.partner.clone(),
+            preview: told.last_message_preview.as_str().into(),
             time: told.last_message_time,
-            sender: told.last_message_sender,
-            is_active: told.is_active,
+            sender: told.last_message_sender.clone(),
+            is_active: told.room.archived_at.is_none(),
         };
         Self {
-            room: told.room,
-            head: told.head,
+            room: told.room.id,
+            head: told.room.head,
             unread_after: told.unread_after,
             unread: told.unread,
             is_muted: told.is_muted,
             face: known.filter(|known| ***known == face).cloned().unwrap_or_else(|| Arc::new(face)),
         }
+    }
+
+    /// Whether all up to there counts as read already.
+    pub(super) fn has_read(&self, up_to: Seq) -> bool {
+        self.unread_after >= up_to
+    }
+
+    /// Whether what is unread here counts in the total.
+    pub(super) fn counts(&self) -> bool {
+        !self.is_muted && self.face.is_active
     }
 
     /// Shows that `message` has been posted, which gave the room `face`.
@@ -92,7 +104,9 @@ impl Line {
             last_message_time: self.face.time,
             last_message_sender: self.face.sender.as_ref(),
             display_name: &self.face.display_name,
+            partner: self.face.partner.as_ref(),
             is_active: self.face.is_active,
+            is_muted: self.is_muted,
         }
     }
 }
@@ -102,11 +116,17 @@ impl Face {
     pub(super) fn after(&self, message: &Message) -> Self {
         Self {
             display_name: self.display_name.clone(),
+            partner: self.partner.clone(),
             preview: message.preview().into(),
             time: message.created_at,
             sender: Some(message.sender.clone()),
             is_active: self.is_active,
         }
+    }
+
+    /// The people whose names it shows.
+    pub(super) fn people(&self) -> impl Iterator<Item = UserId> {
+        self.partner.iter().chain(&self.sender).map(|person| person.id)
     }
 
     /// Whether what is shown was sent after `message`; false also where they are of the same moment.
@@ -146,9 +166,26 @@ impl Onlooker {
         self.lines.shrink_to_fit();
     }
 
+    /// The lines, in the order of their rooms' ids.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &Line> {
+        self.lines.iter()
+    }
+
+    /// The lines of the rooms after `room`, or all.
+    pub(super) fn lines_after(&self, room: Option<RoomId>) -> impl Iterator<Item = &Line> {
+        let from = room.map_or(0, |room| self.find(room).map_or_else(|at| at, |at| at + 1));
+        self.lines[from..].iter()
+    }
+
     /// The rooms, in the order of their ids.
     pub(super) fn rooms(&self) -> impl Iterator<Item = RoomId> {
         self.lines.iter().map(|line| line.room)
+    }
+
+    /// A socket's outbox, once it has been greeted.
+    pub(super) fn greeted_socket(&self, session: SessionId) -> Option<&OutboxRef> {
+        let follower = self.sockets.iter().find(|follower| follower.session == session && follower.greeted);
+        follower.map(|follower| &follower.outbox)
     }
 
     pub(super) fn greeted(&self) -> impl Iterator<Item = &OutboxRef> {
@@ -156,7 +193,7 @@ impl Onlooker {
     }
 
     pub(super) fn total_unread(&self) -> i64 {
-        self.lines.iter().filter(|line| !line.is_muted).map(|line| line.unread).sum()
+        self.lines.iter().filter(|line| line.counts()).map(|line| line.unread).sum()
     }
 
     pub(super) fn send(&self, frame: &ServerFrame<'_>) {

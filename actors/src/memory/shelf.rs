@@ -35,6 +35,8 @@ pub(super) struct Place {
     pub(super) member: Member,
     /// When the read mark moved to where it is, and in which commit.
     pub(super) moved: Option<(DateTime<Utc>, u64)>,
+    /// The commit in which the room was muted last, or that was lifted.
+    pub(super) muted_in: Option<u64>,
 }
 
 /// An event, as little of it as a log holds.
@@ -106,8 +108,10 @@ impl Shelf {
         }
         self.room = ledger.room.clone();
         for (user, member) in &ledger.members {
-            let moved = self.places.get(user).and_then(|place| place.moved);
-            self.places.insert(*user, Place { member: member.clone(), moved });
+            let known = self.places.get(user);
+            let moved = known.and_then(|place| place.moved);
+            let muted_in = known.and_then(|place| place.muted_in);
+            self.places.insert(*user, Place { member: member.clone(), moved, muted_in });
         }
         for (id, message) in &ledger.messages {
             self.order.insert(message.seq, *id);
@@ -128,6 +132,11 @@ impl Shelf {
             && let Some(place) = self.places.get_mut(&mark.user)
         {
             place.moved = Some((mark.at, commit));
+        }
+        if let Some(Signal::Muted { user }) = &outcome.signal
+            && let Some(place) = self.places.get_mut(user)
+        {
+            place.muted_in = Some(commit);
         }
     }
 
@@ -246,6 +255,7 @@ pub(super) fn member_as_now(place: &Place, people: &People) -> Member {
     member
 }
 
-fn author_as_now(author: &Author, people: &People) -> Author {
+/// An author with what the directory says of the person now.
+pub(super) fn author_as_now(author: &Author, people: &People) -> Author {
     people.get(&author.id).map_or_else(|| Author::erased(author.id), |person| person.author.clone())
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeZone, Utc};
 use uuid::Uuid;
 
-use super::shelf::{People, Shelf, member_as_now};
+use super::shelf::{People, Shelf, author_as_now, member_as_now};
 use crate::domain::command::{Command, OpenRoom, Opened, Outcome, Refusal};
 use crate::domain::event::Event;
 use crate::domain::ids::{Epoch, ParticipantId, RoomId, Seq, UserId};
@@ -83,7 +83,7 @@ type Veto = Box<dyn Fn(&Command) -> bool + Send>;
 
 struct State {
     people: People,
-    /// What changed last in people's right to be here, and in which commit.
+    /// What is said last of people's names and right to be here, and in which commit.
     rights: BTreeMap<UserId, (PersonChange, u64)>,
     shelves: BTreeMap<RoomId, Shelf>,
     participants: i64,
@@ -350,6 +350,10 @@ impl State {
         });
         let joined: BTreeSet<_> =
             grown.clone().flat_map(|shelf| shelf.joined(since).map(|user| (shelf.room.id, user))).collect();
+        let muted = self.shelves.iter().flat_map(|(room, shelf)| {
+            let muted = shelf.places.iter().filter(|(_, place)| place.muted_in.is_some_and(|at| at > since));
+            muted.map(|(user, _)| (*room, *user))
+        });
         let people = self.rights.values().filter(|(_, commit)| *commit > since);
         Changes {
             epoch: self.epoch,
@@ -357,6 +361,7 @@ impl State {
             rooms: grown.map(|shelf| (shelf.room.id, shelf.room.head)).collect(),
             joined: joined.into_iter().collect(),
             marks: moved.collect(),
+            mutes: muted.collect(),
             people: people.map(|(change, _)| *change).collect(),
         }
     }
@@ -375,22 +380,23 @@ impl State {
 
     fn inbox_room(&self, shelf: &Shelf, user: UserId, now: DateTime<Utc>) -> Option<InboxRoom> {
         let place = shelf.places.get(&user).filter(|place| place.member.participant.is_in())?;
-        let partner = shelf.places.values().find(|place| place.member.participant.user.id != user);
+        let is_direct = shelf.room.room_type == RoomType::Direct;
+        let partner =
+            shelf.places.values().find(|place| is_direct && place.member.participant.user.id != user);
         let partner = partner.map(|partner| member_as_now(partner, &self.people).participant.user);
         let last = shelf.last_message();
         let member = &place.member;
         Some(InboxRoom {
-            room: shelf.room.id,
-            head: shelf.room.head,
+            room: shelf.room.clone(),
             unread_after: member.participant.unread_after(),
             unread: shelf.unread(place),
             is_muted: member.is_muted && member.muted_until.is_none_or(|until| until > now),
             muted_until: member.muted_until.filter(|until| member.is_muted && *until > now),
             display_name: shelf.room.display_name(partner.as_ref().map(|partner| &*partner.full_name)),
+            partner,
             last_message_preview: last.map_or_else(|| "No messages yet".to_owned(), Message::preview),
             last_message_time: last.map_or(shelf.room.created_at, |last| last.created_at),
-            last_message_sender: last.map(|last| last.sender.clone()),
-            is_active: shelf.room.archived_at.is_none(),
+            last_message_sender: last.map(|last| author_as_now(&last.sender, &self.people)),
         })
     }
 }

@@ -142,7 +142,9 @@ pub struct Changes {
     pub joined: Vec<(RoomId, UserId)>,
     /// Read marks that moved.
     pub marks: Vec<(RoomId, ReadMark)>,
-    /// People whose right to be here changed.
+    /// Who changed what only that person sees of a room: mutings.
+    pub mutes: Vec<(RoomId, UserId)>,
+    /// People whose names or right to be here changed.
     pub people: Vec<PersonChange>,
 }
 
@@ -168,10 +170,8 @@ impl PersonChange {
 /// One room in a person's list of rooms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InboxRoom {
-    /// The room.
-    pub room: RoomId,
-    /// The position that all else here is as of.
-    pub head: Seq,
+    /// The room; its `head` is the position that all else here is as of.
+    pub room: Room,
     /// After which position a message of another is unread.
     pub unread_after: Seq,
     /// The count of unread messages.
@@ -182,12 +182,20 @@ pub struct InboxRoom {
     pub muted_until: Option<DateTime<Utc>>,
     /// What this person calls the room.
     pub display_name: String,
+    /// The other person of a direct room.
+    pub partner: Option<Author>,
     /// One line about its last message.
     pub last_message_preview: String,
     /// When that was sent; the room's making when there is none.
     pub last_message_time: DateTime<Utc>,
     /// Who sent that.
     pub last_message_sender: Option<Author>,
-    /// Whether it is not archived.
-    pub is_active: bool,
+}
+
+impl InboxRoom {
+    /// Whether what is unread here counts in the total: rooms that are muted or archived are left out.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        !self.is_muted && self.room.archived_at.is_none()
+    }
 }

@@ -141,7 +141,9 @@ pub enum ServerFrame<'a> {
         last_message_time: DateTime<Utc>,
         last_message_sender: Option<&'a Author>,
         display_name: &'a str,
+        partner: Option<&'a Author>,
         is_active: bool,
+        is_muted: bool,
     },
     RoomAdded {
         room_id: RoomId,
@@ -149,6 +151,7 @@ pub enum ServerFrame<'a> {
     },
     RoomRemoved {
         room_id: RoomId,
+        total_unread: i64,
     },
     Pong {
         #[serde(skip_serializing_if = "Option::is_none")]

@@ -131,6 +131,7 @@ impl RoomActor {
         let mut builder = BatchBuilder::after(view.delivered);
         let mut departures = Vec::new();
         let mut comers = Vec::new();
+        let mut returning = Vec::new();
         for event in events {
             let frame = event_frame(event);
             builder.push(&frame);
@@ -148,6 +149,7 @@ impl RoomActor {
                         let mark =
                             ReadMark { user, up_to: participant.read_seq, message: None, at: event.at };
                         self.marks.entry(user).or_insert(mark);
+                        returning.push(user);
                     }
                     comers.push(user);
                 }
@@ -179,6 +181,9 @@ impl RoomActor {
             }
         }
         send_batch(&self.guests, self.room, builder.finish());
+        for user in returning {
+            self.tell_returned(user, ctx);
+        }
         for event in events {
             match &event.body {
                 EventBody::MessagePosted(message) => self.stopped_typing(message.sender.id, ctx),

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use actix::{Addr, AsyncContext, Context, Handler, Message};
 
 pub(super) use self::states::States;
+pub use self::states::TellStates;
 use super::guest::{Guest, Purpose, Stay};
 use super::ring::Ring;
 use super::{RoomActor, View};

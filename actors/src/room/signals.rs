@@ -162,6 +162,36 @@ impl RoomActor {
         is_news
     }
 
+    /// Tells how far one has read who has come back: of those who are out nobody is told that who comes.
+    pub(super) fn tell_returned(&mut self, user: UserId, ctx: &mut Context<Self>) {
+        if self.marks.get(&user).is_none_or(|mark| mark.message.is_some()) {
+            return self.tell_mark(user);
+        }
+        // Inherited clients take it for given that a receipt names a message.
+        let (store, room) = (self.core.store.clone(), self.room);
+        let read = async move { store.snapshot(room, &[], true).await };
+        Self::after(ctx, read, move |room, snapshot, _| {
+            let marks = snapshot.ok().flatten().map(|snapshot| snapshot.marks).unwrap_or_default();
+            if let (Some(mark), Some(known)) =
+                (marks.into_iter().find(|mark| mark.user == user), room.marks.get_mut(&user))
+                && mark.up_to >= known.up_to
+            {
+                *known = mark;
+                room.states = States::default();
+            }
+            room.tell_mark(user);
+        });
+    }
+
+    /// Tells how far someone has read, who is in the room.
+    fn tell_mark(&self, user: UserId) {
+        let is_in = self.view.as_ref().is_some_and(|view| view.people.contains(&user));
+        let Some(mark) = self.marks.get(&user).filter(|_| is_in) else { return };
+        if let Some(frame) = ServerFrame::of_signal(self.room, &Signal::Read(mark.clone())) {
+            self.broadcast(SignalKind::Read, user, &frame, None);
+        }
+    }
+
     /// Someone sent what he was typing, or went.
     pub(super) fn stopped_typing(&mut self, user: UserId, ctx: &mut Context<Self>) {
         let (now, date) = (self.core.clock.now(), self.core.clock.date());

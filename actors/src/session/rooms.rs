@@ -9,8 +9,10 @@ use super::{Joined, SessionActor};
 use crate::domain::command::{Actor, Change, Command, Refusal};
 use crate::domain::ids::{ClientId, Epoch, RoomId, Seq};
 use crate::error::EngineError;
+use crate::inbox::Retell;
 use crate::limits;
-use crate::room::{Guest, Join, Leave, Origin, Position, Purpose, RoomActor, Stay, Submit};
+use crate::outbox::Untold;
+use crate::room::{Guest, Join, Leave, Origin, Position, Purpose, RoomActor, Stay, Submit, TellStates};
 use crate::session::opening::ConnectError;
 use crate::switchboard::Exit;
 
@@ -286,5 +288,31 @@ impl Handler<RoomGone> for SessionActor {
                 None => guest.outbox.close(crate::protocol::close::CloseCode::Internal),
             }
         }));
+    }
+}
+
+/// The socket was behind for so long that signals were dropped, and is not any more: it is told how things
+/// stand.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct TellAnew {
+    /// Of what.
+    pub untold: Untold,
+}
+
+impl Handler<TellAnew> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, TellAnew { untold }: TellAnew, _: &mut Self::Context) {
+        let (user, session) = (self.user, self.id);
+        match untold {
+            Untold::List => self.core().inbox.do_send(Retell { user, session, from_start: true }),
+            Untold::RestOfList => self.core().inbox.do_send(Retell { user, session, from_start: false }),
+            Untold::States(room) => {
+                if let Some(addr) = self.place(room).and_then(Place::actor) {
+                    addr.do_send(TellStates { session });
+                }
+            }
+        }
     }
 }

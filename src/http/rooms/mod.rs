@@ -29,7 +29,8 @@ use super::page::{OTHERS_DEFAULT, Page, PageWanted};
 use super::query::Query;
 use super::rest::Rest;
 use crate::store::postgres::participants::Standing;
-use crate::store::postgres::rooms::{RoomFilter, RoomLookup, RoomOrder};
+use crate::store::postgres::room_pages::{RoomCursor, RoomFilter, RoomOrder};
+use crate::store::postgres::rooms::RoomLookup;
 
 /// Events in one answer when the client says nothing, and at most.
 const EVENTS_DEFAULT: usize = 100;
@@ -50,6 +51,23 @@ impl FromFields for NewName {
     fn from_fields(fields: &mut Fields) -> Option<Self> {
         Some(Self(fields.text("name", NAME_CHARS_MAX)))
     }
+}
+
+/// A page of the list of rooms.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RoomPage)]
+pub struct RoomPageBody {
+    /// How many there are in all.
+    pub count: i64,
+    /// Where the next page is.
+    pub next: Option<String>,
+    /// Where the page before is.
+    pub previous: Option<String>,
+    /// What to ask for as `cursor` to go on through the list as it was when its first page was read:
+    /// nothing is repeated or left out though rooms move. None at the end.
+    pub next_cursor: Option<String>,
+    /// What is on this page.
+    pub results: Vec<ListedRoomBody>,
 }
 
 /// A sentence about what was done.
@@ -96,14 +114,16 @@ pub struct Events {
         ("is_active" = Option<bool>, Query), ("include_archived" = Option<bool>, Query),
         ("ordering" = Option<String>, Query,
             description = "`modified_at`, `created_at`, `-modified_at` or `-created_at`"),
+        ("cursor" = Option<String>, Query, max_length = 4096,
+            description = "`next_cursor` of the page before; in place of `page`"),
         super::openapi::PageParams),
-    responses((status = 200, body = Page<ListedRoomBody>)))]
+    responses((status = 200, body = RoomPageBody)))]
 pub async fn list(
     request: HttpRequest,
     rest: Data<Rest>,
     caller: Caller,
     mut query: Query,
-) -> Result<Json<Page<ListedRoomBody>>, ApiError> {
+) -> Result<Json<RoomPageBody>, ApiError> {
     let includes_archived = query.flag("include_archived").unwrap_or(false);
     let filter = RoomFilter {
         room_type: query.choice("room_type", RoomType::parse),
@@ -116,12 +136,21 @@ pub async fn list(
             _ => RoomOrder::LatestActivity,
         },
     };
+    let cursor: Option<RoomCursor> = query.choice("cursor", |cursor| cursor.parse().ok());
     query.finish()?;
     let wanted = PageWanted::read(&query, OTHERS_DEFAULT)?;
     let viewer = caller.user()?;
-    let (count, rooms) = rest.store.room_page(viewer, &filter, wanted.limit(), wanted.offset()).await?;
-    let rooms = rooms.into_iter().map(ListedRoomBody::from).collect();
-    Ok(Json(wanted.of(&request, &query, count, rooms)?))
+    let page = match &cursor {
+        Some(cursor) => rest.store.room_page_after(viewer, &filter, wanted.limit(), cursor).await?,
+        None => rest.store.room_page(viewer, &filter, wanted.limit(), wanted.offset()).await?,
+    };
+    let next_cursor = page.next.map(|next| next.to_string());
+    let rooms = page.rooms.into_iter().map(ListedRoomBody::from).collect();
+    let Page { count, next, previous, results } = match cursor {
+        Some(_) => wanted.after_cursor(&request, &query, page.count, rooms, next_cursor.as_deref()),
+        None => wanted.of(&request, &query, page.count, rooms)?,
+    };
+    Ok(Json(RoomPageBody { count, next, previous, next_cursor, results }))
 }
 
 /// Makes a room, or gives back the one there is of its pair, task or property.

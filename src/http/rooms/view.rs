@@ -14,7 +14,8 @@ use crate::http::messages::view::Showing;
 use crate::http::participants::ParticipantBody;
 use crate::http::rest::Rest;
 use crate::http::users::User;
-use crate::store::postgres::rooms::{FullRoom, ListedRoom};
+use crate::store::postgres::room_pages::ListedRoom;
+use crate::store::postgres::rooms::FullRoom;
 
 /// What stands for the last message of a room without one.
 const NO_MESSAGES: &str = "No messages yet";
@@ -102,6 +103,8 @@ pub struct ListedRoomBody {
     pub id: Uuid,
     /// What to call it.
     pub display_name: String,
+    /// The other person of a direct room.
+    pub partner: Option<PersonInFrames>,
     /// `direct`, `group`, `task` or `property`.
     pub room_type: &'static str,
     /// Whether it takes new messages.
@@ -113,18 +116,19 @@ pub struct ListedRoomBody {
     /// When that was sent; the room's making when there is none.
     pub last_message_time: DateTime<Utc>,
     /// Who sent that.
-    pub last_message_sender: Option<MessageSender>,
+    pub last_message_sender: Option<PersonInFrames>,
     /// Whether it is muted for the caller.
     pub is_muted: bool,
     /// How many are in it.
     pub participant_count: i64,
-    /// When something in it last changed.
+    /// When something in it last changed, but for edits and deletions of messages.
     pub modified_at: DateTime<Utc>,
 }
 
-/// Who sent a message, as frames tell it.
+/// A person, as frames tell of one.
 #[derive(Serialize, ToSchema)]
-pub struct MessageSender {
+#[schema(as = MessageSender)]
+pub struct PersonInFrames {
     /// The person's id.
     pub id: i64,
     /// The sign-in name.
@@ -133,7 +137,7 @@ pub struct MessageSender {
     pub full_name: String,
 }
 
-impl From<Author> for MessageSender {
+impl From<Author> for PersonInFrames {
     fn from(author: Author) -> Self {
         Self {
             id: author.id.0,
@@ -151,7 +155,8 @@ impl From<ListedRoom> for ListedRoomBody {
             None => (NO_MESSAGES.to_owned(), room.created_at, None),
         };
         Self {
-            display_name: room.display_name(listed.partner.as_deref()),
+            display_name: room.display_name(listed.partner.as_ref().map(|partner| &*partner.full_name)),
+            partner: listed.partner.map(PersonInFrames::from),
             id: room.id.0,
             room_type: room.room_type.as_str(),
             is_active: room.archived_at.is_none(),

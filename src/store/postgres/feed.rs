@@ -42,6 +42,9 @@ const MARKS: &str = concat!(
     " ORDER BY v.room_id, v.user_id, v.seq DESC"
 );
 
+const MUTES: &str = "SELECT room_id, user_id FROM participants \
+     WHERE own_xid >= $1::text::xid8 OR own_xid = ANY($2::text[]::xid8[]) ORDER BY 1, 2";
+
 const PEOPLE: &str = "SELECT id, is_active, tokens_valid_from FROM people \
      WHERE changed_xid >= $1::text::xid8 OR changed_xid = ANY($2::text[]::xid8[]) ORDER BY id";
 
@@ -79,15 +82,17 @@ pub(super) async fn read(
     let rooms = prepare(client, ROOMS, is_told).await?;
     let joined = prepare(client, JOINED, is_told).await?;
     let marks = prepare(client, MARKS, is_told).await?;
+    let mutes = prepare(client, MUTES, is_told).await?;
     let people = prepare(client, PEOPLE, is_told).await?;
     // One snapshot for all of them: what it shows is told, what it doesn't show is told next time.
-    let (begun, limited, snapshot, rooms, joined, marks, people, ended) = futures_util::join!(
+    let (begun, limited, snapshot, rooms, joined, marks, mutes, people, ended) = futures_util::join!(
         client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
         client.query_one(&limit, &limits),
         client.query_one(&snapshot, &[]),
         ask(client, rooms.as_ref(), [&future, &open]),
         ask(client, joined.as_ref(), [&future, &open]),
         ask(client, marks.as_ref(), [&future, &open]),
+        ask(client, mutes.as_ref(), [&future, &open]),
         ask(client, people.as_ref(), [&future, &open]),
         client.batch_execute("COMMIT"),
     );
@@ -95,7 +100,7 @@ pub(super) async fn read(
     limited?;
     let snapshot = snapshot?;
     let next = Cursor(snapshot.get::<_, &str>(0).into());
-    let (rooms, joined, marks, people) = (rooms?, joined?, marks?, people?);
+    let (rooms, joined, marks, mutes, people) = (rooms?, joined?, marks?, mutes?, people?);
     ended?;
     Ok(Changes {
         epoch: Epoch(snapshot.get(1)),
@@ -110,6 +115,7 @@ pub(super) async fn read(
                 (RoomId(row.get(0)), ReadMark { user, up_to, message, at: row.get(3) })
             })
             .collect(),
+        mutes: mutes.iter().map(|row| (RoomId(row.get(0)), UserId(row.get(1)))).collect(),
         people: people
             .iter()
             .map(|row| PersonChange {

@@ -57,13 +57,12 @@ fn inbox_room(row: &Row) -> InboxRoom {
         .map(|id| rows::author(row, UserId(id), FIXED + ROOM_WIDTH));
     let last = row.get::<_, Option<&str>>(4).and_then(MessageType::parse).zip(row.get::<_, Option<&str>>(5));
     InboxRoom {
-        room: room.id,
-        head: room.head,
         unread_after: Seq(row.get(0)),
         unread: row.get(1),
         is_muted: row.get(2),
         muted_until: row.get(7),
         display_name: room.display_name(partner.as_ref().map(|partner| &*partner.full_name)),
+        partner,
         last_message_preview: match last {
             Some((message_type, content)) => preview(message_type, false, content),
             None => "No messages yet".to_owned(),
@@ -72,6 +71,6 @@ fn inbox_room(row: &Row) -> InboxRoom {
         last_message_sender: row
             .get::<_, Option<i64>>(SENDER)
             .map(|id| rows::author(row, UserId(id), SENDER + 1)),
-        is_active: room.archived_at.is_none(),
+        room,
     }
 }

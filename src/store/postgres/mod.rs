@@ -20,6 +20,7 @@ mod pool;
 pub mod private;
 mod read_moves;
 mod reader;
+pub mod room_pages;
 pub mod rooms;
 mod rows;
 pub mod search;

@@ -1,7 +1,7 @@
 //! The directory of people, and the accounts that sign in here.
 //!
-//! Whoever changes the right to be here (`is_active`, `tokens_valid_from`) stamps `changed_xid`, by
-//! which other nodes find the change in the feed.
+//! Whoever changes the right to be here (`is_active`, `tokens_valid_from`) or the names stamps
+//! `changed_xid`, by which other nodes find the change in the feed.
 
 use actors::domain::ids::UserId;
 use actors::domain::person::Author;
@@ -87,6 +87,8 @@ pub struct PersonTold {
     pub right_changed: bool,
     /// Whether the account had been ended for good and stays so; then nothing was taken over.
     pub is_erased: bool,
+    /// Whether called otherwise now.
+    pub renamed: bool,
 }
 
 /// A built-in account as signing in needs it.
@@ -169,7 +171,10 @@ impl PostgresStore {
             "INSERT INTO people AS u (id, username, full_name, email)
              VALUES ($1, coalesce($2, 'user' || $1::bigint), coalesce($3, ''), coalesce($4, ''))
              ON CONFLICT (id) DO UPDATE SET username = coalesce($2, u.username),
-                 full_name = coalesce($3, u.full_name), email = coalesce($4, u.email)
+                 full_name = coalesce($3, u.full_name), email = coalesce($4, u.email),
+                 changed_xid = CASE WHEN (u.username, u.full_name)
+                         IS DISTINCT FROM (coalesce($2, u.username), coalesce($3, u.full_name))
+                     THEN pg_current_xact_id() ELSE u.changed_xid END
              WHERE NOT u.told_by_host AND u.erased_at IS NULL
              RETURNING ",
             record_columns!()
@@ -342,7 +347,8 @@ impl PostgresStore {
         const LOCK: &str = "LOCK TABLE accounts IN SHARE ROW EXCLUSIVE MODE";
         const PERSON: &str = "INSERT INTO people (id, username, full_name, email, is_staff)
             SELECT coalesce(max(id), 0) + 1, $1, $2, $3, $4 FROM people RETURNING id";
-        const RENAME: &str = "UPDATE people SET full_name = $2, email = $3, is_staff = $4 WHERE id = $1";
+        const RENAME: &str = "UPDATE people SET full_name = $2, email = $3, is_staff = $4,
+            changed_xid = CASE WHEN full_name = $2 THEN changed_xid ELSE pg_current_xact_id() END WHERE id = $1";
         const ACCOUNT: &str = "INSERT INTO accounts (username, user_id, password_hash) VALUES ($1, $2, $3)";
         let mut client = self.writer().await?;
         let writer = client.begin().await?;
@@ -384,7 +390,9 @@ async fn tell(writer: &Writer<'_>, person: &ToldPerson) -> Result<PersonTold, St
              tokens_valid_from = CASE WHEN $7 THEN $8 ELSE u.tokens_valid_from END,
              told_by_host = true,
              erased_at = NULL,
-             changed_xid = CASE WHEN $9 THEN pg_current_xact_id() ELSE u.changed_xid END
+             changed_xid = CASE WHEN $9 OR u.erased_at IS NOT NULL OR (u.username, u.full_name)
+                     IS DISTINCT FROM (coalesce($2, u.username), coalesce($3, u.full_name))
+                 THEN pg_current_xact_id() ELSE u.changed_xid END
          WHERE u.id = $1 RETURNING ",
         record_columns!()
     );
@@ -399,9 +407,10 @@ async fn tell(writer: &Writer<'_>, person: &ToldPerson) -> Result<PersonTold, St
     // A list that the host goes on sending doesn't bring back whom it has ended: only its own word does.
     let is_erased = before.is_some_and(|row| row.get(RECORD_WIDTH)) && person.is_active != Some(true);
     if let Some(record) = was.clone().filter(|_| is_erased) {
-        return Ok(PersonTold { record, created, right_changed: false, is_erased });
+        return Ok(PersonTold { record, created, right_changed: false, renamed: false, is_erased });
     }
     let (is_told, valid_from) = (person.tokens_valid_from.is_some(), person.tokens_valid_from.flatten());
+    let named_before = was.as_ref().map(|was| was.profile.author.clone());
     let right_changed = was.is_some_and(|was| {
         person.is_active.is_some_and(|is_active| is_active != was.is_active)
             || (is_told && valid_from != was.tokens_valid_from)
@@ -423,5 +432,7 @@ async fn tell(writer: &Writer<'_>, person: &ToldPerson) -> Result<PersonTold, St
         )
         .await?
         .ok_or_else(lost)?;
-    Ok(PersonTold { record: record(&row), created, right_changed, is_erased: false })
+    let record = record(&row);
+    let renamed = !created && named_before.is_some_and(|before| before != record.profile.author);
+    Ok(PersonTold { record, created, right_changed, renamed, is_erased: false })
 }

@@ -1,9 +1,7 @@
-//! Rooms as REST shows them: one in full, lists of them, and what they add up to.
+//! Rooms as REST shows them: one in full, and what they add up to. Lists of them are in `room_pages.rs`.
 
 use actors::domain::ids::{MessageId, RoomId, Seq, UserId};
-use actors::domain::message::{self, MessageType};
-use actors::domain::person::Author;
-use actors::domain::room::{Room, RoomType, Subject};
+use actors::domain::room::{Room, Subject};
 use actors::ports::store::StoreError;
 use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
@@ -14,7 +12,6 @@ use super::messages::{ReadMessage, page_columns, page_of};
 use super::participants::{SeenParticipant, roster};
 use super::people::Profile;
 use super::rows::{author, author_columns, message_columns, message_tables, room, room_columns};
-use super::search::part_pattern;
 
 /// A room with all that REST shows of it.
 #[derive(Clone, Debug)]
@@ -42,50 +39,6 @@ pub enum RoomLookup {
     Seen(Box<FullRoom>),
 }
 
-/// A room in a list.
-#[derive(Clone, Debug)]
-pub struct ListedRoom {
-    /// The room.
-    pub room: Room,
-    /// The other's full name in a direct room.
-    pub partner: Option<String>,
-    /// The count of unread messages.
-    pub unread: i64,
-    /// How many are in it.
-    pub participant_count: i64,
-    /// One line about its newest message, when that was sent, and by whom.
-    pub last_message: Option<(String, DateTime<Utc>, Author)>,
-    /// Whether it is muted for this person now.
-    pub is_muted: bool,
-}
-
-/// Which of a person's rooms are wanted.
-#[derive(Clone, Debug, Default)]
-pub struct RoomFilter {
-    /// Of this kind alone.
-    pub room_type: Option<RoomType>,
-    /// Those whose names hold this.
-    pub search: Option<String>,
-    /// Those that are archived, or those that aren't; `None` for both.
-    pub is_active: Option<bool>,
-    /// In which order.
-    pub order: RoomOrder,
-}
-
-/// The order of a list of rooms.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum RoomOrder {
-    /// The latest activity first.
-    #[default]
-    LatestActivity,
-    /// The latest activity last.
-    EarliestActivity,
-    /// The newest first.
-    Newest,
-    /// The oldest first.
-    Oldest,
-}
-
 /// What a room adds up to, for one person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoomStats {
@@ -106,8 +59,8 @@ pub struct UnreadRoom {
     pub room: RoomId,
     /// The count of unread messages.
     pub unread: i64,
-    /// Whether it is muted, and so not in the total.
-    pub is_muted: bool,
+    /// Whether it is in the total: rooms that are muted or archived are not.
+    pub counts: bool,
 }
 
 /// The unread messages of the participant `me`.
@@ -118,7 +71,7 @@ macro_rules! unread_of_me {
     };
 }
 
-const ROOM_WIDTH: usize = 12;
+pub(super) const ROOM_WIDTH: usize = 12;
 
 impl PostgresStore {
     /// Reads a room in full, for one who is in it or, with `as_host`, for the host application where it
@@ -171,69 +124,6 @@ impl PostgresStore {
             participants,
             last_message,
         })))
-    }
-
-    /// Reads a page of a person's rooms and counts them all, in one statement.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn room_page(
-        &self,
-        viewer: UserId,
-        filter: &RoomFilter,
-        limit: i64,
-        offset: i64,
-    ) -> Result<(i64, Vec<ListedRoom>), StoreError> {
-        // A name to be found is any by which the room is shown to this person.
-        macro_rules! page {
-            ($order:literal) => {
-                concat!(
-                    "WITH mine AS MATERIALIZED (
-                         SELECT r.*, me.user_id, me.read_seq, me.joined_seq, partner.full_name AS partner,
-                             me.is_muted AND (me.muted_until IS NULL OR me.muted_until > now()) AS is_muted
-                         FROM participants me JOIN rooms r ON r.id = me.room_id AND r.deleted_at IS NULL
-                         LEFT JOIN LATERAL (
-                             SELECT coalesce(nullif(other.full_name, ''), other.username) AS full_name
-                             FROM people other WHERE r.room_type = 'direct'
-                               AND other.id = CASE WHEN r.pair_low = me.user_id THEN r.pair_high ELSE r.pair_low END
-                         ) partner ON true
-                         WHERE me.user_id = $1 AND me.left_at IS NULL
-                           AND ($2::text IS NULL OR r.room_type = $2)
-                           AND ($3::boolean IS NULL OR (r.archived_at IS NULL) = $3)
-                           AND ($4::text IS NULL OR CASE
-                               WHEN r.name <> '' THEN r.name
-                               WHEN partner.full_name IS NOT NULL THEN partner.full_name
-                               WHEN r.title <> '' AND r.room_type = 'task' THEN 'Task: ' || r.title
-                               WHEN r.title <> '' AND r.room_type = 'property' THEN 'Property: ' || r.title
-                               ELSE 'Chat #' || left(r.id::text, 8) END ILIKE $4))
-                     SELECT ", room_columns!(), ", (SELECT count(*) FROM mine), r.partner,
-                         (SELECT count(*) FROM messages m WHERE m.room_id = r.id AND m.deleted_at IS NULL
-                              AND m.seq > greatest(r.read_seq, r.joined_seq) AND m.sender_id <> r.user_id),
-                         (SELECT count(*) FROM participants p WHERE p.room_id = r.id AND p.left_at IS NULL),
-                         m.message_type, left(m.content, 100), m.created_at, r.is_muted,
-                         m.sender_id, s.username, s.full_name, s.erased_at IS NOT NULL
-                     FROM (SELECT 1) one
-                     LEFT JOIN (SELECT * FROM mine ORDER BY ", $order, ", id LIMIT $5 OFFSET $6) r ON true
-                     LEFT JOIN messages m ON m.room_id = r.id AND m.id = r.last_message_id
-                     LEFT JOIN people s ON s.id = m.sender_id
-                     ORDER BY r.", $order, ", r.id"
-                )
-            };
-        }
-        let sql = match filter.order {
-            RoomOrder::LatestActivity => page!("modified_at DESC"),
-            RoomOrder::EarliestActivity => page!("modified_at"),
-            RoomOrder::Newest => page!("created_at DESC"),
-            RoomOrder::Oldest => page!("created_at"),
-        };
-        let room_type = filter.room_type.map(RoomType::as_str);
-        let pattern = filter.search.as_deref().map(part_pattern);
-        let reader = self.long_reader().await?;
-        let rows =
-            reader.rows(sql, &[&viewer.0, &room_type, &filter.is_active, &pattern, &limit, &offset]).await?;
-        let count = rows.first().map_or(0, |row| row.get(ROOM_WIDTH));
-        let is_one = |row: &&Row| row.get::<_, Option<Uuid>>(0).is_some();
-        Ok((count, rows.iter().filter(is_one).map(listed).collect()))
     }
 
     /// Adds a room up for one who is in it, or for the host; the standing has been checked.
@@ -303,31 +193,15 @@ impl PostgresStore {
         const FIND: &str = concat!(
             "SELECT me.room_id, ",
             unread_of_me!(),
-            ", me.is_muted AND (me.muted_until IS NULL OR me.muted_until > now())
+            ", r.archived_at IS NULL
+                 AND NOT (me.is_muted AND (me.muted_until IS NULL OR me.muted_until > now()))
              FROM participants me JOIN rooms r ON r.id = me.room_id AND r.deleted_at IS NULL
              WHERE me.user_id = $1 AND me.left_at IS NULL ORDER BY me.room_id"
         );
         let rows = self.long_reader().await?.rows(FIND, &[&viewer.0]).await?;
         let unread =
-            |row: &Row| UnreadRoom { room: RoomId(row.get(0)), unread: row.get(1), is_muted: row.get(2) };
+            |row: &Row| UnreadRoom { room: RoomId(row.get(0)), unread: row.get(1), counts: row.get(2) };
         Ok(rows.iter().map(unread).collect())
-    }
-}
-
-fn listed(row: &Row) -> ListedRoom {
-    let message_type = row.get::<_, Option<&str>>(ROOM_WIDTH + 4).and_then(MessageType::parse);
-    let last_message = message_type.map(|message_type| {
-        let content: &str = row.get(ROOM_WIDTH + 5);
-        let sender = author(row, UserId(row.get(ROOM_WIDTH + 8)), ROOM_WIDTH + 9);
-        (message::preview(message_type, false, content), row.get(ROOM_WIDTH + 6), sender)
-    });
-    ListedRoom {
-        room: room(row, 0),
-        partner: row.get(ROOM_WIDTH + 1),
-        unread: row.get(ROOM_WIDTH + 2),
-        participant_count: row.get(ROOM_WIDTH + 3),
-        last_message,
-        is_muted: row.get(ROOM_WIDTH + 7),
     }
 }
 

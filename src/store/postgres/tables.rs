@@ -73,7 +73,8 @@ const PARTICIPANTS: &str = "INSERT INTO participants AS p (id, room_id, user_id,
      joined_seq = excluded.joined_seq, visible_from_seq = excluded.visible_from_seq, \
      left_at = excluded.left_at, read_seq = excluded.read_seq, \
      read_at = coalesce(excluded.read_at, p.read_at), is_muted = excluded.is_muted, \
-     muted_until = excluded.muted_until, left_willingly = excluded.left_willingly";
+     muted_until = excluded.muted_until, left_willingly = excluded.left_willingly, own_xid = CASE WHEN (p.is_muted, p.muted_until) \
+     IS DISTINCT FROM (excluded.is_muted, excluded.muted_until) THEN pg_current_xact_id() ELSE p.own_xid END";
 
 const READ_MOVES: &str = "INSERT INTO read_moves (room_id, user_id, seq, at) \
      SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::timestamptz[])";

@@ -9,6 +9,7 @@ mod converged;
 mod deleted_by_right;
 mod deleted_texts;
 mod dense;
+mod lists;
 mod nothing_after_removal;
 mod nothing_left;
 mod nothing_uncommitted;
@@ -46,6 +47,7 @@ pub(crate) const ALL: [Claim; 19] = [
     ("read marks only rise", read_marks::check),
     ("everyone comes to the head", converged::check),
     ("unread equals a recount", unread::check),
+    ("what is told of lists comes to what they are", lists::check),
     ("nobody types for ever", typing::check),
     ("presence is right", presence::check),
     ("nothing is left behind", nothing_left::check),

@@ -69,6 +69,10 @@ fn deletion(by: UserId, right: &str) -> Row {
     Row { message: message(3).message, says, by: Some(by), ..row(4, "message_deleted") }
 }
 
+fn lines(name: &str) -> BTreeMap<RoomId, String> {
+    BTreeMap::from([(room(), name.to_owned())])
+}
+
 /// Ann sends three messages and deletes the last one; Bob hears two, comes back for the others, and is
 /// removed after that.
 fn sound() -> Vec<Fact> {
@@ -120,9 +124,11 @@ fn sound() -> Vec<Fact> {
         Fact::Healed,
         Fact::Reached { conn: 1, user: ANN, room, seq: Seq(5) },
         Fact::Unread { conn: 1, user: ANN, rooms: BTreeMap::from([(room, 0)]), total: Some(0) },
+        Fact::Listed { conn: 1, user: ANN, lines: lines("Roof"), total: 0 },
         Fact::Roster { room, head: Seq(5), users: BTreeSet::from([ANN]) },
         Fact::Wanting { user: ANN, room },
         Fact::Recount { user: ANN, rooms: BTreeMap::from([(room, 0)]), total: 0 },
+        Fact::Lines { user: ANN, lines: lines("Roof"), total: 0 },
         Fact::SeesOnline { conn: 1, room, users: BTreeSet::from([ANN]) },
         Fact::Typing { node: 0, room, users: Vec::new() },
         Fact::Closed { conn: 1, code: Some(1000) },
@@ -274,6 +280,11 @@ fn what_is_so_at_the_end_is_spoiled() {
     spoil("unread equals a recount", |facts| {
         facts.push(Fact::Recount { user: ANN, rooms: BTreeMap::from([(room(), 1)]), total: 1 });
     });
+    let lists = "what is told of lists comes to what they are";
+    for (lines, total) in [(lines("Cellar"), 0), (BTreeMap::new(), 0), (lines("Roof"), 1)] {
+        spoil(lists, |facts| facts.push(Fact::Listed { conn: 1, user: ANN, lines, total }));
+    }
+    spoil(lists, |facts| facts.push(Fact::Lines { user: ANN, lines: BTreeMap::new(), total: 0 }));
     spoil("nobody types for ever", |facts| {
         facts.push(Fact::Typing { node: 1, room: room(), users: vec![ANN] });
     });

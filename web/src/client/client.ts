@@ -179,12 +179,14 @@ export class Client extends EventTarget {
 
   async #allRooms(): Promise<ListRoom[]> {
     const rooms: ListRoom[] = []
+    let cursor: string | undefined
     for (let page = 1; page <= ROOM_PAGES_MAX; page++) {
       const { data } = await this.api.GET('/api/chat/rooms/', {
-        params: { query: { page, page_size: ROOMS_PAGE, include_archived: true } },
+        params: { query: { page_size: ROOMS_PAGE, include_archived: true, ...(cursor && { cursor }) } },
       })
       rooms.push(...data.results)
-      if (!data.next) break
+      if (!data.next_cursor) break
+      cursor = data.next_cursor
     }
     return rooms
   }
@@ -222,7 +224,7 @@ export class Client extends EventTarget {
         void this.list()
         return
       case 'room_removed':
-        this.inbox = withoutRoom(this.inbox, frame.room_id)
+        this.inbox = withoutRoom(this.inbox, frame.room_id, frame.total_unread)
         this.#listAgain = true
         this.#rooms.get(frame.room_id)?.removed()
         this.#changed()
@@ -246,9 +248,9 @@ export class Client extends EventTarget {
     const code = frame.code ?? 'invalid'
     const error = new ChatError(code, frame.message, 0, (frame.retry_after ?? 0) * 1000)
     if (frame.client_id) this.#waiter(frame.client_id)?.reject(error)
-    else if (frame.room_id && (code === 'forbidden' || code === 'not_found')) {
-      this.#rooms.get(frame.room_id)?.removed()
-    }
+    else if (frame.room_id && code === 'forbidden') this.#rooms.get(frame.room_id)?.removed()
+    // The message that was read is deleted; another one is read next.
+    else if (frame.room_id && code === 'not_found') this.#rooms.get(frame.room_id)?.unread()
   }
 
   async #send(

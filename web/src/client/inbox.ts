@@ -3,7 +3,7 @@ import type { InboxFrame, ListRoom } from './wire.ts'
 
 export interface Inbox {
   readonly rooms: readonly ListRoom[]
-  /** Over all rooms that aren't muted, in the server's count. */
+  /** Over all rooms that are neither muted nor archived, in the server's count. */
   readonly total_unread: number
   readonly loaded: boolean
 }
@@ -23,8 +23,8 @@ export function withFrame(inbox: Inbox, frame: InboxFrame): { inbox: Inbox; know
   return { inbox: { ...inbox, rooms: sorted(rooms), total_unread }, known }
 }
 
-export function withoutRoom(inbox: Inbox, room_id: string): Inbox {
-  return { ...inbox, rooms: inbox.rooms.filter(room => room.id !== room_id) }
+export function withoutRoom(inbox: Inbox, room_id: string, total_unread: number): Inbox {
+  return { ...inbox, rooms: inbox.rooms.filter(room => room.id !== room_id), total_unread }
 }
 
 function sorted(rooms: readonly ListRoom[]): ListRoom[] {

@@ -230,6 +230,11 @@ export class Room extends EventTarget {
     }
   }
 
+  /** Notes that the last receipt had no effect. */
+  unread(): void {
+    this.#receipt = 0
+  }
+
   /** Changes the text of an own message. @throws ChatError */
   async edit(message: Message, content: string): Promise<void> {
     await this.client.api.PATCH('/api/chat/messages/{id}/', {

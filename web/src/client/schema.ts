@@ -695,7 +695,7 @@ export interface components {
             last_message_time: string;
             /**
              * Format: date-time
-             * @description When something in it last changed.
+             * @description When something in it last changed, but for edits and deletions of messages.
              */
             modified_at: string;
             /**
@@ -703,6 +703,7 @@ export interface components {
              * @description How many are in it.
              */
             participant_count: number;
+            partner?: components["schemas"]["MessageSender"] | null;
             /** @description `direct`, `group`, `task` or `property`. */
             room_type: string;
             /**
@@ -804,7 +805,7 @@ export interface components {
             /** @description Going away from the position, unless `ordering` says otherwise. */
             results: components["schemas"]["Message"][];
         };
-        /** @description Who sent a message, as frames tell it. */
+        /** @description A person, as frames tell of one. */
         MessageSender: {
             /** @description The name to show. */
             full_name: string;
@@ -831,57 +832,6 @@ export interface components {
             muted_until?: string | null;
         };
         Number: number | string;
-        /** @description One page of a list. */
-        Page_ListedRoom: {
-            /**
-             * Format: int64
-             * @description How many there are in all.
-             */
-            count: number;
-            /** @description Where the next page is: an absolute URL, or from the path on where the server's name isn't known. */
-            next?: string | null;
-            /** @description Where the page before is. */
-            previous?: string | null;
-            /** @description What is on this page. */
-            results: {
-                /** @description What to call it. */
-                display_name: string;
-                /**
-                 * Format: uuid
-                 * @description The room's id.
-                 */
-                id: string;
-                /** @description Whether it takes new messages. */
-                is_active: boolean;
-                /** @description Whether it is muted for the caller. */
-                is_muted: boolean;
-                /** @description One line about its newest message. */
-                last_message_preview: string;
-                last_message_sender?: components["schemas"]["MessageSender"] | null;
-                /**
-                 * Format: date-time
-                 * @description When that was sent; the room's making when there is none.
-                 */
-                last_message_time: string;
-                /**
-                 * Format: date-time
-                 * @description When something in it last changed.
-                 */
-                modified_at: string;
-                /**
-                 * Format: int64
-                 * @description How many are in it.
-                 */
-                participant_count: number;
-                /** @description `direct`, `group`, `task` or `property`. */
-                room_type: string;
-                /**
-                 * Format: int64
-                 * @description What the caller has not read.
-                 */
-                unread_count: number;
-            }[];
-        };
         /** @description One page of a list. */
         Page_Message: {
             /**
@@ -1234,6 +1184,25 @@ export interface components {
              */
             unread_count: number;
         };
+        /** @description A page of the list of rooms. */
+        RoomPage: {
+            /**
+             * Format: int64
+             * @description How many there are in all.
+             */
+            count: number;
+            /** @description Where the next page is. */
+            next?: string | null;
+            /**
+             * @description What to ask for as `cursor` to go on through the list as it was when its first page was read:
+             *     nothing is repeated or left out though rooms move. None at the end.
+             */
+            next_cursor?: string | null;
+            /** @description Where the page before is. */
+            previous?: string | null;
+            /** @description What is on this page. */
+            results: components["schemas"]["ListedRoom"][];
+        };
         /** @description What a room adds up to. */
         RoomStats: {
             /**
@@ -1403,7 +1372,7 @@ export interface components {
             };
             /**
              * Format: int64
-             * @description Over all rooms that aren't muted.
+             * @description Over all rooms that are neither muted nor archived.
              */
             unread_count: number;
         };
@@ -3099,6 +3068,8 @@ export interface operations {
                 include_archived?: boolean;
                 /** @description `modified_at`, `created_at`, `-modified_at` or `-created_at` */
                 ordering?: string;
+                /** @description `next_cursor` of the page before; in place of `page` */
+                cursor?: string;
                 /** @description Which page, from 1; what is no number is 1. */
                 page?: components["schemas"]["Number"];
                 /** @description How many on one page, 100 at most; what is no number is the default. */
@@ -3115,7 +3086,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_ListedRoom"];
+                    "application/json": components["schemas"]["RoomPage"];
                 };
             };
             /** @description Not understood, or understood and not allowed in value */

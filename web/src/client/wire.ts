@@ -121,7 +121,10 @@ export interface InboxFrame {
   readonly last_message_time: string
   readonly display_name: string
   readonly last_message_sender: User | null
+  /** The other person of a direct room. */
+  readonly partner: User | null
   readonly is_active: boolean
+  readonly is_muted: boolean
 }
 
 export interface ErrorFrame {
@@ -145,7 +148,7 @@ export type PersonFrame =
       readonly protocol: number
     }
   | { readonly type: 'room_added'; readonly room: RoomFacts }
-  | { readonly type: 'room_removed'; readonly room_id: string }
+  | { readonly type: 'room_removed'; readonly room_id: string; readonly total_unread: number }
   | { readonly type: 'pong'; readonly n?: number }
   | { readonly type: 'auth_ok'; readonly expires_at: string }
   | { readonly type: 'going_away'; readonly retry_after: number }

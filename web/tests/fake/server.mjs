@@ -45,7 +45,8 @@ export class FakeServer {
     this.state.onRemoved = (room, user) =>
       this.to(user, s => {
         s.rooms.delete(room.facts.id)
-        this.push(s, { type: 'room_removed', room_id: room.facts.id })
+        const total_unread = this.state.totalUnread(user)
+        this.push(s, { type: 'room_removed', room_id: room.facts.id, total_unread })
       })
   }
 
@@ -146,7 +147,9 @@ export class FakeServer {
           last_message_sender: row.last_message_sender,
           last_message_time: row.last_message_time,
           display_name: row.display_name,
+          partner: row.partner,
           is_active: row.is_active,
+          is_muted: row.is_muted,
         }),
       )
     }

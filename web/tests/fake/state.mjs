@@ -297,8 +297,13 @@ export class State {
 
   totalUnread(user) {
     return this.roomsOf(user)
-      .filter(r => !r.parts.get(user).is_muted)
+      .filter(r => r.facts.is_active && !r.parts.get(user).is_muted)
       .reduce((sum, r) => sum + this.unread(r, user), 0)
+  }
+
+  partner(room, caller) {
+    const other = [...room.parts.keys()].find(user => user !== caller)
+    return room.facts.room_type === 'direct' && other !== undefined ? this.framed(other) : null
   }
 
   displayName(room, caller) {
@@ -316,6 +321,7 @@ export class State {
     return {
       id: room.facts.id,
       display_name: this.displayName(room, caller),
+      partner: this.partner(room, caller),
       room_type: room.facts.room_type,
       is_active: room.facts.is_active,
       archived_at: room.facts.archived_at,

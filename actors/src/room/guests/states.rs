@@ -1,5 +1,6 @@
 //! What those who come are told of what has no position in the log: how far each has read, who is online.
 
+use actix::{Handler, Message};
 use bytes::Bytes;
 
 use crate::domain::ids::UserId;
@@ -7,6 +8,7 @@ use crate::limits;
 use crate::protocol::codec;
 use crate::protocol::server::{MarkView, ServerFrame};
 use crate::room::guest::Purpose;
+use crate::room::guests::Phase;
 use crate::room::{RoomActor, View};
 use crate::session::SessionId;
 
@@ -20,14 +22,38 @@ pub(in crate::room) struct States {
     presence: Option<Bytes>,
 }
 
+/// A guest has missed signals and is to be told how things stand.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct TellStates {
+    /// Which one.
+    pub session: SessionId,
+}
+
+impl Handler<TellStates> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, TellStates { session }: TellStates, _: &mut Self::Context) {
+        // Who isn't live yet is told when that comes.
+        if self.guests.get(session).is_some_and(|seat| matches!(seat.phase, Phase::Live)) {
+            self.send_states(session);
+        }
+    }
+}
+
 impl RoomActor {
-    /// Tells a guest what has no position in the log: how far each has read, and who is online.
+    /// Tells a guest who has come what has no position in the log.
     pub(super) fn tell_states(&mut self, id: SessionId) {
         // Who comes back finds his mark where it was.
-        let (Some(view), Some(seat)) = (&self.view, self.guests.get(id)) else { return };
-        if matches!(seat.purpose, Purpose::Return(_)) {
-            return;
+        let returns = self.guests.get(id).is_some_and(|seat| matches!(seat.purpose, Purpose::Return(_)));
+        if !returns {
+            self.send_states(id);
         }
+    }
+
+    /// Tells a guest how far each has read, and who is online.
+    fn send_states(&mut self, id: SessionId) {
+        let (Some(view), Some(seat)) = (&self.view, self.guests.get(id)) else { return };
         let (room_id, outbox) = (self.room, &seat.guest.outbox);
         if view.people.len() <= limits::READ_STATE_PEOPLE_MAX {
             let marks = self.states.marks.get_or_insert_with(|| {
