@@ -34,7 +34,10 @@ pub async fn get(
 ) -> Result<HttpResponse, ApiError> {
     let id = parse_uuid(&id).ok_or_else(ApiError::not_found)?;
     let (viewer, signed_at) = match signed_viewer(&rest, id, &query) {
-        Some((viewer, exp)) => (viewer, Some(exp - FILE_URL_SECONDS)),
+        Some((viewer, exp)) => {
+            rest.in_flight.enter(&request, viewer)?;
+            (viewer, Some(exp - FILE_URL_SECONDS))
+        }
         None if has_authorization(&request) => {
             let caller = Caller::extract(&request).await?;
             (caller.viewer().ok_or_else(ApiError::not_found)?, None)

@@ -13,6 +13,7 @@ pub mod error;
 pub mod fields;
 pub mod files;
 pub mod health;
+pub mod in_flight;
 pub mod json;
 pub mod messages;
 pub mod openapi;
@@ -36,6 +37,7 @@ pub use self::caller::{Caller, names_in};
 pub use self::endpoint::Endpoint;
 use self::endpoint::at;
 pub use self::error::ApiError;
+pub use self::in_flight::InFlight;
 pub use self::rest::{Rest, RestSettings};
 
 /// Where the OpenAPI document is.

@@ -59,7 +59,7 @@ const TABLE: &[Row] = &[
     ("POST", "/api/token/verify/", r#"{"token":"x"}"#, [401; 8]),
     ("GET", "/health/live", "", [200; 8]),
     ("GET", "/health/ready", "", [200; 8]),
-    ("GET", "/metrics", "", [200; 8]),
+    ("GET", "/metrics", "", [404; 8]),
 ];
 
 /// A room with one of each role, and what the paths name.
