@@ -43,6 +43,13 @@ const GROWTH_KIB: u64 = 48 * 1024;
 const RATIO: f64 = 12.0;
 const ANYWAY: Duration = Duration::from_millis(400);
 
+/// Bounds that few attackers reach, on a busy machine too.
+const FEWER: [(&str, &str); 3] = [
+    ("MAX_CONNECTIONS_PER_ADDRESS", "300"),
+    ("RATE_USER_HANDSHAKES", "5:40"),
+    ("RATE_BAD_HANDSHAKES", "5:40"),
+];
+
 fn from_environment<T: std::str::FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok()?.parse().ok()
 }
@@ -51,7 +58,7 @@ fn from_environment<T: std::str::FromStr>(name: &str) -> Option<T> {
 async fn whatever_strangers_and_one_user_do_memory_stays_and_others_go_on() {
     let lasts = from_environment("ABUSE_SECONDS").map_or(ABUSE, Duration::from_secs);
     let ratio: Option<f64> = from_environment("ABUSE_RATIO");
-    let server = Node::start(&[("MAX_CONNECTIONS_PER_ADDRESS", "300")]).await;
+    let server = Node::start(&FEWER).await;
     let mallory = attacks::prepare(&server).await;
     let honest = Honest::begin(&server, 6).await;
     // What is done for the first time takes longer.
@@ -79,10 +86,11 @@ async fn whatever_strangers_and_one_user_do_memory_stays_and_others_go_on() {
     }
     let abused = honest.waits();
     let figures = server.figures().await;
+    let mut unbounded = Vec::new();
     for (attack, ended) in Attack::ALL.into_iter().zip(attacks) {
         let told = tokio::time::timeout(Duration::from_secs(30), ended).await.expect("an end").unwrap();
         println!("{attack:?}: {told}");
-        assert!(told.had_effect(attack), "{attack:?} met no bound: {told}");
+        unbounded.extend((!told.had_effect(attack)).then(|| format!("{attack:?}: {told}")));
     }
     println!("calm:  {calm}, {} MiB", calm_kib / 1024);
     println!("abuse: {abused}, {} MiB at most", most_kib / 1024);
@@ -94,6 +102,7 @@ async fn whatever_strangers_and_one_user_do_memory_stays_and_others_go_on() {
         println!("{line}");
     }
     honest.ends().await;
+    assert!(unbounded.is_empty(), "met no bound: {unbounded:?}");
     assert!(most_kib < calm_kib + MORE_KIB, "{calm_kib} KiB before, {most_kib} KiB at most");
     assert!(late_kib < early_kib + GROWTH_KIB, "{early_kib} KiB early, {late_kib} KiB late");
     assert_eq!((calm.refused, abused.refused), (0, 0), "nobody else is refused anything");
