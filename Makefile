@@ -1,6 +1,7 @@
 # make run     build, start with demo people and rooms, print the page's address and a sign-in
 # make test    all tests
 # make sim     the simulation with 20,000 seeds, or SEEDS=n
+# make abuse   half an hour of clients that hold, drip, flood and never read; its short form is among all tests
 # make check   the quick part: format, lints, generated files, documents, licences; with ADVISORIES=folder also
 #              known holes, by cargo audit and that copy of the RustSec database
 # make bench   measure: a server on one core, thousands of sockets on another, a table; some 3 minutes
@@ -11,7 +12,7 @@ PROFILE ?= release
 CARGO_TARGET_DIR ?= target
 BINARY = $(CARGO_TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/aristay-chat
 
-.PHONY: run test check build page sim bench
+.PHONY: run test check build page sim abuse bench
 
 run: build
 	$(BINARY) serve --demo
@@ -36,6 +37,10 @@ SEEDS ?= 20000
 sim:
 	cargo test --locked --features planted-bugs --test sim -- --nocapture planted
 	SIM_SEEDS=$(SEEDS) cargo test --locked --test sim -- --nocapture every_seed
+
+# Memory stays flat, and everyone else waits at most a third longer than without.
+abuse:
+	ABUSE_SECONDS=1800 ABUSE_RATIO=1.33 cargo test --locked --release --test abuse -- --nocapture
 
 # One scenario alone, or with other values: $(LOAD) help.
 LOAD = $(CARGO_TARGET_DIR)/release/load

@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_cors::Cors;
-use actix_http::{HttpService, Protocol};
+use actix_http::{HttpService, KeepAlive, Protocol};
 use actix_service::{ServiceFactoryExt, fn_service, map_config};
 use actix_web::App;
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, ServiceRequest, ServiceResponse};
 use actix_web::http::{ConnectionType, header};
 use actix_web::middleware::{Compress, Next, from_fn};
-use actix_web::web::Data;
+use actix_web::web::{self, Data};
 use actors::domain::ids::NodeId;
 use actors::domain::rate::Rate as EngineRate;
 use actors::engine::{EngineHandle, Leftovers, Parts};
@@ -26,7 +26,6 @@ use actors::protocol::envelope::LinkKey;
 use anyhow::{Context, bail};
 use chrono::Utc;
 use futures_util::FutureExt;
-use governor::{Quota, RateLimiter};
 use nix::sys::stat::{Mode, umask};
 use sd_notify::NotifyState;
 use secrecy::ExposeSecret;
@@ -35,10 +34,10 @@ use uuid::Uuid;
 
 use crate::auth::{FileUrlSigner, TokenMint, TokenVerifier, kept_secret};
 use crate::cli::ServeArgs;
-use crate::config::{Config, Database, Origin, Rate, Settings};
-use crate::doors::{Arrival, Closing, Doors};
+use crate::config::{Config, Database, MetricsBind, Origin, Rate, Settings};
+use crate::doors::{Addresses, Arrival, Closing, Doors, HouseRules, Patience};
 use crate::files::Uploads;
-use crate::http::{self, Budgets, Rest, RestSettings};
+use crate::http::{self, Budgets, InFlight, Rest, RestSettings};
 use crate::link::rabbitmq::RabbitLink;
 use crate::socket::upgrade::{Doorway, TokenIdentity, pass};
 use crate::socket::{CHAT_RULES, Origins, Rules};
@@ -52,6 +51,8 @@ const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long the stop may take beyond `DRAIN_SECONDS`: OPERATIONS and the unit in `deploy/` promise that.
 const STOP_AFTER_DRAIN: Duration = Duration::from_secs(10);
+/// Connections of one address to the figures.
+const FIGURES_CONNECTIONS_MAX: usize = 16;
 /// How long sockets get to take their close frames at the stop.
 const CLOSE_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -95,11 +96,16 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         file_urls: FileUrlSigner::new(&store.link_key()),
         uploads: Uploads::open_folder(&settings.data_dir, settings.limits.max_upload_bytes)?,
         budgets: Budgets::new(&settings.rates),
+        in_flight: InFlight::new(
+            settings.limits.max_requests_per_user as usize,
+            usize::try_from(settings.limits.max_held_bytes).unwrap_or(usize::MAX),
+        ),
         is_ready: is_ready.clone(),
         metrics: Some(metrics),
         settings: RestSettings::from(&settings),
         store,
     });
+    let figures = open_figures(&settings, &rest)?;
     let doors = open_doors(&settings, &rest, &engine, clock)?;
     let janitor = actix_rt::spawn(janitor::work(rest.clone()));
     let texts = actix_rt::spawn(texts::keep_up(rest.store.clone()));
@@ -125,6 +131,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let left = timeout_at(deadline, engine.drain(RECONNECT_SPREAD, patience)).await.ok();
     sleep_until(deadline.min(Instant::now() + CLOSE_PATIENCE)).await;
     doors.close(deadline.saturating_duration_since(Instant::now())).await;
+    drop(figures);
     drop(lease);
     if let Ground::Private(postgres) = ground {
         postgres.stop().await;
@@ -272,10 +279,7 @@ fn open_doors(
         store: rest.store.clone(),
         clock,
         origins: Origins::parse(settings.allowed_origins.iter().map(Origin::as_str))?,
-        handshakes: settings
-            .rates
-            .handshakes
-            .map(|rate| RateLimiter::direct(Quota::per_second(rate.per_second).allow_burst(rate.burst))),
+        rest: rest.clone(),
         // One for the whole process, and a pointer to it for each socket.
         frames: Box::leak(Box::new(Rules {
             frame_bytes_max: settings.limits.max_frame_bytes,
@@ -287,38 +291,86 @@ fn open_doors(
     });
     let (engine, rest) = (engine.clone(), rest.clone());
     let origins = settings.allowed_origins.clone();
-    let header_patience = Duration::from_secs(settings.limits.header_seconds);
-    Doors::open(settings.bind, settings.workers, move |closing: Closing| {
+    // Who measures comes back with thousands at once, from one address.
+    let is_measured = settings.rates.bad_handshakes.is_none();
+    let of_each_address =
+        if is_measured { usize::MAX } else { settings.limits.max_connections_per_address as usize };
+    let rules = house_rules(settings, of_each_address);
+    let keep_alive = Duration::from_secs(settings.limits.keep_alive_seconds);
+    Doors::open(settings.bind, settings.workers, &rules, move |closing: Closing| {
         let worker = engine.worker();
         let (doorway, rest) = (doorway.clone(), rest.clone());
         let app = App::new()
             .configure(http::assets::routes)
             .configure(move |config| http::routes(config, rest))
+            .wrap(from_fn(http::in_flight::hold))
             .wrap(Compress::default())
             .wrap(cross_origin(&origins))
             .wrap(from_fn(part_while_stopping))
             .wrap(from_fn(http::watch::watch));
         let http = HttpService::build()
-            .client_request_timeout(header_patience)
+            // The doors have a time for every head, not only for the first.
+            .client_request_timeout(Duration::ZERO)
+            .keep_alive(KeepAlive::Timeout(keep_alive))
             .graceful_shutdown_signal(move || closing.clone().begins())
             // Boxed, for every connection keeps the place for it, and most become no socket.
             .upgrade(fn_service(move |upgrade| {
                 Box::pin(pass(doorway.clone(), worker.clone(), upgrade).map(Ok::<_, Infallible>))
             }))
-            .on_connect_ext(|stream: &Arrival, _| {
-                // Without this an answer in two parts waits for the client's next acknowledgement.
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "a connection can't be tuned");
+            .on_connect_ext(|arrival: &Arrival, known| {
+                if let Some(stranger) = arrival.stranger() {
+                    known.insert(stranger);
                 }
             })
             .finish(map_config(app, |()| AppConfig::default()));
         fn_service(async |arrival: Arrival| {
-            let peer = arrival.peer_addr().ok();
+            let peer = arrival.peer();
             Ok((arrival, Protocol::Http1, peer))
         })
         .and_then(http)
     })
     .with_context(|| format!("BIND: {} can't be listened on", settings.bind))
+}
+
+/// How long clients may take, and how many connections an address may have that nobody knows.
+fn house_rules(settings: &Settings, of_each_address: usize) -> HouseRules {
+    HouseRules {
+        addresses: Addresses::new(of_each_address, settings.trusted_proxies.clone()),
+        patience: Patience {
+            head: Duration::from_secs(settings.limits.header_seconds),
+            answer: Duration::from_secs(settings.limits.answer_stall_seconds),
+        },
+    }
+}
+
+/// Listens where nothing but the figures is.
+fn open_figures(settings: &Settings, rest: &Data<Rest>) -> anyhow::Result<Option<Doors>> {
+    let (MetricsBind::Preferred(bind) | MetricsBind::Given(bind)) = settings.metrics_bind else {
+        return Ok(None);
+    };
+    let rest = rest.clone();
+    let opened = Doors::open(bind, 1, &house_rules(settings, FIGURES_CONNECTIONS_MAX), move |_| {
+        let route = web::get().to(http::health::metrics_alone);
+        let app = App::new().app_data(rest.clone()).route("/metrics", route);
+        let http = HttpService::build()
+            .client_request_timeout(Duration::ZERO)
+            .finish(map_config(app, |()| AppConfig::default()));
+        fn_service(async |arrival: Arrival| {
+            let peer = arrival.peer();
+            Ok((arrival, Protocol::Http1, peer))
+        })
+        .and_then(http)
+    });
+    match (opened, settings.metrics_bind) {
+        (Ok(doors), _) => Ok(Some(doors)),
+        (Err(error), MetricsBind::Given(_)) => {
+            Err(error).with_context(|| format!("METRICS_BIND: {bind} can't be listened on"))
+        }
+        (Err(_), _) => {
+            tracing::info!(%bind, "the figures are not served: someone else listens there; set METRICS_BIND");
+            Ok(None)
+        }
+    }
 }
 
 /// Ends a connection after its answer once the server stops: one that is kept open, and used again and

@@ -11,8 +11,10 @@ pub mod origin;
 pub mod proxies;
 pub mod rates;
 pub mod secret;
+pub mod table;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use actors::limits::{BATCHES_IN_FLIGHT_MAX, LANES_MAX};
 use clap::{Args, ValueEnum};
@@ -30,6 +32,11 @@ pub use self::{
 /// Each batch and each lane of the engine needs a connection of its own: with fewer, rooms that others hold
 /// would keep messages waiting. As many are left for everything else that writes, and for what reads.
 const DATABASE_CONNECTIONS_MIN: i64 = 2 * (BATCHES_IN_FLIGHT_MAX + LANES_MAX) as i64;
+
+/// Where Prometheus looks by default for what speaks its form, on this machine alone.
+const METRICS_BIND: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
+/// The fewest characters of a token that can't be guessed.
+const METRICS_TOKEN_MIN: usize = 16;
 
 /// A switch that reads as a word, so that `NAME=off` in an environment file says what it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -64,6 +71,15 @@ pub struct Config {
     /// Address and port to listen on
     #[arg(long, env = "BIND", value_name = "BIND", default_value = "127.0.0.1:8000")]
     pub bind: SocketAddr,
+
+    /// Address and port for the figures alone, at /metrics; `off` for none. Unset: 127.0.0.1:9464 when that is
+    /// free, and none when METRICS_TOKEN is set
+    #[arg(long, env = "METRICS_BIND", value_name = "METRICS_BIND")]
+    pub metrics_bind: Option<String>,
+
+    /// Bearer token that shows the figures at /metrics of BIND too; unset: they are not there
+    #[arg(long, env = "METRICS_TOKEN", value_name = "METRICS_TOKEN", hide_env_values = true)]
+    pub metrics_token: Option<SecretString>,
 
     /// Scheme and host under which clients reach this server, for the absolute URLs in answers;
     /// unset: taken from each request, as far as ALLOWED_HOSTS goes
@@ -154,6 +170,10 @@ pub struct Config {
 pub struct Settings {
     /// Address to listen on.
     pub bind: SocketAddr,
+    /// Where the figures are served by themselves.
+    pub metrics_bind: MetricsBind,
+    /// What shows the figures beside everything else.
+    pub metrics_token: Option<SecretString>,
     /// Scheme and host for absolute URLs, without a slash at its end.
     pub public_url: Option<String>,
     /// Hosts that links in answers may lead to.
@@ -190,6 +210,17 @@ pub struct Settings {
     pub rates: Rates,
     /// Limits.
     pub limits: LimitConfig,
+}
+
+/// Where the figures are served by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricsBind {
+    /// Nowhere.
+    Off,
+    /// Here, when nobody else listens there: another node of this machine may.
+    Preferred(SocketAddr),
+    /// Here.
+    Given(SocketAddr),
 }
 
 /// The database that [`Settings`] name.
@@ -243,8 +274,15 @@ impl Config {
             check_amqp(url)?;
         }
         check_log(&self.log)?;
+        let metrics_token = given(self.metrics_token.as_ref());
+        if metrics_token.as_ref().is_some_and(|token| token.expose_secret().trim().len() < METRICS_TOKEN_MIN)
+        {
+            return Err(ConfigError::invalid("METRICS_TOKEN", "must have 16 characters or more"));
+        }
         self.limits.validate()?;
         Ok(Settings {
+            metrics_bind: metrics_bind(self.metrics_bind.as_deref(), metrics_token.is_some())?,
+            metrics_token,
             node_id: node_id(self.node_id.as_deref(), self.bind)?,
             public_url: self
                 .public_url
@@ -313,6 +351,18 @@ fn check_log(filter: &str) -> Result<(), ConfigError> {
         .parse(filter)
         .map(drop)
         .map_err(|error| ConfigError::invalid("LOG", error.to_string()))
+}
+
+fn metrics_bind(given: Option<&str>, has_token: bool) -> Result<MetricsBind, ConfigError> {
+    match given.map(str::trim).filter(|bind| !bind.is_empty()) {
+        None if has_token => Ok(MetricsBind::Off),
+        None => Ok(MetricsBind::Preferred(METRICS_BIND)),
+        Some("off") => Ok(MetricsBind::Off),
+        Some(bind) => bind
+            .parse()
+            .map(MetricsBind::Given)
+            .map_err(|_| ConfigError::invalid("METRICS_BIND", format!("{bind:?} is no address:port"))),
+    }
 }
 
 fn public_url(url: &str) -> Result<String, ConfigError> {

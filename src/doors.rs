@@ -4,85 +4,54 @@
 //! everything lives on the thread that opens them, beside the engine and the connections to the
 //! database: a message passes through without waking another thread. With more, each has its own.
 
+pub mod addresses;
+pub mod arrival;
+mod farewell;
+pub mod heads;
+
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::ops::Deref;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use actix_codec::{AsyncRead, AsyncWrite, ReadBuf};
 use actix_rt::Arbiter;
 use actix_service::{Service, ServiceFactory};
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
+
+pub use self::addresses::{Addresses, Stranger};
+pub use self::arrival::{Arrival, Patience};
+use self::farewell::Farewell;
 
 /// Connections open at once, all threads together; further ones wait to be accepted.
-const CONNECTIONS_MAX: u32 = 50_000;
+pub const CONNECTIONS_MAX: u32 = 50_000;
 /// Connections that wait to be accepted; a storm of those who come back is longer than the usual 1,024.
 const BACKLOG: i32 = 4_096;
 /// How long nobody is accepted after the system had no descriptor left for one.
 const BREATHER: Duration = Duration::from_millis(200);
+/// Connections that were turned away and are given a moment to take the answer; further ones aren't.
+const TURNED_AWAY_MAX: usize = 64;
+/// That moment.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// Who may come in, and how long they may take.
+#[derive(Clone)]
+pub struct HouseRules {
+    /// Counts those of whom nothing is known.
+    pub addresses: Arc<Addresses>,
+    /// How long clients may take.
+    pub patience: Patience,
+}
 
 /// Doors that are open.
 pub struct Doors {
     closing: watch::Sender<bool>,
     places: Arc<Semaphore>,
     threads: Vec<Arbiter>,
-}
-
-/// A connection, which takes one of the places until it is dropped, wherever it has been taken to.
-pub struct Arrival {
-    stream: TcpStream,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Deref for Arrival {
-    type Target = TcpStream;
-
-    fn deref(&self) -> &TcpStream {
-        &self.stream
-    }
-}
-
-impl AsyncRead for Arrival {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Arrival {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
 }
 
 /// Whether the doors are closing, for those who hold a connection open.
@@ -102,7 +71,7 @@ impl Doors {
     ///
     /// # Errors
     /// The address can't be listened on.
-    pub fn open<F, S>(bind: SocketAddr, workers: usize, make: F) -> io::Result<Self>
+    pub fn open<F, S>(bind: SocketAddr, workers: usize, rules: &HouseRules, make: F) -> io::Result<Self>
     where
         F: Fn(Closing) -> S + Clone + Send + 'static,
         S: ServiceFactory<Arrival, Config = (), Response = ()> + 'static,
@@ -113,11 +82,12 @@ impl Doors {
         let mut threads = Vec::new();
         for _ in 0..workers {
             let (listener, make) = (listener.try_clone()?, make.clone());
-            let (places, closing) = (places.clone(), Closing(closed.clone()));
+            let entrance = Entrance { places: places.clone(), rules: rules.clone() };
+            let closing = Closing(closed.clone());
             // Called on the thread that it is for: what it makes stays there.
             let begin = move || {
                 let service = make(closing.clone());
-                actix_rt::spawn(receive(listener, service, places, closing));
+                actix_rt::spawn(receive(listener, service, entrance, closing));
             };
             if workers == 1 {
                 begin();
@@ -154,8 +124,14 @@ fn listen(bind: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// Where one thread's connections come in.
+struct Entrance {
+    places: Arc<Semaphore>,
+    rules: HouseRules,
+}
+
 /// Accepts for one thread, until the doors close.
-async fn receive<S>(listener: TcpListener, factory: S, places: Arc<Semaphore>, closing: Closing)
+async fn receive<S>(listener: TcpListener, factory: S, entrance: Entrance, closing: Closing)
 where
     S: ServiceFactory<Arrival, Config = (), Response = ()> + 'static,
 {
@@ -171,10 +147,10 @@ where
     loop {
         let next = tokio::select! {
             () = &mut closed => return,
-            next = accept(&listener, &places) => next,
+            next = entrance.accept(&listener) => next,
         };
         match next {
-            Ok(arrival) => {
+            Ok(Some(arrival)) => {
                 let service = service.clone();
                 actix_rt::spawn(async move {
                     let is_ready = poll_fn(|cx| service.poll_ready(cx)).await.is_ok();
@@ -184,6 +160,7 @@ where
                     }
                 });
             }
+            Ok(None) => {}
             Err(error) if is_of_one(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "nobody can be accepted for a moment");
@@ -193,10 +170,37 @@ where
     }
 }
 
-async fn accept(listener: &tokio::net::TcpListener, places: &Arc<Semaphore>) -> io::Result<Arrival> {
-    let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok(Arrival { stream, _place: place })
+impl Entrance {
+    /// Waits for the next connection; none when its address has too many.
+    async fn accept(&self, listener: &tokio::net::TcpListener) -> io::Result<Option<Arrival>> {
+        let place = self.places.clone().acquire_owned().await.map_err(io::Error::other)?;
+        let (stream, peer) = listener.accept().await?;
+        let Some(stranger) = self.rules.addresses.enter(peer.ip()) else {
+            turn_away(stream);
+            return Ok(None);
+        };
+        Ok(Some(Arrival::new(stream, peer, place, stranger, self.rules.patience)))
+    }
+}
+
+/// Tells a connection that its address has too many, and ends it.
+fn turn_away(mut stream: TcpStream) {
+    static LINGERING: Semaphore = Semaphore::const_new(TURNED_AWAY_MAX);
+    let farewell = Farewell::TooMany;
+    metrics::counter!("chat_connections_ended_total", "reason" => farewell.reason()).increment(1);
+    // A fresh connection has room for it.
+    let told = stream.try_write(farewell.answer());
+    let Ok(lingering) = LINGERING.try_acquire() else { return };
+    if told.is_err() || socket2::SockRef::from(&stream).shutdown(std::net::Shutdown::Write).is_err() {
+        return;
+    }
+    // A connection that is closed over unread bytes takes the answer with it.
+    actix_rt::spawn(async move {
+        let _lingering = lingering;
+        let mut dropped = [0; 1024];
+        let rest = async { while matches!(stream.read(&mut dropped).await, Ok(1..)) {} };
+        let _late = tokio::time::timeout(LINGER, rest).await;
+    });
 }
 
 /// Whether only the connection that was being accepted is lost.

@@ -22,6 +22,28 @@ pub struct LimitConfig {
     )]
     pub legacy_socket_seconds: u64,
 
+    /// Connections of one address that have not shown a good token yet; further ones are answered 429.
+    /// Those of TRUSTED_PROXIES are not counted, and with RATE_LIMITS=off none are
+    #[arg(long, env = "MAX_CONNECTIONS_PER_ADDRESS", value_name = "MAX_CONNECTIONS_PER_ADDRESS",
+          default_value_t = 2_000, value_parser = value_parser!(u32).range(1..))]
+    pub max_connections_per_address: u32,
+
+    /// REST requests of one person under way at once; further ones are answered 429
+    #[arg(long, env = "MAX_REQUESTS_PER_USER", value_name = "MAX_REQUESTS_PER_USER", default_value_t = 100,
+          value_parser = value_parser!(u32).range(1..))]
+    pub max_requests_per_user: u32,
+
+    /// Bytes of bodies and answers of REST that are held at once; what would be more is answered 503. One
+    /// person may have an eighth of them (429)
+    #[arg(long, env = "MAX_HELD_BYTES", value_name = "MAX_HELD_BYTES", default_value_t = 256 * 1024 * 1024,
+          value_parser = value_parser!(u64).range(16 * 1024 * 1024..))]
+    pub max_held_bytes: u64,
+
+    /// Bytes of a page of events, or of messages by `seq`; what doesn't fit is left to the next page
+    #[arg(long, env = "MAX_PAGE_BYTES", value_name = "MAX_PAGE_BYTES", default_value_t = 2 * 1024 * 1024,
+          value_parser = value_parser!(u32).range(64 * 1024..=64 * 1024 * 1024))]
+    pub max_page_bytes: u32,
+
     /// Bytes of one attachment
     #[arg(long, env = "MAX_UPLOAD_BYTES", value_name = "MAX_UPLOAD_BYTES", default_value_t = 25 * 1024 * 1024,
           value_parser = value_parser!(u64).range(1..=10 * 1024 * 1024 * 1024))]
@@ -82,7 +104,8 @@ pub struct LimitConfig {
           value_parser = value_parser!(u64).range(1..=1800))]
     pub ping_seconds: u64,
 
-    /// Seconds within which the headers of a request must be there
+    /// Seconds within which the headers of a request must be there; a connection on which nothing was sent
+    /// ends in silence then
     #[arg(long, env = "HEADER_SECONDS", value_name = "HEADER_SECONDS", default_value_t = 10,
           value_parser = value_parser!(u64).range(1..=300))]
     pub header_seconds: u64,
@@ -91,6 +114,31 @@ pub struct LimitConfig {
     #[arg(long, env = "BODY_STALL_SECONDS", value_name = "BODY_STALL_SECONDS", default_value_t = 10,
           value_parser = value_parser!(u64).range(1..=300))]
     pub body_stall_seconds: u64,
+
+    /// Seconds within which a JSON body must be there
+    #[arg(long, env = "BODY_SECONDS", value_name = "BODY_SECONDS", default_value_t = 30,
+          value_parser = value_parser!(u64).range(1..=3600))]
+    pub body_seconds: u64,
+
+    /// Seconds within which an upload must be there
+    #[arg(long, env = "UPLOAD_SECONDS", value_name = "UPLOAD_SECONDS", default_value_t = 900,
+          value_parser = value_parser!(u64).range(1..=86_400))]
+    pub upload_seconds: u64,
+
+    /// Bytes that must come in a second of a body on average, once BODY_STALL_SECONDS are over
+    #[arg(long, env = "BODY_BYTES_PER_SECOND", value_name = "BODY_BYTES_PER_SECOND", default_value_t = 1024,
+          value_parser = value_parser!(u32).range(1..))]
+    pub body_bytes_per_second: u32,
+
+    /// Seconds within which a client must take more of an answer, or the connection is ended
+    #[arg(long, env = "ANSWER_STALL_SECONDS", value_name = "ANSWER_STALL_SECONDS", default_value_t = 10,
+          value_parser = value_parser!(u64).range(1..=300))]
+    pub answer_stall_seconds: u64,
+
+    /// Seconds that a connection is kept for a next request; longer than a proxy in front keeps it
+    #[arg(long, env = "KEEP_ALIVE_SECONDS", value_name = "KEEP_ALIVE_SECONDS", default_value_t = 75,
+          value_parser = value_parser!(u64).range(1..=3600))]
+    pub keep_alive_seconds: u64,
 
     /// Seconds that a send waits for a database that is away before it is answered `unavailable`
     #[arg(long, env = "STORE_WAIT_SECONDS", value_name = "STORE_WAIT_SECONDS", default_value_t = 5,

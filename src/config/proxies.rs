@@ -15,7 +15,7 @@ struct Network {
 }
 
 impl TrustedProxies {
-    pub(super) fn parse(texts: &[String]) -> Result<Self, ConfigError> {
+    pub(crate) fn parse(texts: &[String]) -> Result<Self, ConfigError> {
         texts
             .iter()
             .map(|text| text.trim())

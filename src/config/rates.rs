@@ -67,6 +67,14 @@ pub struct RateConfig {
     #[arg(long, env = "RATE_HANDSHAKES", value_name = "RATE_HANDSHAKES", default_value = "500:500")]
     pub rate_handshakes: Rate,
 
+    /// Handshakes of one person
+    #[arg(long, env = "RATE_USER_HANDSHAKES", value_name = "RATE_USER_HANDSHAKES", default_value = "20:200")]
+    pub rate_user_handshakes: Rate,
+
+    /// Handshakes from one address without a good token; they take nothing of RATE_HANDSHAKES
+    #[arg(long, env = "RATE_BAD_HANDSHAKES", value_name = "RATE_BAD_HANDSHAKES", default_value = "20:200")]
+    pub rate_bad_handshakes: Rate,
+
     /// Sign-ins from one address
     #[arg(long, env = "RATE_SIGN_INS", value_name = "RATE_SIGN_INS", default_value = "1:10")]
     pub rate_sign_ins: Rate,
@@ -89,6 +97,10 @@ pub struct Rates {
     pub frames: Option<Rate>,
     /// Handshakes on this node.
     pub handshakes: Option<Rate>,
+    /// Handshakes of one person.
+    pub user_handshakes: Option<Rate>,
+    /// Handshakes from one address without a good token.
+    pub bad_handshakes: Option<Rate>,
     /// Sign-ins from one address.
     pub sign_ins: Option<Rate>,
 }
@@ -104,6 +116,8 @@ impl RateConfig {
             rest: unless_off(self.rate_rest),
             frames: unless_off(self.rate_frames),
             handshakes: unless_off(self.rate_handshakes),
+            user_handshakes: unless_off(self.rate_user_handshakes),
+            bad_handshakes: unless_off(self.rate_bad_handshakes),
             sign_ins: unless_off(self.rate_sign_ins),
         }
     }

@@ -1,6 +1,6 @@
 use clap::Parser;
 
-use super::{Config, ConfigError, Database, Settings, SubjectRooms};
+use super::{Config, ConfigError, Database, MetricsBind, Settings, SubjectRooms};
 
 #[derive(Parser)]
 struct Flags {
@@ -71,6 +71,8 @@ fn each_wrong_value_is_told_by_name_and_no_secret_is_repeated() {
         (vec!["--trusted-proxies", "10.0.0.0/8,proxy"], "TRUSTED_PROXIES"),
         (vec!["--public-url", "chat.example"], "PUBLIC_URL"),
         (vec!["--allowed-hosts", "chat.example,https://chat.example"], "ALLOWED_HOSTS"),
+        (vec!["--metrics-bind", "everywhere"], "METRICS_BIND"),
+        (vec!["--metrics-token", "hunter2"], "METRICS_TOKEN"),
         (vec!["--node-id", "a b"], "NODE_ID"),
         (vec!["--log", "chat=loud"], "LOG"),
         (vec!["--ping-seconds", "60"], "PING_SECONDS"),
@@ -105,10 +107,22 @@ fn values_that_do_not_parse_name_their_setting() {
 }
 
 #[test]
+fn the_figures_are_on_this_machine_alone_unless_it_is_said_otherwise() {
+    let bind = |flags: &[&str]| settings(flags).expect("settings").metrics_bind;
+    let here = "127.0.0.1:9464".parse().expect("an address");
+    assert_eq!(bind(&[]), MetricsBind::Preferred(here));
+    assert_eq!(bind(&["--metrics-token", "a-token-of-some-length"]), MetricsBind::Off);
+    assert_eq!(bind(&["--metrics-bind", "off"]), MetricsBind::Off);
+    let given = "10.0.0.1:9000".parse().expect("an address");
+    assert_eq!(bind(&["--metrics-bind", "10.0.0.1:9000"]), MetricsBind::Given(given));
+}
+
+#[test]
 fn rate_limits_off_lifts_every_rate() {
     let rates = settings(&["--rate-limits", "off"]).expect("settings").rates;
     assert!([rates.messages, rates.edits, rates.rooms, rates.uploads].iter().all(Option::is_none));
     assert!([rates.rest, rates.frames, rates.handshakes, rates.sign_ins].iter().all(Option::is_none));
+    assert!([rates.user_handshakes, rates.bad_handshakes].iter().all(Option::is_none));
 }
 
 #[test]

@@ -16,21 +16,24 @@ use tokio::time::{Instant, timeout_at};
 
 use super::error::ApiError;
 use super::fields::{Fields, FromFields};
+use super::in_flight::Permit;
 use super::json;
 use super::rest::Rest;
+use crate::files::limits::PART_BYTES;
 use actors::error::ErrorCode;
 
 /// A body that goes on by less than this in the time allowed is given up.
-const PROGRESS_BYTES: usize = 1024;
+pub(crate) const PROGRESS_BYTES: usize = 1024;
 /// What a multipart body may hold besides its file.
-pub(super) const FORM_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const FORM_BYTES_MAX: usize = 64 * 1024;
 
 /// A request's body that nobody has read yet.
 pub struct Body {
-    headers: HeaderMap,
+    request: HttpRequest,
     payload: Payload,
     rest: Data<Rest>,
-    json_bytes_max: usize,
+    /// Bytes that it may have unless it is a form.
+    bytes_max: usize,
 }
 
 impl FromRequest for Body {
@@ -39,23 +42,22 @@ impl FromRequest for Body {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let rest = Rest::of(request);
-        let json_bytes_max = rest.settings.json_bytes_max;
-        let (headers, payload) = (request.headers().clone(), payload.take());
-        std::future::ready(Ok(Self { headers, payload, rest, json_bytes_max }))
+        let bytes_max = rest.settings.json_bytes_max;
+        std::future::ready(Ok(Self { request: request.clone(), payload: payload.take(), rest, bytes_max }))
     }
 }
 
 impl Body {
+    /// Lets it have fewer bytes than others: where nobody knows yet who is asking.
+    #[must_use]
+    pub fn within(self, bytes_max: usize) -> Self {
+        Self { bytes_max: bytes_max.min(self.bytes_max), ..self }
+    }
+
     /// Whether it says that it is a form with files.
     #[must_use]
     pub fn is_multipart(&self) -> bool {
         self.media_type().is_some_and(|media| media == "multipart/form-data")
-    }
-
-    /// The same, for JSON of so many bytes at most.
-    #[must_use]
-    pub fn at_most(self, json_bytes_max: usize) -> Self {
-        Self { json_bytes_max, ..self }
     }
 
     /// Reads a JSON object of the form of `T`.
@@ -74,9 +76,9 @@ impl Body {
     /// # Errors
     /// As [`Body::object`].
     pub async fn object_or_nothing<T: FromFields>(self) -> Result<T, ApiError> {
-        let is_empty = match self.headers.get(header::CONTENT_LENGTH) {
+        let is_empty = match self.headers().get(header::CONTENT_LENGTH) {
             Some(length) => length.as_bytes() == b"0",
-            None => !self.headers.contains_key(header::TRANSFER_ENCODING),
+            None => !self.headers().contains_key(header::TRANSFER_ENCODING),
         };
         if is_empty {
             return Fields::read(Map::new());
@@ -112,12 +114,14 @@ impl Body {
             return Err(ApiError::MediaType);
         }
         self.check_encoding()?;
-        let bytes_max = self.json_bytes_max;
-        let (stream, fault) = self.paced(bytes_max)?;
+        let (bytes_max, within) = (self.bytes_max, self.rest.settings.body_seconds);
+        let permit = Permit::of(&self.request, &self.rest.in_flight);
+        let (stream, fault) = self.paced(bytes_max, within)?;
         let mut stream = std::pin::pin!(stream);
         let mut bytes = BytesMut::new();
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|_| fault.take().unwrap_or_else(broken_off))?;
+            permit.hold(chunk.len())?;
             bytes.extend_from_slice(&chunk);
         }
         json::parse(&bytes).map_err(|_| ApiError::coded(ErrorCode::BadFrame, "JSON parse error."))
@@ -126,19 +130,21 @@ impl Body {
     /// Begins to read a form whose files may have `file_bytes_max`; what ends it early is in the cell.
     ///
     /// # Errors
-    /// 413, 415.
+    /// 413, 415, 429, 503.
     pub fn form(self, file_bytes_max: u64) -> Result<(Multipart, Rc<BodyFault>), ApiError> {
         self.check_encoding()?;
         let file_bytes_max = usize::try_from(file_bytes_max).unwrap_or(usize::MAX);
         let headers = self.form_headers()?;
-        let (stream, fault) = self.paced(file_bytes_max.saturating_add(FORM_BYTES_MAX))?;
+        Permit::of(&self.request, &self.rest.in_flight).hold(PART_BYTES)?;
+        let within = self.rest.settings.upload_seconds;
+        let (stream, fault) = self.paced(file_bytes_max.saturating_add(FORM_BYTES_MAX), within)?;
         Ok((Multipart::new(&headers, Box::pin(stream)), fault))
     }
 
     /// The one header that the reader of forms looks at, so written that it can: with its boundary in quotes,
     /// and as no form, of which it would refuse parts whose own headers it can't read.
     fn form_headers(&self) -> Result<HeaderMap, ApiError> {
-        let value = self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let value = self.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let boundary =
             value.and_then(boundary).map(|boundary| format!("multipart/mixed; boundary=\"{boundary}\""));
         let value = boundary.and_then(|value| header::HeaderValue::try_from(value).ok());
@@ -148,14 +154,18 @@ impl Body {
         Ok(headers)
     }
 
+    fn headers(&self) -> &HeaderMap {
+        self.request.headers()
+    }
+
     fn media_type(&self) -> Option<String> {
-        let value = self.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+        let value = self.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
         Some(value.split(';').next()?.trim().to_ascii_lowercase())
     }
 
     /// A compressed body may be far more than it looks; none is unpacked.
     fn check_encoding(&self) -> Result<(), ApiError> {
-        match self.headers.get(header::CONTENT_ENCODING) {
+        match self.headers().get(header::CONTENT_ENCODING) {
             Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
                 Err(ApiError::MediaType)
             }
@@ -168,18 +178,28 @@ impl Body {
     fn paced(
         self,
         bytes_max: usize,
+        within: Duration,
     ) -> Result<(impl Stream<Item = Result<Bytes, PayloadError>> + 'static, Rc<BodyFault>), ApiError> {
-        let declared = self.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+        let declared = self.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         if declared
             .and_then(|length| length.parse::<u64>().ok())
             .is_some_and(|length| length > bytes_max as u64)
         {
             return Err(ApiError::too_large());
         }
-        let patience = self.rest.settings.body_stall;
+        let settings = &self.rest.settings;
         let fault = Rc::new(BodyFault::default());
-        let pace =
-            Pace { payload: self.payload, patience, left: bytes_max, fault: fault.clone(), window: None };
+        let pace = Pace {
+            payload: self.payload,
+            patience: settings.body_stall,
+            within,
+            per_second: f64::from(settings.body_bytes_per_second),
+            bytes_max,
+            fault: fault.clone(),
+            came: 0,
+            begun: None,
+            window: None,
+        };
         // The reader of forms looks once more after the end.
         Ok((futures_util::stream::unfold(pace, Pace::next).fuse(), fault))
     }
@@ -198,26 +218,36 @@ impl BodyFault {
 
 struct Pace {
     payload: Payload,
+    /// For [`PROGRESS_BYTES`].
     patience: Duration,
-    left: usize,
+    /// For all of it.
+    within: Duration,
+    /// What must come on average, once the first patience is over.
+    per_second: f64,
+    bytes_max: usize,
     fault: Rc<BodyFault>,
+    came: usize,
+    begun: Option<Instant>,
     /// Since when how many bytes have come.
     window: Option<(Instant, usize)>,
 }
 
 impl Pace {
     async fn next(mut self) -> Option<(Result<Bytes, PayloadError>, Self)> {
-        let (since, came) = *self.window.get_or_insert_with(|| (Instant::now(), 0));
-        let chunk = match timeout_at(since + self.patience, self.payload.next()).await {
+        let begun = *self.begun.get_or_insert_with(Instant::now);
+        let (since, came) = *self.window.get_or_insert((begun, 0));
+        let earned = Duration::from_secs_f64(self.came as f64 / self.per_second);
+        let deadline = (since + self.patience).min(begun + self.within).min(begun + self.patience + earned);
+        let chunk = match timeout_at(deadline, self.payload.next()).await {
             Err(_) => return self.end(ApiError::SlowBody),
             Ok(None) => return None,
             Ok(Some(Err(error))) => return Some((Err(error), self)),
             Ok(Some(Ok(chunk))) => chunk,
         };
-        let Some(left) = self.left.checked_sub(chunk.len()) else {
+        self.came += chunk.len();
+        if self.came > self.bytes_max {
             return self.end(ApiError::too_large());
-        };
-        self.left = left;
+        }
         let came = came + chunk.len();
         self.window = Some(if came >= PROGRESS_BYTES { (Instant::now(), 0) } else { (since, came) });
         Some((Ok(chunk), self))

@@ -2,6 +2,7 @@
 
 use std::hash::Hash;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::state::keyed::DefaultKeyedStateStore;
@@ -9,24 +10,34 @@ use governor::{Quota, RateLimiter};
 
 use super::error::ApiError;
 use crate::config::{Rate, Rates};
+use crate::doors::addresses::network;
+use crate::socket::admission::Admission;
 use actors::domain::ids::UserId;
 
 /// A budget for each of `K`; none where the operator has lifted it.
-struct Budget<K: Hash + Eq + Clone>(Option<RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock>>);
+pub(crate) struct Budget<K: Hash + Eq + Clone>(
+    Option<RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock>>,
+);
 
 impl<K: Hash + Eq + Clone> Budget<K> {
-    fn new(rate: Option<Rate>) -> Self {
+    pub(crate) fn new(rate: Option<Rate>) -> Self {
         Self(rate.map(|rate| RateLimiter::keyed(Quota::per_second(rate.per_second).allow_burst(rate.burst))))
     }
 
-    fn take(&self, key: &K) -> Result<(), ApiError> {
+    /// Takes one.
+    ///
+    /// # Errors
+    /// How long it takes until there is one again.
+    pub(crate) fn check(&self, key: &K) -> Result<(), Duration> {
         let Some(limiter) = &self.0 else { return Ok(()) };
-        limiter.check_key(key).map_err(|not_until| {
-            ApiError::rate_limited(not_until.wait_time_from(DefaultClock::default().now()))
-        })
+        limiter.check_key(key).map_err(|not_until| not_until.wait_time_from(DefaultClock::default().now()))
     }
 
-    fn forget_idle(&self) {
+    fn take(&self, key: &K) -> Result<(), ApiError> {
+        self.check(key).map_err(ApiError::rate_limited)
+    }
+
+    pub(crate) fn forget_idle(&self) {
         if let Some(limiter) = &self.0 {
             limiter.retain_recent();
             limiter.shrink_to_fit();
@@ -40,6 +51,8 @@ pub struct Budgets {
     rooms: Budget<UserId>,
     uploads: Budget<UserId>,
     sign_ins: Budget<IpAddr>,
+    /// Those of sockets.
+    pub handshakes: Admission,
 }
 
 impl Budgets {
@@ -51,6 +64,7 @@ impl Budgets {
             rooms: Budget::new(rates.rooms),
             uploads: Budget::new(rates.uploads),
             sign_ins: Budget::new(rates.sign_ins),
+            handshakes: Admission::new(rates),
         }
     }
 
@@ -83,14 +97,7 @@ impl Budgets {
     /// # Errors
     /// 429.
     pub fn sign_in(&self, address: IpAddr) -> Result<(), ApiError> {
-        let network = match address {
-            IpAddr::V6(address) => {
-                let prefix = u128::from(address) & !u128::from(u64::MAX);
-                IpAddr::V6(prefix.into())
-            }
-            v4 @ IpAddr::V4(_) => v4,
-        };
-        self.sign_ins.take(&network)
+        self.sign_ins.take(&network(address))
     }
 
     /// Forgets those whose budget is full; to be called about once a minute.
@@ -99,5 +106,6 @@ impl Budgets {
         self.rooms.forget_idle();
         self.uploads.forget_idle();
         self.sign_ins.forget_idle();
+        self.handshakes.forget_idle();
     }
 }

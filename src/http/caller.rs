@@ -1,6 +1,8 @@
 //! Who is calling: the token is checked, then the person behind it is read anew at each request, so
 //! that one who was deactivated is out at once.
 
+use std::sync::Arc;
+
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpRequest};
@@ -13,6 +15,7 @@ use futures_util::future::LocalBoxFuture;
 use super::error::ApiError;
 use super::rest::Rest;
 use crate::auth::{Claims, Grant, SubjectKind};
+use crate::doors::Stranger;
 use crate::store::postgres::people::{ClaimedNames, PeopleScope, PersonRecord, Profile};
 
 /// The most code points of a username.
@@ -109,6 +112,12 @@ impl Caller {
         let rest = Rest::of(&request);
         let token = bearer(&request)?;
         let claims = rest.tokens.verify(token).await?;
+        if let Some(stranger) = request.conn_data::<Arc<Stranger>>() {
+            stranger.is_known();
+        }
+        if let Some(user) = claims.user_id.filter(|_| !claims.is_service) {
+            rest.in_flight.enter(&request, UserId(user))?;
+        }
         Self::admit(&rest, claims).await
     }
 
@@ -147,7 +156,11 @@ pub fn has_authorization(request: &HttpRequest) -> bool {
     request.headers().contains_key(AUTHORIZATION)
 }
 
-fn bearer(request: &HttpRequest) -> Result<&str, ApiError> {
+/// The token of a request.
+///
+/// # Errors
+/// 401: there is none, or not exactly one.
+pub fn bearer(request: &HttpRequest) -> Result<&str, ApiError> {
     let mut lines = request.headers().get_all(AUTHORIZATION);
     let (Some(line), None) = (lines.next(), lines.next()) else {
         let is_missing = !has_authorization(request);

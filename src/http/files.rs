@@ -38,7 +38,10 @@ pub async fn get(
     let id = parse_uuid(&id).ok_or_else(ApiError::not_found)?;
     let signed = signed_viewer(&rest, id, &query);
     let (viewer, valid_from) = match signed {
-        Some(Signed { viewer, valid_from, .. }) => (viewer, Some(valid_from)),
+        Some(Signed { viewer, valid_from, .. }) => {
+            rest.in_flight.enter(&request, viewer)?;
+            (viewer, Some(valid_from))
+        }
         None if has_authorization(&request) => {
             let caller = Caller::extract(&request).await?;
             (caller.viewer().ok_or_else(ApiError::not_found)?, None)

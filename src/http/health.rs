@@ -2,12 +2,15 @@
 
 use std::sync::atomic::Ordering;
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Json};
+use actix_web::{HttpRequest, HttpResponse};
 use actors::error::EngineError;
+use secrecy::ExposeSecret as _;
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
+use super::caller::bearer;
 use super::error::ApiError;
 use super::rest::Rest;
 
@@ -36,10 +39,30 @@ pub async fn ready(rest: Data<Rest>) -> Result<Json<Health>, ApiError> {
     }
 }
 
-/// Gives the figures of this node, in the form of Prometheus.
-#[utoipa::path(get, path = "/metrics", tag = "operation", security(()),
+/// Gives the figures of this node, in the form of Prometheus, to who shows `METRICS_TOKEN`.
+///
+/// Where none is set they are not here, only at `METRICS_BIND`.
+#[utoipa::path(get, path = "/metrics", tag = "operation", security(("bearer" = [])),
     responses((status = 200, body = String, content_type = "text/plain")))]
-pub async fn metrics(rest: Data<Rest>) -> Result<HttpResponse, ApiError> {
+pub async fn metrics(request: HttpRequest, rest: Data<Rest>) -> Result<HttpResponse, ApiError> {
+    let token = rest.settings.metrics_token.as_ref().ok_or_else(ApiError::not_found)?;
+    // Of digests it doesn't matter how much of them is alike.
+    if Sha256::digest(bearer(&request)?) != Sha256::digest(token.expose_secret()) {
+        return Err(ApiError::BadToken);
+    }
+    figures(&rest)
+}
+
+/// Gives the figures to whoever reaches the address that is for them.
+///
+/// # Errors
+/// 404: nothing is counted.
+pub async fn metrics_alone(rest: Data<Rest>) -> Result<HttpResponse, ApiError> {
+    figures(&rest)
+}
+
+fn figures(rest: &Rest) -> Result<HttpResponse, ApiError> {
     let figures = rest.metrics.as_ref().ok_or_else(ApiError::not_found)?;
+    rest.in_flight.observe();
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(figures.render()))
 }

@@ -14,6 +14,7 @@ pub mod error;
 pub mod fields;
 pub mod files;
 pub mod health;
+pub mod in_flight;
 pub mod json;
 pub mod messages;
 pub mod openapi;
@@ -29,6 +30,10 @@ pub mod unread;
 pub mod users;
 pub mod watch;
 
+use actix_web::http::header::{
+    CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use actix_web::middleware::DefaultHeaders;
 use actix_web::web::{self, Data, ServiceConfig};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
@@ -37,10 +42,16 @@ pub use self::caller::{Caller, names_in};
 pub use self::endpoint::Endpoint;
 use self::endpoint::at;
 pub use self::error::ApiError;
+pub use self::in_flight::InFlight;
 pub use self::rest::{Rest, RestSettings};
 
 /// Where the OpenAPI document is.
 const OPENAPI: &str = "/api/openapi.json";
+/// What the page that shows it may do: nothing that isn't of this server, and in no frame. It sets styles by
+/// attributes.
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+     img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+     frame-ancestors 'none'";
 
 /// All routes that the OpenAPI document describes. Paths without a parameter stand before those with one.
 #[must_use]
@@ -101,7 +112,13 @@ pub fn routes(config: &mut ServiceConfig, rest: Data<Rest>) {
         // What is no upgrade comes by here; an upgrade never does.
         at(path).get(|| async { Err::<&str, _>(ApiError::UpgradeRequired) }).register(config);
     }
-    config.service(SwaggerUi::new("/api/docs/{_:.*}").config(Config::new([OPENAPI])));
+    let docs = DefaultHeaders::new()
+        .add((CONTENT_SECURITY_POLICY, DOCS_POLICY))
+        .add((X_FRAME_OPTIONS, "DENY"))
+        .add((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .add((REFERRER_POLICY, "no-referrer"));
+    let page = SwaggerUi::new("/{_:.*}").config(Config::new([OPENAPI]));
+    config.service(web::scope("/api/docs").wrap(docs).service(page));
     config.route(OPENAPI, web::get().to(|| async { web::Json(openapi::document()) }));
     config.default_service(web::to(error::no_such_path));
 }

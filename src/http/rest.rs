@@ -6,14 +6,17 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{HOST, HeaderName};
+use actix_web::dev::RequestHead;
+use actix_web::http::header::{HOST, HeaderMap, HeaderName};
 use actix_web::web::Data;
 use actors::engine::EngineHandle;
 use actors::ports::store::Store;
 use metrics_exporter_prometheus::PrometheusHandle;
 use reqwest::Url;
+use secrecy::SecretString;
 
 use super::budgets::Budgets;
+use super::in_flight::InFlight;
 use crate::auth::{FileUrlSigner, TokenMint, TokenVerifier};
 use crate::config::{AllowedHosts, Origin, Settings, SubjectRooms, TrustedProxies};
 use crate::files::Uploads;
@@ -37,6 +40,8 @@ pub struct Rest {
     pub uploads: Uploads,
     /// How often who may ask.
     pub budgets: Budgets,
+    /// What is under way.
+    pub in_flight: Arc<InFlight>,
     /// Whether new work is welcome; false before the start is over and once the stop has begun.
     pub is_ready: Arc<AtomicBool>,
     /// The figures of this node.
@@ -60,8 +65,18 @@ pub struct RestSettings {
     pub json_bytes_max: usize,
     /// Bytes of an attachment.
     pub upload_bytes_max: u64,
+    /// Bytes of a page by `seq`.
+    pub page_bytes_max: usize,
     /// How long a body may take for its next 1 KiB.
     pub body_stall: Duration,
+    /// How long a JSON body may take.
+    pub body_seconds: Duration,
+    /// How long a body with a file may take.
+    pub upload_seconds: Duration,
+    /// Bytes that a body brings in a second on average, at least.
+    pub body_bytes_per_second: u32,
+    /// What is shown to see the figures at the address of everything else; without one they aren't there.
+    pub metrics_token: Option<SecretString>,
 }
 
 impl From<&Settings> for RestSettings {
@@ -73,7 +88,12 @@ impl From<&Settings> for RestSettings {
             open_subjects: settings.subject_rooms == SubjectRooms::Open,
             json_bytes_max: usize::try_from(settings.limits.max_json_bytes).unwrap_or(usize::MAX),
             upload_bytes_max: settings.limits.max_upload_bytes,
+            page_bytes_max: settings.limits.max_page_bytes as usize,
             body_stall: Duration::from_secs(settings.limits.body_stall_seconds),
+            body_seconds: Duration::from_secs(settings.limits.body_seconds),
+            upload_seconds: Duration::from_secs(settings.limits.upload_seconds),
+            body_bytes_per_second: settings.limits.body_bytes_per_second,
+            metrics_token: settings.metrics_token.clone(),
         }
     }
 }
@@ -88,8 +108,14 @@ impl Rest {
     /// The address of the client, behind the proxies that are trusted.
     #[must_use]
     pub fn client_address(&self, request: &HttpRequest) -> IpAddr {
-        let forwarded = all_lines(request, &FORWARDED_FOR);
-        self.settings.trusted_proxies.client(peer(request), forwarded.as_deref())
+        self.client_of(request.head())
+    }
+
+    /// The same of a request that reaches no route.
+    #[must_use]
+    pub fn client_of(&self, head: &RequestHead) -> IpAddr {
+        let forwarded = lines_of(&head.headers, &FORWARDED_FOR);
+        self.settings.trusted_proxies.client(peer(head), forwarded.as_deref())
     }
 
     /// Scheme and host under which this request's client reaches the server; `None` where only the request
@@ -101,7 +127,7 @@ impl Rest {
     }
 
     fn told_url(&self, request: &HttpRequest) -> Option<Url> {
-        let is_proxied = self.settings.trusted_proxies.contains(peer(request).to_canonical());
+        let is_proxied = self.settings.trusted_proxies.contains(peer(request.head()).to_canonical());
         let told = |name| all_lines(request, name).filter(|_| is_proxied);
         // The proxy nearest to this server wrote the last entry.
         let last = |text: String| text.rsplit(',').next().map(|entry| entry.trim().to_owned());
@@ -125,11 +151,15 @@ static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-fn peer(request: &HttpRequest) -> IpAddr {
-    request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip())
+fn peer(head: &RequestHead) -> IpAddr {
+    head.peer_addr.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip())
 }
 
 fn all_lines(request: &HttpRequest, name: &HeaderName) -> Option<String> {
-    let lines: Vec<&str> = request.headers().get_all(name).filter_map(|line| line.to_str().ok()).collect();
+    lines_of(request.headers(), name)
+}
+
+fn lines_of(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let lines: Vec<&str> = headers.get_all(name).filter_map(|line| line.to_str().ok()).collect();
     (!lines.is_empty()).then(|| lines.join(","))
 }

@@ -199,7 +199,7 @@ pub async fn revoke(request: HttpRequest, rest: Data<Rest>, body: Body) -> Resul
 /// Takes a call from its address's budget, and no more than a little of its body.
 fn small(rest: &Rest, request: &HttpRequest, body: Body) -> Result<Body, ApiError> {
     rest.budgets.sign_in(rest.client_address(request))?;
-    Ok(body.at_most(BODY_BYTES_MAX))
+    Ok(body.within(BODY_BYTES_MAX))
 }
 
 /// Signs the first tokens of a sign-in.

@@ -3,6 +3,7 @@
 //! Nothing here knows a room or an actor. [`handshake`] judges an upgrade request, [`framing`] turns
 //! bytes into messages and back, behind the [`guard`] on frame headers.
 
+pub mod admission;
 pub mod framing;
 pub mod guard;
 pub mod handshake;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::{Request, h1};
+use actix_web::web::Data;
 use actors::domain::ids::{Epoch, RoomId, Seq, UserId};
 use actors::ports::clock::Clock;
 use actors::ports::identity::{Credential, Identity};
@@ -18,7 +19,6 @@ use actors::worker::Worker;
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use governor::DefaultDirectRateLimiter;
 
 use super::handshake::{self, Handshake, Origins, Refusal, Target, UpgradeRequest};
 use super::reading::{self, Reader};
@@ -27,7 +27,7 @@ use super::{Decoder, Rules};
 use crate::auth::tokens::{BAD_GRANT, now_seconds};
 use crate::auth::{Claims, InvalidToken, TokenVerifier};
 use crate::doors::Arrival;
-use crate::http::names_in;
+use crate::http::{Rest, names_in};
 use crate::store::postgres::PostgresStore;
 use crate::store::postgres::people::ClaimedNames;
 
@@ -44,8 +44,8 @@ pub struct Doorway {
     pub clock: Clock,
     /// Pages that may open sockets.
     pub origins: Origins,
-    /// Handshakes of this node; without one there is no limit.
-    pub handshakes: Option<DefaultDirectRateLimiter>,
+    /// What REST has too: budgets, and whose word counts about addresses.
+    pub rest: Data<Rest>,
     /// What frames sockets take.
     pub frames: &'static Rules,
     /// How much longer than its token an inherited client may stay, which can't renew it.
@@ -66,10 +66,13 @@ pub async fn pass(doorway: Arc<Doorway>, worker: Rc<Worker>, upgrade: Upgrade) {
 impl Doorway {
     /// Begins a session for an upgrade request; none when it is turned away.
     async fn enter(&self, worker: Rc<Worker>, (request, framed): Upgrade) -> Option<Reader> {
-        let parts = framed.into_parts();
+        let mut parts = framed.into_parts();
+        // Nobody's until its token is known to be good, and for as long as it is turned away.
+        let stranger = parts.io.leaves_http();
         let connection = Connection::new(parts.io, self.clock);
         match self.admit(&request, &connection).await {
             Ok(connect) => {
+                drop(stranger);
                 let session = worker.connect(connect);
                 Some(Reader {
                     connection,
@@ -89,9 +92,6 @@ impl Doorway {
     async fn admit(&self, request: &Request, connection: &Arc<Connection>) -> Result<Connect, Bytes> {
         let handshake = handshake::check(&UpgradeRequest::from(request.head()), &self.origins)
             .map_err(|refusal| refusal.to_bytes())?;
-        if self.handshakes.as_ref().is_some_and(|limiter| limiter.check().is_err()) {
-            return Err(refusal(ConnectError::Unavailable).to_bytes());
-        }
         let accept = handshake::accept_response(&handshake);
         let told = |error: ConnectError| {
             if handshake.offered_chat_v1 {
@@ -100,13 +100,26 @@ impl Doorway {
                 refusal(error).to_bytes()
             }
         };
-        let credential = self.identify(&handshake).await.map_err(|error| match error {
-            Unidentified::Refused(error) => told(error),
-            Unidentified::BadGrant if handshake.offered_chat_v1 => {
-                [&accept[..], &codec::close_because(CloseCode::Unauthorized, BAD_GRANT)].concat().into()
+        let (claims, credential) = match self.verify(&handshake).await {
+            Ok(known) => known,
+            Err(error) => {
+                let address = self.rest.client_of(request.head());
+                self.rest.budgets.handshakes.bad(address).map_err(too_often)?;
+                return Err(match error {
+                    InvalidToken::Refused => told(ConnectError::Unauthorized),
+                    InvalidToken::BadGrant if handshake.offered_chat_v1 => {
+                        [&accept[..], &codec::close_because(CloseCode::Unauthorized, BAD_GRANT)].concat().into()
+                    }
+                    InvalidToken::BadGrant => Refusal::unauthorized("token_not_valid", BAD_GRANT).to_bytes(),
+                });
             }
-            Unidentified::BadGrant => Refusal::unauthorized("token_not_valid", BAD_GRANT).to_bytes(),
-        })?;
+        };
+        let budgets = &self.rest.budgets.handshakes;
+        budgets.person(credential.user).map_err(too_often)?;
+        if !budgets.node(handshake.since.is_some()) {
+            return Err(refusal(ConnectError::Unavailable).to_bytes());
+        }
+        self.make_known(&handshake, credential.user, &claims).await.map_err(told)?;
         let target = match handshake.target {
             Target::Room(room) => Goal::Room {
                 room: RoomId(room),
@@ -125,40 +138,27 @@ impl Doorway {
         })
     }
 
-    /// Says whose the token is, and makes that person known where that may be new.
-    async fn identify(&self, handshake: &Handshake) -> Result<Credential, Unidentified> {
-        let token = handshake.token.as_deref().ok_or(ConnectError::Unauthorized)?;
+    /// Says whose the token is.
+    async fn verify(&self, handshake: &Handshake) -> Result<(Claims, Credential), InvalidToken> {
+        let token = handshake.token.as_deref().ok_or(InvalidToken::Refused)?;
         let claims = self.tokens.verify(token).await?;
-        let credential = credential(&claims).ok_or(ConnectError::Unauthorized)?;
+        let credential = credential(&claims).ok_or(InvalidToken::Refused)?;
+        Ok((claims, credential))
+    }
+
+    /// Makes the token's holder known where that may be new.
+    async fn make_known(
+        &self,
+        handshake: &Handshake,
+        user: UserId,
+        claims: &Claims,
+    ) -> Result<(), ConnectError> {
         // Whoever is in a room is known; the token may still tell of a new name.
-        let names = names_in(&claims);
+        let names = names_in(claims);
         if handshake.target == Target::User || names != ClaimedNames::default() {
-            self.store.token_holder(credential.user, &names).await.map_err(|_| ConnectError::Unavailable)?;
+            self.store.token_holder(user, &names).await.map_err(|_| ConnectError::Unavailable)?;
         }
-        Ok(credential)
-    }
-}
-
-/// Why it can't be said who opens a socket.
-enum Unidentified {
-    /// As for any other who is turned away.
-    Refused(ConnectError),
-    /// The token is good but for its grant, and its signer wants to know.
-    BadGrant,
-}
-
-impl From<ConnectError> for Unidentified {
-    fn from(error: ConnectError) -> Self {
-        Self::Refused(error)
-    }
-}
-
-impl From<InvalidToken> for Unidentified {
-    fn from(error: InvalidToken) -> Self {
-        match error {
-            InvalidToken::Refused => Self::Refused(ConnectError::Unauthorized),
-            InvalidToken::BadGrant => Self::BadGrant,
-        }
+        Ok(())
     }
 }
 
@@ -196,6 +196,13 @@ fn refusal(error: ConnectError) -> Refusal {
             Refusal::new(503, "unavailable", "Come back in a moment.").with("Retry-After", "1")
         }
     }
+}
+
+/// Of a handshake that came too soon after others.
+fn too_often(wait: Duration) -> Bytes {
+    let seconds = wait.as_secs_f64().ceil().max(1.0);
+    let refusal = Refusal::new(429, "rate_limited", "Too many sockets were opened.");
+    refusal.with("Retry-After", format!("{seconds:.0}")).to_bytes()
 }
 
 /// Answers a request that becomes no socket. The rest of what was sent is read and dropped, for a

@@ -26,6 +26,8 @@ use crate::{broker::Broker, client::Socket};
 
 /// The key that stands for the host application's.
 const SECRET: &str = "a-key-that-is-only-for-the-tests-of-many-nodes";
+/// What shows a node's figures.
+const METRICS_TOKEN: &str = "a-token-for-the-figures-of-many-nodes";
 /// How long a node may take to start, on a machine with much else to do.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 /// Ends the nodes with the process that started them.
@@ -187,7 +189,8 @@ impl Node {
     /// A figure of its metrics; 0 while nothing was counted.
     pub(crate) async fn metric(&self, name: &str) -> f64 {
         let url = format!("http://127.0.0.1:{}/metrics", self.port);
-        let text = reqwest::get(url).await.unwrap().text().await.unwrap();
+        let asked = reqwest::Client::new().get(url).bearer_auth(METRICS_TOKEN).send();
+        let text = asked.await.unwrap().text().await.unwrap();
         text.lines()
             .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])))
             .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
@@ -318,6 +321,7 @@ fn new_node(folder: &Path, n: usize, database_url: &str, amqp_url: &str) -> Node
         ("AMQP_URL", amqp_url),
         ("DATA_DIR", &data),
         ("JWT_SECRET", SECRET),
+        ("METRICS_TOKEN", METRICS_TOKEN),
         ("RATE_LIMITS", "off"),
         ("WORKERS", "1"),
         ("DATABASE_CONNECTIONS", "12"),

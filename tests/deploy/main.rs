@@ -62,7 +62,10 @@ fn token(user: i64) -> String {
     jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap()
 }
 
-/// A host application that knows one session cookie, and counts how often it was asked.
+/// What shows the node's figures.
+const METRICS_TOKEN: &str = "a-token-for-the-figures-of-the-front";
+
+/// A host application that knows one session cookie, and says of every other path that it is its own.
 async fn host(port: u16) {
     let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
     loop {
@@ -71,8 +74,9 @@ async fn host(port: u16) {
             let mut head = vec![0; 16 << 10];
             let count = stream.read(&mut head).await.unwrap_or_default();
             let head = String::from_utf8_lossy(&head[..count]).to_lowercase();
-            assert!(head.starts_with("get /chat/token/ "), "{head}");
-            let answer = if head.contains("cookie: session=anns") {
+            let answer = if !head.starts_with("get /chat/token/ ") {
+                "HTTP/1.1 200 OK\r\nX-Of: the-host\r\n".to_owned()
+            } else if head.contains("cookie: session=anns") {
                 format!("HTTP/1.1 200 OK\r\nX-Chat-Token: {}\r\n", token(1))
             } else {
                 "HTTP/1.1 401 Unauthorized\r\n".to_owned()
@@ -85,6 +89,15 @@ async fn host(port: u16) {
 
 /// A node, the host application and nginx with the files of `deploy/`, but for addresses.
 async fn front(folder: &Path) -> (u16, u16, [Process; 2]) {
+    front_with(folder, &[], &[]).await
+}
+
+/// The same with other settings of the node, and with texts of nginx's files in place of others.
+async fn front_with(
+    folder: &Path,
+    settings: &[(&str, &str)],
+    texts: &[(&str, &str)],
+) -> (u16, u16, [Process; 2]) {
     let [node_port, host_port, port] = [(); 3].map(|()| broker::free_port());
     let node = Command::new(env!("CARGO_BIN_EXE_aristay-chat"))
         .arg("serve")
@@ -93,6 +106,8 @@ async fn front(folder: &Path) -> (u16, u16, [Process; 2]) {
         .env("JWT_SECRET", SECRET)
         .env("ALLOWED_ORIGINS", "https://host.example")
         .env("TRUSTED_PROXIES", "127.0.0.1")
+        .env("METRICS_TOKEN", METRICS_TOKEN)
+        .envs(settings.iter().copied())
         .env_remove("DATABASE_URL")
         .stdin(Stdio::null())
         .stderr(fs::File::create(folder.join("node.log")).unwrap())
@@ -117,6 +132,10 @@ async fn front(folder: &Path) -> (u16, u16, [Process; 2]) {
          client_body_temp_path {at}/body; proxy_temp_path {at}/proxy; fastcgi_temp_path {at}/fastcgi;\n\
          uwsgi_temp_path {at}/uwsgi; scgi_temp_path {at}/scgi;\n{conf}\n{upstreams}\n}}\n"
     );
+    let whole = texts.iter().fold(whole, |whole, (ours, theirs)| {
+        assert!(whole.contains(ours), "{ours}");
+        whole.replace(ours, theirs)
+    });
     let path = folder.join("nginx.conf");
     fs::write(&path, whole).unwrap();
     let nginx = || {
@@ -190,9 +209,103 @@ async fn nginx_passes_sockets_and_gets_tokens_of_the_host_for_its_cookies() {
     // What is for the inside stays there, and no token is in the log.
     let metrics = |port| format!("http://127.0.0.1:{port}/metrics");
     assert_eq!(http.get(metrics(port)).send().await.unwrap().status(), 404);
-    assert_eq!(http.get(metrics(node_port)).send().await.unwrap().status(), 200);
+    let shown = http.get(metrics(node_port)).bearer_auth(METRICS_TOKEN).send();
+    assert_eq!(shown.await.unwrap().status(), 200);
     let log = fs::read_to_string(folder.path().join("chat.log")).unwrap();
     assert!(log.contains("/ws/chat/") && !log.contains(&own) && !log.contains("token="), "{log}");
+}
+
+#[tokio::test]
+async fn the_node_says_whether_a_page_of_another_origin_may_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let (port, _, _processes) = front(folder.path()).await;
+    let http = reqwest::Client::new();
+    // What a browser asks before a call of the tag: without a token, and without a cookie.
+    let ask = async |path: &str, origin: &str| {
+        let asked = http.request(reqwest::Method::OPTIONS, format!("http://127.0.0.1:{port}{path}"));
+        let asked = asked
+            .header("origin", origin)
+            .header("sec-fetch-site", "cross-site")
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "authorization,content-type");
+        let answer = asked.send().await.unwrap();
+        let allowed = answer.headers().get("access-control-allow-origin").cloned();
+        (answer.status().as_u16(), allowed.map(|origin| origin.to_str().unwrap().to_owned()))
+    };
+    for path in ["/api/chat/rooms/", "/api/chat/messages/", "/api/chat/unread/"] {
+        let (status, allowed) = ask(path, "https://host.example").await;
+        assert!([200, 204].contains(&status), "{path}: {status}");
+        assert_eq!(allowed.as_deref(), Some("https://host.example"), "{path}");
+        let (status, allowed) = ask(path, "https://evil.example").await;
+        assert!(allowed.is_none() && ![401, 500].contains(&status), "{path}: {status}");
+    }
+}
+
+#[tokio::test]
+async fn on_the_hosts_own_name_the_chat_takes_its_own_paths_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (port, _, _processes) = front(folder.path()).await;
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let of_host = async |path: &str| {
+        let answer = http.get(format!("http://127.0.0.1:{port}{path}")).send().await.unwrap();
+        assert!(answer.status().as_u16() < 500, "{path}: {}", answer.status());
+        answer.headers().contains_key("x-of")
+    };
+    for path in [
+        "/",
+        "/tasks/42/",
+        "/admin/",
+        "/static/app.js",
+        "/api/token/",
+        "/api/tasks/",
+        "/api/chat/",
+        "/chats/",
+    ] {
+        assert!(of_host(path).await, "{path}");
+    }
+    for path in
+        ["/chat/", "/chat/rooms/1", "/chat-room.js", "/health/live", "/api/chat/rooms/", "/api/chat/unread/"]
+    {
+        assert!(!of_host(path).await, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_on_a_connection_of_the_pool_is_answered_however_long_that_was_idle() {
+    let upstreams = fs::read_to_string("deploy/nginx-upstreams.conf").unwrap();
+    let pool = upstreams.lines().find_map(|line| line.trim().strip_prefix("keepalive_timeout ")).unwrap();
+    let pool: u64 = pool.trim_end_matches("s;").parse().unwrap();
+    let help = Command::new(env!("CARGO_BIN_EXE_aristay-chat")).args(["serve", "--help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let kept = help.split("KEEP_ALIVE_SECONDS=").nth(1).and_then(|rest| rest.split("[default: ").nth(1));
+    let kept: u64 = kept.and_then(|rest| rest.split(']').next()).unwrap().parse().unwrap();
+    assert!(pool + 10 <= kept, "nginx keeps a connection for {pool} s, a node for {kept} s");
+
+    // The same relation in seconds that a test can wait for.
+    let folder = tempfile::tempdir().unwrap();
+    let (port, _, _processes) = front_with(
+        folder.path(),
+        &[("KEEP_ALIVE_SECONDS", "3"), ("RATE_LIMITS", "off")],
+        &[("keepalive_timeout 60s;", "keepalive_timeout 2s;")],
+    )
+    .await;
+    let own = token(3);
+    let calls = (0..24_u64).map(|n| {
+        let own = own.clone();
+        async move {
+            let http = reqwest::Client::new();
+            let url = format!("http://127.0.0.1:{port}/api/chat/rooms/");
+            // A write, which nginx doesn't try again elsewhere.
+            let call = || http.post(&url).bearer_auth(&own).json(&json!({"room_type": "group"})).send();
+            assert_eq!(call().await.unwrap().status(), 201);
+            // About both ends of a connection's life.
+            let idle = if n % 2 == 0 { 1_900 + n * 10 } else { 2_800 + n * 20 };
+            sleep(Duration::from_millis(idle)).await;
+            call().await.unwrap().status().as_u16()
+        }
+    });
+    let statuses = futures_util::future::join_all(calls).await;
+    assert!(statuses.iter().all(|status| *status == 201), "{statuses:?}");
 }
 
 #[test]

@@ -12,6 +12,18 @@ async fn the_document_and_its_page_are_served() {
     let page = alice.get("/api/docs/").await;
     assert_eq!(page.status, 200);
     assert!(String::from_utf8_lossy(&page.bytes).contains("swagger-ui"));
+    for path in ["/api/docs/", "/api/docs/swagger-ui-bundle.js", "/api/docs/swagger-initializer.js"] {
+        let part = alice.get(path).await;
+        assert_eq!(part.status, 200, "{path}");
+        let policy = part.header("content-security-policy").expect("a policy");
+        assert!(
+            policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{policy}"
+        );
+        assert_eq!(part.header("x-frame-options"), Some("DENY"));
+    }
+    let initializer = alice.get("/api/docs/swagger-initializer.js").await;
+    assert!(String::from_utf8_lossy(&initializer.bytes).contains("/api/openapi.json"));
 }
 
 #[test]

@@ -62,7 +62,7 @@ const TABLE: &[Row] = &[
     ("POST", "/api/token/revoke/", r#"{"refresh":"x"}"#, [401; 8]),
     ("GET", "/health/live", "", [200; 8]),
     ("GET", "/health/ready", "", [200; 8]),
-    ("GET", "/metrics", "", [200; 8]),
+    ("GET", "/metrics", "", [404; 8]),
 ];
 
 /// A room with one of each role, and what the paths name.

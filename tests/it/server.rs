@@ -17,7 +17,7 @@ use actors::protocol::envelope::LinkKey;
 use aristay_chat::auth::{FileUrlSigner, TokenMint, TokenVerifier, passwords};
 use aristay_chat::config::{Config, Settings};
 use aristay_chat::files::Uploads;
-use aristay_chat::http::{Budgets, Rest, RestSettings, routes};
+use aristay_chat::http::{Budgets, InFlight, Rest, RestSettings, routes};
 use aristay_chat::store::postgres::private::PrivatePostgres;
 use aristay_chat::store::postgres::{Options, PostgresStore};
 use clap::Parser;
@@ -142,6 +142,9 @@ pub async fn start(flags: &[&str]) -> Server {
                 App::new().configure(move |config| routes(config, rest))
             })
             .workers(2)
+            // As the doors have it: nobody is told anything unasked, or cut off while a machine is busy.
+            .client_request_timeout(Duration::ZERO)
+            .keep_alive(Duration::from_secs(75))
             .disable_signals()
             .bind("127.0.0.1:0")
             .expect("a port");
@@ -180,6 +183,10 @@ fn rest(settings: &Settings, engine: EngineHandle, store: PostgresStore, folder:
         file_urls: FileUrlSigner::new(SECRET.as_bytes()),
         uploads: Uploads::open_folder(folder, settings.limits.max_upload_bytes).expect("a folder"),
         budgets: Budgets::new(&settings.rates),
+        in_flight: InFlight::new(
+            settings.limits.max_requests_per_user as usize,
+            usize::try_from(settings.limits.max_held_bytes).expect("a number"),
+        ),
         is_ready: Arc::new(AtomicBool::new(true)),
         metrics: metrics(),
         settings: RestSettings { body_stall: Duration::from_secs(2), ..RestSettings::from(settings) },

@@ -84,8 +84,7 @@ async fn a_marked_token_and_a_marked_text_are_found_nowhere() {
         }
     }
 
-    let metrics = reqwest::get(format!("http://{}/metrics", server.address)).await.unwrap();
-    let metrics = metrics.text().await.unwrap();
+    let metrics = server.figures().await;
     let log = server.log();
     assert!(metrics.contains("chat_") && log.len() > 1_000, "{metrics}{log}");
     let signature = ana.token.rsplit('.').next().unwrap();

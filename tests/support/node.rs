@@ -8,6 +8,8 @@ use aristay_chat::store::postgres::private::PrivatePostgres;
 
 /// The key that signs the tokens of these tests.
 pub const SECRET: &str = "5d0c7b62f14e9a8837c1d2e3f4a5b6978a9b0c1d2e3f40516273849596a7b8c9";
+/// What shows the server's figures.
+pub const METRICS_TOKEN: &str = "a-token-for-the-figures-of-the-tests";
 /// How long a start may take, and a stop.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -102,6 +104,7 @@ impl Node {
             .env("DATABASE_URL", &self.database)
             .env("DATA_DIR", self.folder.path())
             .env("JWT_SECRET", SECRET)
+            .env("METRICS_TOKEN", METRICS_TOKEN)
             .env("NODE_ID", format!("node-{}", self.address.port()))
             .env("WORKERS", "2")
             .envs(self.settings.iter().cloned())
@@ -192,9 +195,15 @@ impl Node {
 
     /// A figure of the server's own; none while nothing was counted.
     pub async fn figure(&self, name: &str) -> Option<u64> {
-        let page = reqwest::get(format!("http://{}/metrics", self.address)).await.expect("an answer");
-        let page = page.text().await.expect("a page");
+        let page = self.figures().await;
         page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+    }
+
+    /// All of the server's own figures.
+    pub async fn figures(&self) -> String {
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let asked = http.get(format!("http://{}/metrics", self.address)).bearer_auth(METRICS_TOKEN);
+        asked.send().await.expect("an answer").text().await.expect("a page")
     }
 
     /// The connections to the server's database.

@@ -39,7 +39,7 @@ const SEARCH_CHARS_MIN: usize = 3;
 pub struct MessageRunBody {
     /// Going away from the position, unless `ordering` says otherwise.
     pub results: Vec<MessageBody>,
-    /// Whether more follow in the same direction.
+    /// Whether more follow in the same direction: there may be fewer than asked for, where they are long.
     pub has_more: bool,
 }
 
@@ -167,6 +167,9 @@ async fn list_run(
     let limit = query.count("limit", MESSAGES_DEFAULT, SIZE_MAX);
     let viewer = caller.viewer().unwrap_or(UserId(0));
     let mut run = rest.store.message_run(viewer, &filter, place, limit).await?;
+    let fitting = view::fitting(&run.messages, rest.settings.page_bytes_max);
+    run.has_more |= fitting < run.messages.len();
+    run.messages.truncate(fitting);
     let is_rising = matches!(place, Place::After(_));
     let wants_rising = match query.get("ordering") {
         Some("created_at") => true,

@@ -102,6 +102,34 @@ impl From<Quote> for QuoteBody {
     }
 }
 
+/// What a message takes beside its texts and its readers: names, ids, times.
+const FRAME_BYTES: usize = 1_500;
+/// What one of its readers takes.
+const READER_BYTES: usize = 50;
+
+/// How many of these, from the first, fit into an answer of so many bytes; one always does.
+#[must_use]
+pub fn fitting(messages: &[ReadMessage], bytes_max: usize) -> usize {
+    let mut left = bytes_max;
+    let fits = |read: &&ReadMessage| {
+        let quote = read.message.reply_to.as_ref().map_or(0, |quote| quote.content.len());
+        let readers = read.readers.first.len() * READER_BYTES;
+        let bytes = json_bytes(&read.message.content) + quote + readers + FRAME_BYTES;
+        left.checked_sub(bytes).map(|less| left = less).is_some()
+    };
+    messages.iter().take_while(fits).count().max(1)
+}
+
+/// The bytes of a text in JSON.
+fn json_bytes(text: &str) -> usize {
+    let escaped = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
+        0..0x20 => 6,
+        _ => 1,
+    };
+    text.bytes().map(escaped).sum()
+}
+
 /// Shows messages to one caller, with addresses of files that are made for that one.
 pub struct Showing<'a> {
     rest: &'a Rest,

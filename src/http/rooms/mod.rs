@@ -1,5 +1,6 @@
 //! Rooms: lists, one in full, making, naming, archiving, leaving, reading, and the log.
 
+mod log;
 pub mod opening;
 pub mod view;
 
@@ -10,14 +11,13 @@ use actors::domain::ids::{RoomId, Seq};
 use actors::domain::participant::Role;
 use actors::domain::room::RoomType;
 use actors::domain::text::NAME_CHARS_MAX;
-use actors::protocol::codec::encode_json;
-use actors::protocol::server::ServerFrame;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use self::log::LogPart;
 pub use self::opening::CreateRoom;
 use self::opening::RoomWanted;
 pub use self::view::{ListedRoomBody, RoomBody};
@@ -32,9 +32,10 @@ use crate::store::postgres::participants::Standing;
 use crate::store::postgres::room_pages::{RoomCursor, RoomFilter, RoomOrder};
 use crate::store::postgres::rooms::RoomLookup;
 
-/// Events in one answer when the client says nothing, and at most.
+/// Events in one answer when the client says nothing.
 const EVENTS_DEFAULT: usize = 100;
-const EVENTS_MAX: usize = 1_000;
+/// Events in one answer at most.
+pub(crate) const EVENTS_MAX: usize = 1_000;
 
 /// A room's new name.
 #[derive(ToSchema)]
@@ -103,7 +104,7 @@ pub struct Events {
     /// The frames.
     #[schema(value_type = Vec<Object>)]
     pub events: Vec<Box<RawValue>>,
-    /// Whether more follow.
+    /// Whether more follow: there may be fewer than asked for, where they are long.
     pub has_more: bool,
 }
 
@@ -327,18 +328,13 @@ pub async fn events(
     let limit = query.count("limit", EVENTS_DEFAULT, EVENTS_MAX);
     standing(&rest, &caller, room).await?;
     let head = rest.store.head(room).await?.ok_or_else(ApiError::not_found)?;
-    let log = rest.log.events(room, since, limit).await?;
-    let last = log.last().map_or(since, |event| event.seq);
-    let frames = log.iter().filter_map(ServerFrame::of_event).filter_map(|frame| {
-        let json = String::from_utf8(encode_json(&frame)).ok()?;
-        RawValue::from_string(json).ok()
-    });
+    let part = LogPart::read(&rest, room, since, limit).await?;
     Ok(Json(Events {
         room_id: room.0,
         epoch: rest.log.epoch().0,
-        seq: head.max(log.last().map_or(head, |event| event.seq)).0,
-        events: frames.collect(),
-        has_more: !log.is_empty() && last < head,
+        seq: head.max(part.last).0,
+        has_more: since < part.last && part.last < head,
+        events: part.frames,
     }))
 }
 

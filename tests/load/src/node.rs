@@ -14,6 +14,8 @@ use crate::values::Values;
 
 /// The key of the runs' tokens.
 pub(crate) const SECRET: &str = "5d0c7b62f14e9a8837c1d2e3f4a5b6978a9b0c1d2e3f40516273849596a7b8c9";
+/// What shows the server's figures.
+const METRICS_TOKEN: &str = "a-token-for-the-figures-of-the-runs";
 /// How long a start and a stop may take.
 const PATIENCE: Duration = Duration::from_secs(40);
 /// Ports below those that the system gives to clients.
@@ -152,7 +154,7 @@ impl Node {
 
     /// One of the server's own counters.
     pub(crate) fn counter(&self, name: &str) -> anyhow::Result<f64> {
-        let figures = self.get("/metrics")?;
+        let figures = self.get_as(METRICS_TOKEN, "/metrics")?;
         let line = figures.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         Ok(line.and_then(|value| value.trim().parse().ok()).unwrap_or_default())
     }
@@ -230,7 +232,8 @@ fn get(address: SocketAddr, token: &str, path: &str) -> anyhow::Result<String> {
 }
 
 fn is_linked(address: SocketAddr) -> bool {
-    get(address, "", "/metrics").is_ok_and(|figures| figures.lines().any(|line| line == "chat_link_up 1"))
+    get(address, METRICS_TOKEN, "/metrics")
+        .is_ok_and(|figures| figures.lines().any(|line| line == "chat_link_up 1"))
 }
 
 /// A program that was built with this one.
@@ -262,6 +265,7 @@ fn command(
         .env("BIND", address.to_string())
         .env("DATA_DIR", folder.path().join(data))
         .env("JWT_SECRET", SECRET)
+        .env("METRICS_TOKEN", METRICS_TOKEN)
         .env("RATE_LIMITS", "off")
         .env("WORKERS", values.get("workers", 1_u32)?.to_string())
         .env("MAX_SOCKETS_PER_USER", "1000000")

@@ -540,7 +540,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Gives the figures of this node, in the form of Prometheus. */
+        /**
+         * Gives the figures of this node, in the form of Prometheus, to who shows `METRICS_TOKEN`.
+         * @description Where none is set they are not here, only at `METRICS_BIND`.
+         */
         get: operations["get_metrics"];
         put?: never;
         post?: never;
@@ -654,7 +657,7 @@ export interface components {
             epoch: string;
             /** @description The frames. */
             events: Record<string, never>[];
-            /** @description Whether more follow. */
+            /** @description Whether more follow: there may be fewer than asked for, where they are long. */
             has_more: boolean;
             /**
              * Format: uuid
@@ -800,7 +803,7 @@ export interface components {
         };
         /** @description Messages next to a position. */
         MessageRunBody: {
-            /** @description Whether more follow in the same direction. */
+            /** @description Whether more follow in the same direction: there may be fewer than asked for, where they are long. */
             has_more: boolean;
             /** @description Going away from the position, unless `ordering` says otherwise. */
             results: components["schemas"]["Message"][];
@@ -5665,6 +5668,15 @@ export interface operations {
             };
             /** @description No token, or one that isn't accepted */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
