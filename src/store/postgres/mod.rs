@@ -5,6 +5,7 @@ mod errors;
 mod events;
 mod feed;
 pub mod files;
+mod folding;
 mod history;
 mod inbox;
 mod installation;
