@@ -66,6 +66,45 @@ async fn people_are_found_by_their_names() {
 }
 
 #[tokio::test]
+async fn names_are_found_without_their_accents_and_in_any_order() {
+    let (host, alice) = (host().await, someone("alice").await);
+    let named = async |full_name: &str| {
+        let id = fresh_id();
+        let told = json!({"username": format!("n{id}"), "full_name": full_name});
+        host.put(&format!("/api/chat/users/{id}/"), told).await.is(200);
+        id
+    };
+    let (bay, jurgen, obrien) =
+        (named("Nguyễn Văn Bảy").await, named("Ju\u{308}rgen Groß-Łódź").await, named("Áine O’Brien").await);
+    let percent = named("100% Ｗide_name").await;
+    for (search, found) in [
+        ("Nguyễn Văn", bay),
+        ("nguyen", bay),
+        ("nguyễn bảy", bay),
+        ("bay ngu", bay),
+        ("jürgen", jurgen),
+        ("JURGEN gross", jurgen),
+        ("lodz gross", jurgen),
+        ("gross-lodz", jurgen),
+        ("o'brien", obrien),
+        ("OBrien aine", obrien),
+        ("100%", percent),
+        ("wide_", percent),
+    ] {
+        let query = reqwest::Url::parse_with_params("http://x/", [("search", search)]).expect("a URL");
+        let page = alice.get(&format!("/api/chat/users/?{}", query.query().expect("a query"))).await.is(200);
+        let ids: Vec<&serde_json::Value> =
+            page["results"].as_array().expect("results").iter().map(|person| &person["id"]).collect();
+        assert_eq!(ids, [&json!(found)], "{search}");
+    }
+    for search in ["bay jurgen", "w_de", "％％", "\\"] {
+        let query = reqwest::Url::parse_with_params("http://x/", [("search", search)]).expect("a URL");
+        let page = alice.get(&format!("/api/chat/users/?{}", query.query().expect("a query"))).await.is(200);
+        assert_eq!(page["count"], 0, "{search}");
+    }
+}
+
+#[tokio::test]
 async fn one_deactivated_or_revoked_is_out_at_once() {
     let (host, alice, bob) = (host().await, someone("alice").await, someone("bob").await);
     let path = format!("/api/chat/users/{}/", alice.id);

@@ -192,18 +192,35 @@ impl PostgresStore {
         limit: i64,
         offset: i64,
     ) -> Result<(i64, Vec<Author>), StoreError> {
-        const FIND: &str = concat!(
-            "WITH found AS MATERIALIZED (
-                 SELECT u.id, u.username, u.full_name, u.erased_at FROM people u
-                 WHERE u.is_active AND (u.username || ' ' || u.full_name) ILIKE $1)
-             SELECT (SELECT count(*) FROM found), u.id, ",
-            author_columns!(),
-            " FROM (SELECT 1) one LEFT JOIN LATERAL (
-                 SELECT * FROM found ORDER BY lower(username), id LIMIT $2 OFFSET $3) u ON true
-              ORDER BY lower(u.username), u.id"
+        macro_rules! find {
+            ($which:literal) => {
+                concat!(
+                    "WITH found AS MATERIALIZED (
+                         SELECT u.id, u.username, u.full_name, u.erased_at FROM people u
+                         WHERE u.is_active ",
+                    $which,
+                    ")
+                     SELECT (SELECT count(*) FROM found), u.id, ",
+                    author_columns!(),
+                    " FROM (SELECT 1) one LEFT JOIN LATERAL (
+                          SELECT * FROM found ORDER BY lower(username), id LIMIT $1 OFFSET $2) u ON true
+                      ORDER BY lower(u.username), u.id"
+                )
+            };
+        }
+        const NAMED: &str = find!(
+            "AND folded_name(u.username || ' ' || u.full_name) LIKE name_pattern($3)
+             AND folded_name(u.username || ' ' || u.full_name)
+                 LIKE ALL (ARRAY(SELECT name_pattern(term) FROM unnest($4::text[]) term))"
         );
-        let pattern = super::search::part_pattern(part);
-        let rows = self.long_reader().await?.rows(FIND, &[&pattern, &limit, &offset]).await?;
+        // By the longest an index finds the fewest; the others may stand in any order.
+        let mut terms: Vec<&str> = part.split_whitespace().collect();
+        terms.sort_by_key(|term| std::cmp::Reverse(term.chars().count()));
+        let reader = self.long_reader().await?;
+        let rows = match terms.split_first() {
+            None => reader.rows(find!(""), &[&limit, &offset]).await?,
+            Some((first, others)) => reader.rows(NAMED, &[&limit, &offset, first, &others]).await?,
+        };
         let count = rows.first().map_or(0, |row| row.get(0));
         let people = rows
             .iter()

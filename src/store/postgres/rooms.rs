@@ -14,7 +14,6 @@ use super::messages::{ReadMessage, page_columns, page_of};
 use super::participants::{SeenParticipant, roster};
 use super::people::Profile;
 use super::rows::{author, author_columns, message_columns, message_tables, room, room_columns};
-use super::search::part_pattern;
 
 /// A room with all that REST shows of it.
 #[derive(Clone, Debug)]
@@ -200,12 +199,13 @@ impl PostgresStore {
                          WHERE me.user_id = $1 AND me.left_at IS NULL
                            AND ($2::text IS NULL OR r.room_type = $2)
                            AND ($3::boolean IS NULL OR (r.archived_at IS NULL) = $3)
-                           AND ($4::text IS NULL OR CASE
+                           AND ($4::text[] IS NULL OR folded_name(CASE
                                WHEN r.name <> '' THEN r.name
                                WHEN partner.full_name IS NOT NULL THEN partner.full_name
                                WHEN r.title <> '' AND r.room_type = 'task' THEN 'Task: ' || r.title
                                WHEN r.title <> '' AND r.room_type = 'property' THEN 'Property: ' || r.title
-                               ELSE 'Chat #' || left(r.id::text, 8) END ILIKE $4))
+                               ELSE 'Chat #' || left(r.id::text, 8) END)
+                               LIKE ALL (ARRAY(SELECT name_pattern(term) FROM unnest($4) term))))
                      SELECT ", room_columns!(), ", (SELECT count(*) FROM mine), r.partner,
                          (SELECT count(*) FROM messages m WHERE m.room_id = r.id AND m.deleted_at IS NULL
                               AND m.seq > greatest(r.read_seq, r.joined_seq) AND m.sender_id <> r.user_id),
@@ -227,10 +227,10 @@ impl PostgresStore {
             RoomOrder::Oldest => page!("created_at"),
         };
         let room_type = filter.room_type.map(RoomType::as_str);
-        let pattern = filter.search.as_deref().map(part_pattern);
+        let terms = filter.search.as_deref().map(|text| text.split_whitespace().collect::<Vec<_>>());
         let reader = self.long_reader().await?;
         let rows =
-            reader.rows(sql, &[&viewer.0, &room_type, &filter.is_active, &pattern, &limit, &offset]).await?;
+            reader.rows(sql, &[&viewer.0, &room_type, &filter.is_active, &terms, &limit, &offset]).await?;
         let count = rows.first().map_or(0, |row| row.get(ROOM_WIDTH));
         let is_one = |row: &&Row| row.get::<_, Option<Uuid>>(0).is_some();
         Ok((count, rows.iter().filter(is_one).map(listed).collect()))
