@@ -4,6 +4,8 @@
 //! everything lives on the thread that opens them, beside the engine and the connections to the
 //! database: a message passes through without waking another thread. With more, each has its own.
 
+mod request_lines;
+
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::{SocketAddr, TcpListener};
@@ -11,7 +13,7 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use actix_codec::{AsyncRead, AsyncWrite, ReadBuf};
@@ -20,6 +22,8 @@ use actix_service::{Service, ServiceFactory};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use self::request_lines::RequestLines;
 
 /// Connections open at once, all threads together; further ones wait to be accepted.
 const CONNECTIONS_MAX: u32 = 50_000;
@@ -38,7 +42,16 @@ pub struct Doors {
 /// A connection, which takes one of the places until it is dropped, wherever it has been taken to.
 pub struct Arrival {
     stream: TcpStream,
+    /// For as long as it brings requests. Boxed, for a socket has no need of it.
+    lines: Option<Box<RequestLines>>,
     _place: OwnedSemaphorePermit,
+}
+
+impl Arrival {
+    /// Takes out what was read and not handed on yet; from here on all passes as it is.
+    pub fn take_rest(&mut self) -> Vec<u8> {
+        self.lines.take().map(|mut lines| lines.take(usize::MAX)).unwrap_or_default()
+    }
 }
 
 impl Deref for Arrival {
@@ -55,7 +68,25 @@ impl AsyncRead for Arrival {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let this = &mut *self;
+        let Some(lines) = &mut this.lines else { return Pin::new(&mut this.stream).poll_read(cx, buf) };
+        let kept = lines.take(buf.remaining());
+        if !kept.is_empty() {
+            buf.put_slice(&kept);
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+        if let Some(encoded) = lines.encoded(&buf.filled()[before..]) {
+            buf.set_filled(before);
+            let (fits, rest) = encoded.split_at(encoded.len().min(buf.remaining()));
+            buf.put_slice(fits);
+            lines.keep(rest);
+        }
+        if lines.is_over() {
+            this.lines = None;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -196,7 +227,7 @@ where
 async fn accept(listener: &tokio::net::TcpListener, places: &Arc<Semaphore>) -> io::Result<Arrival> {
     let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
     let (stream, _) = listener.accept().await?;
-    Ok(Arrival { stream, _place: place })
+    Ok(Arrival { stream, lines: Some(Box::default()), _place: place })
 }
 
 /// Whether only the connection that was being accepted is lost.

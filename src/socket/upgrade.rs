@@ -65,7 +65,8 @@ pub async fn pass(doorway: Arc<Doorway>, worker: Rc<Worker>, upgrade: Upgrade) {
 impl Doorway {
     /// Begins a session for an upgrade request; none when it is turned away.
     async fn enter(&self, worker: Rc<Worker>, (request, framed): Upgrade) -> Option<Reader> {
-        let parts = framed.into_parts();
+        let mut parts = framed.into_parts();
+        parts.read_buf.extend_from_slice(&parts.io.take_rest());
         let connection = Connection::new(parts.io, self.clock);
         match self.admit(&request, &connection).await {
             Ok(connect) => {
