@@ -100,7 +100,7 @@ pub fn routes(config: &mut ServiceConfig, rest: Data<Rest>) {
         at(path).get(|| async { Err::<&str, _>(ApiError::UpgradeRequired) }).register(config);
     }
     config.service(SwaggerUi::new("/api/docs/{_:.*}").config(Config::new([OPENAPI])));
-    config.route(OPENAPI, web::get().to(|| async { web::Json(openapi::document()) }));
+    at(OPENAPI).get(|| async { web::Json(openapi::document()) }).register(config);
     config.default_service(web::to(error::no_such_path));
 }
 

@@ -42,7 +42,7 @@ async fn ids_that_are_none_are_not_found() {
             assert_eq!(answer.is(404)["code"], "not_found", "{resource}/{id}");
         }
     }
-    for path in ["/", "/api/", "/api/chat/rooms", "/api/chat/nothing/", "/api/chat/rooms/x/y/z/"] {
+    for path in ["/", "/api/", "/api/chat/nothing", "/api/chat/nothing/", "/api/chat/rooms/x/y/z/"] {
         assert_eq!(alice.get(path).await.is(404)["code"], "not_found", "{path}");
     }
 }
