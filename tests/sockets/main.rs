@@ -12,6 +12,7 @@
 
 mod access;
 mod clock;
+mod habits;
 mod lists;
 mod marks;
 #[path = "../support/node.rs"]
