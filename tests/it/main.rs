@@ -14,6 +14,7 @@ mod bad_input;
 mod decoders;
 mod docs;
 mod files;
+mod habits;
 mod messages;
 mod old_faults;
 mod participants;

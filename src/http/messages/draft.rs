@@ -79,13 +79,16 @@ impl FromFields for MessageWanted {
         let room = fields.uuid("room");
         let room = fields.require("room", room);
         // A kind is checked and then forgotten: it follows from the file.
-        fields.choice("message_type", |name| {
-            MessageType::parse(name).filter(|kind| *kind != MessageType::System)
-        });
+        if !fields.is_null("message_type") {
+            fields.choice("message_type", |name| {
+                MessageType::parse(name).filter(|kind| *kind != MessageType::System)
+            });
+        }
         let content = fields.text("content", CONTENT_CHARS_MAX);
         let reply_to = fields.uuid("reply_to").map(MessageId);
         let client_id = fields.uuid("client_id").map(ClientId);
-        let attachment_name = fields.text("attachment_name", NAME_CHARS_MAX).filter(|name| !name.is_empty());
+        let attachment_name =
+            fields.optional_text("attachment_name", NAME_CHARS_MAX).filter(|name| !name.is_empty());
         Some(Self {
             room: RoomId(room?),
             content: content.unwrap_or_default(),
