@@ -13,7 +13,7 @@ use actix_service::{ServiceFactoryExt, fn_service, map_config};
 use actix_web::App;
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, ServiceRequest, ServiceResponse};
-use actix_web::http::{ConnectionType, header};
+use actix_web::http::{ConnectionType, Method, StatusCode, header};
 use actix_web::middleware::{Compress, Next, from_fn};
 use actix_web::web::{self, Data};
 use actors::domain::ids::NodeId;
@@ -306,6 +306,7 @@ fn open_doors(
             .wrap(from_fn(http::in_flight::hold))
             .wrap(Compress::default())
             .wrap(cross_origin(&origins))
+            .wrap(from_fn(empty_preflight))
             .wrap(from_fn(part_while_stopping))
             .wrap(from_fn(http::watch::watch));
         let http = HttpService::build()
@@ -396,6 +397,20 @@ fn cross_origin(origins: &[Origin]) -> Cors {
         .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
         .expose_headers(["X-Room-Seq", "Retry-After", "WWW-Authenticate"])
         .max_age(3_600)
+}
+
+/// Tells by its status that the answer to a preflight has nothing in it.
+async fn empty_preflight<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    let is_preflight = request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let mut answer = next.call(request).await?;
+    if is_preflight && answer.status() == StatusCode::OK {
+        *answer.response_mut().status_mut() = StatusCode::NO_CONTENT;
+    }
+    Ok(answer)
 }
 
 /// Becomes ready when the engine has lost an actor that it can't do without.

@@ -75,6 +75,8 @@ pub struct SessionActor {
     queued: BTreeMap<RoomId, VecDeque<Submit>>,
     /// Whether the connection is about to end: nothing more is taken from it.
     is_closing: bool,
+    /// Whether it did not offer `chat.v1`, as clients of the chat that this one replaces.
+    is_inherited: bool,
     issued_at: i64,
     frames: Budget,
     /// Boxed, for of thousands few ever have it.
@@ -122,6 +124,7 @@ impl SessionActor {
     pub(crate) fn begin(worker: &Rc<Worker>, connect: Connect) -> Self {
         let expires_at = worker.core.clock.now() + connect.credential.expires_in + connect.grace;
         let Connect { target, wire, accept, refuse, .. } = connect;
+        let is_inherited = refuse.is_some();
         Self {
             worker: worker.clone(),
             id: worker.next_session(),
@@ -137,6 +140,7 @@ impl SessionActor {
             asked: BTreeMap::new(),
             queued: BTreeMap::new(),
             is_closing: false,
+            is_inherited,
             issued_at: connect.credential.issued_at,
             frames: Budget::default(),
             trouble: None,

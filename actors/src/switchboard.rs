@@ -7,6 +7,8 @@
 mod ends;
 mod rooms;
 mod signals;
+#[cfg(all(test, feature = "memory"))]
+mod tests;
 mod writing;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -113,6 +115,8 @@ pub struct SwitchboardActor {
     /// Sockets that need a look at each tick: those that open, that are blocked or that close.
     watched: BTreeSet<u32>,
     expiries: BTreeSet<(Duration, u32)>,
+    /// When which silent sockets are to be pinged or closed before all are looked at again.
+    silences: BTreeSet<(Duration, u32)>,
     tick: usize,
     heartbeat: Option<SpawnHandle>,
 }
@@ -131,6 +135,7 @@ impl SwitchboardActor {
             flush_is_due: false,
             watched: BTreeSet::new(),
             expiries: BTreeSet::new(),
+            silences: BTreeSet::new(),
             tick: 0,
             heartbeat: None,
         }
@@ -272,28 +277,19 @@ impl SwitchboardActor {
         // Twice between two pings, so that one who answers them is never taken for silent.
         let wheel = usize::try_from((ping_every.as_secs() / 2).clamp(1, WHEEL_MAX)).unwrap_or(1);
         let turn = self.tick % wheel;
-        let mut silent: Vec<(u32, bool)> = Vec::new();
+        let next_turn = now + TICK * u32::try_from(wheel).unwrap_or(u32::MAX);
         for (slot, entry) in self.entries.iter_mut().filter(|(slot, _)| slot % wheel == turn) {
             entry.rest();
-            if entry.outbox.closing {
-                continue;
-            }
-            let silence = entry.outbox.wire.silence();
-            let is_due = silence >= ping_every && now - entry.pinged_at >= ping_every;
-            let is_silent = silence >= self.limits.silent_after;
-            if is_due || is_silent {
-                silent.push((u32::try_from(slot).unwrap_or(u32::MAX), is_silent));
+            let heard_at = now.saturating_sub(entry.outbox.wire.silence());
+            let ping_at = heard_at.max(entry.pinged_at) + ping_every;
+            let due_at = ping_at.min(heard_at + self.limits.silent_after);
+            if due_at < next_turn {
+                self.silences.insert((due_at, u32::try_from(slot).unwrap_or(u32::MAX)));
             }
         }
-        for (slot, silent) in silent {
-            if silent {
-                self.begin_close(slot, CloseCode::Silent, ctx);
-            } else {
-                let entry = &mut self.entries[slot as usize];
-                entry.pinged_at = now;
-                let id = OutboxId { slot, generation: entry.generation };
-                self.push(id, codec::ping(), 1, ctx);
-            }
+        while let Some(&(at, slot)) = self.silences.first().filter(|(at, _)| *at <= now) {
+            self.silences.remove(&(at, slot));
+            self.look_for_life(slot, ctx);
         }
     }
 

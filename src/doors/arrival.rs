@@ -48,6 +48,8 @@ struct Http {
     stranger: Arc<Stranger>,
     patience: Patience,
     heads: Heads,
+    /// What was encoded and had no room yet.
+    rest: Vec<u8>,
     /// Whether the peer has ever sent anything.
     has_spoken: bool,
     /// Runs while a head is awaited.
@@ -78,6 +80,7 @@ impl Arrival {
             stranger,
             patience,
             heads: Heads::new(),
+            rest: Vec::new(),
             has_spoken: false,
             head_timer: None,
             answer_timer: None,
@@ -99,10 +102,10 @@ impl Arrival {
     }
 
     /// Gives back what only requests need, when the connection becomes a socket; it stays counted as nobody's
-    /// as long as what is given is kept.
+    /// as long as what is given is kept. With it comes what was read and not handed on yet.
     #[must_use]
-    pub fn leaves_http(&mut self) -> Option<Arc<Stranger>> {
-        self.http.take().map(|http| http.stranger)
+    pub fn leaves_http(&mut self) -> (Option<Arc<Stranger>>, Vec<u8>) {
+        self.http.take().map(|http| (Some(http.stranger), http.rest)).unwrap_or_default()
     }
 }
 
@@ -124,6 +127,13 @@ impl Http {
             self.head_timer = None;
         }
         passed
+    }
+
+    /// Gives the parser as much of what was encoded as it has room for.
+    fn hand_on(&mut self, buf: &mut ReadBuf<'_>) {
+        let fits = self.rest.len().min(buf.remaining());
+        buf.put_slice(&self.rest[..fits]);
+        self.rest.drain(..fits);
     }
 
     /// Whether the peer has taken too long for a head; asked when nothing has come.
@@ -165,6 +175,10 @@ impl AsyncRead for Arrival {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let Some(http) = &mut this.http else { return Pin::new(&mut this.stream).poll_read(cx, buf) };
+        if !http.rest.is_empty() {
+            http.hand_on(buf);
+            return Poll::Ready(Ok(()));
+        }
         if http.ended.is_some() {
             return Poll::Ready(Ok(()));
         }
@@ -173,6 +187,11 @@ impl AsyncRead for Arrival {
             Poll::Ready(Ok(())) => {
                 let passed = http.take(&buf.filled()[before..]);
                 buf.set_filled(before + passed);
+                if let Some(encoded) = http.heads.encoded(&buf.filled()[before..]) {
+                    buf.set_filled(before);
+                    http.rest = encoded;
+                    http.hand_on(buf);
+                }
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),

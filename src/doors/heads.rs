@@ -1,8 +1,11 @@
 //! Follows the requests of one connection far enough to know where each head begins and ends.
 //!
-//! The HTTP parser takes a bare line feed for the end of a line, has a time for the first head alone and
-//! lets a head grow to 128 KiB. This looks at the bytes before the parser gets them. It leaves everything
-//! else to the parser, which refuses whatever it can't frame and ends the connection.
+//! The HTTP parser takes a bare line feed for the end of a line, has a time for the first head alone, lets a
+//! head grow to 128 KiB, and takes no letters in an address that aren't percent-encoded, as curl and several
+//! browsers send them. This looks at the bytes before the parser gets them. It leaves everything else to the
+//! parser, which refuses whatever it can't frame and ends the connection.
+
+use std::ops::Range;
 
 use memchr::memchr;
 
@@ -41,6 +44,10 @@ struct Framing {
     length: u64,
     is_chunked: bool,
     becomes_opaque: bool,
+    /// Whether it has told a length.
+    is_measured: bool,
+    /// Whether a parser could read it otherwise than this does.
+    is_doubtful: bool,
 }
 
 /// Where one connection is.
@@ -52,13 +59,27 @@ pub struct Heads {
     line: Vec<u8>,
     /// Bytes of the head, the chunk's line or the trailer that have come.
     bytes: usize,
+    /// Whether the line that comes next is that of a request.
+    is_request_line: bool,
+    /// Whether requests may still be changed: only as long as it is beyond doubt where they begin.
+    encodes: bool,
+    /// Where in what came last an address has letters that are to be encoded.
+    letters: Vec<Range<usize>>,
 }
 
 impl Heads {
     /// At the beginning of a connection.
     #[must_use]
     pub fn new() -> Self {
-        Self { place: Place::Head, framing: Framing::default(), line: Vec::new(), bytes: 0 }
+        Self {
+            place: Place::Head,
+            framing: Framing::default(),
+            line: Vec::new(),
+            bytes: 0,
+            is_request_line: true,
+            encodes: true,
+            letters: Vec::new(),
+        }
     }
 
     /// Whether a head has begun and has not ended.
@@ -67,11 +88,34 @@ impl Heads {
         self.place == Place::Head && self.bytes > 0
     }
 
+    /// What came last with the letters of its addresses percent-encoded; none where it can stay as it is.
+    #[must_use]
+    pub fn encoded(&self, came: &[u8]) -> Option<Vec<u8>> {
+        if self.letters.is_empty() {
+            return None;
+        }
+        let mut encoded = Vec::with_capacity(came.len() * 3);
+        let mut at = 0;
+        for letters in &self.letters {
+            encoded.extend_from_slice(&came[at..letters.start]);
+            for byte in &came[letters.clone()] {
+                match byte {
+                    0x80.. => encoded.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+                    _ => encoded.push(*byte),
+                }
+            }
+            at = letters.end;
+        }
+        encoded.extend_from_slice(&came[at..]);
+        Some(encoded)
+    }
+
     /// Looks at what came next.
     ///
     /// # Errors
     /// How many bytes of it the parser may have before the bad head, and what is bad.
     pub fn follow(&mut self, came: &[u8]) -> Result<(), (usize, BadHead)> {
+        self.letters.clear();
         let mut at = 0;
         while let Some(rest) = came.get(at..).filter(|rest| !rest.is_empty()) {
             let left = rest.len() as u64;
@@ -89,10 +133,14 @@ impl Heads {
                     at += usize::try_from(*length).unwrap_or(rest.len());
                     self.begin(Place::ChunkSize);
                 }
-                Place::Head | Place::ChunkSize | Place::Trailer => match self.take_line(rest) {
-                    Ok(taken) => at += taken,
-                    Err(bad) => return Err((at, bad)),
-                },
+                Place::Head | Place::ChunkSize | Place::Trailer => {
+                    let is_address = self.place == Place::Head && self.is_request_line && self.encodes;
+                    let taken = self.take_line(rest).map_err(|bad| (at, bad))?;
+                    if is_address && !rest[..taken].is_ascii() {
+                        self.letters.push(at..at + taken);
+                    }
+                    at += taken;
+                }
             }
         }
         Ok(())
@@ -102,6 +150,7 @@ impl Heads {
         self.place = place;
         self.bytes = 0;
         self.framing = Framing::default();
+        self.is_request_line = true;
     }
 
     /// Takes one line, or the part of one that has come; gives how long that is.
@@ -127,11 +176,15 @@ impl Heads {
 
     fn read_line(&mut self, line: &[u8]) {
         match self.place {
-            Place::Head if !line.is_empty() => self.framing.read(line),
+            Place::Head if !line.is_empty() => {
+                self.framing.read(line);
+                self.is_request_line = false;
+            }
             // Empty lines before a request are nothing.
             Place::Head if self.bytes == 2 => self.bytes = 0,
             Place::Head => {
-                let Framing { length, is_chunked, becomes_opaque } = self.framing;
+                let Framing { length, is_chunked, becomes_opaque, is_doubtful, .. } = self.framing;
+                self.encodes &= !(is_doubtful || is_chunked || becomes_opaque);
                 self.begin(match length {
                     _ if is_chunked => Place::ChunkSize,
                     _ if becomes_opaque => Place::Opaque,
@@ -162,21 +215,35 @@ impl Framing {
         // Few headers begin so; the others are not looked at any further.
         match line[0] {
             b'C' | b'c' => {
-                if let Some(length) = value_of(line, b"content-length") {
-                    self.length =
-                        str::from_utf8(length).ok().and_then(|length| length.parse().ok()).unwrap_or(0);
+                if let Some(told) = value_of(line, b"content-length") {
+                    let length = str::from_utf8(told).ok().and_then(|length| length.parse().ok());
+                    let is_plain = length.is_some() && told.iter().all(u8::is_ascii_digit);
+                    self.is_doubtful |= !is_plain || self.is_measured;
+                    self.is_measured = true;
+                    self.length = length.unwrap_or(0);
                 } else if line.starts_with(b"CONNECT ") {
                     self.becomes_opaque = true;
+                } else {
+                    self.is_doubtful |= begins_as(line, b"content-length");
                 }
             }
-            b'T' | b't' => self.is_chunked |= value_of(line, b"transfer-encoding").is_some(),
+            b'T' | b't' => {
+                self.is_chunked |= value_of(line, b"transfer-encoding").is_some();
+                self.is_doubtful |= begins_as(line, b"transfer-encoding");
+            }
+            b' ' | b'\t' => self.is_doubtful = true,
             b'U' | b'u' => {
+                self.is_doubtful |= begins_as(line, b"upgrade") && !begins_as(line, b"upgrade-");
                 self.becomes_opaque |=
                     value_of(line, b"upgrade").is_some_and(|to| to.eq_ignore_ascii_case(b"websocket"));
             }
             _ => {}
         }
     }
+}
+
+fn begins_as(line: &[u8], name: &[u8]) -> bool {
+    line.get(..name.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(name))
 }
 
 /// The value of a header, when the line is one of this name.
@@ -260,5 +327,47 @@ mod tests {
         }
         assert_eq!(heads.follow(b"\n"), Ok(()));
         assert!(!heads.is_within());
+    }
+
+    /// What the parser gets of it in pieces of this size, and whether later addresses would be encoded too.
+    fn passed(bytes: &[u8], piece: usize) -> (String, bool) {
+        let mut heads = Heads::new();
+        let mut passed = Vec::new();
+        for came in bytes.chunks(piece) {
+            heads.follow(came).expect("nothing bad");
+            passed.extend(heads.encoded(came).unwrap_or_else(|| came.to_vec()));
+        }
+        (String::from_utf8_lossy(&passed).into_owned(), heads.encodes)
+    }
+
+    #[test]
+    fn letters_in_addresses_are_encoded_and_nothing_else_is() {
+        let post = "POST /ü HTTP/1.1\r\nContent-Length: 11\r\nX: ü\r\n\r\nGET /ü\r\n\r\n";
+        let get = "GET /ü?q=水&x=%C3 HTTP/1.1\r\nHost: ä\r\nUpgrade-Insecure-Requests: 1\r\n\r\n";
+        let text = format!("\r\n{get}{post}{get}");
+        let expected_get = get.replacen('ü', "%C3%BC", 1).replacen('水', "%E6%B0%B4", 1);
+        let expected = format!("\r\n{expected_get}{}{expected_get}", post.replacen('ü', "%C3%BC", 1));
+        for piece in [1, 2, 3, 7, 1_000] {
+            assert_eq!(passed(text.as_bytes(), piece), (expected.clone(), true), "{piece}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_encoded_behind_a_head_that_can_be_read_in_two_ways() {
+        for head in [
+            "POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "POST /a HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n-",
+            "POST /a HTTP/1.1\r\nContent-Length : 1\r\n\r\n",
+            "POST /a HTTP/1.1\r\nContent-Length: +1\r\n\r\n-",
+            "POST /a HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
+            "POST /a HTTP/1.1\r\nX: y\r\n z\r\n\r\n",
+            "GET /a HTTP/1.1\r\nUPGRADE: websocket\r\n\r\n",
+            "CONNECT a:1 HTTP/1.1\r\n\r\n",
+        ] {
+            let text = format!("{head}GET /ü HTTP/1.1\r\n\r\n");
+            for piece in [1, 5, 1_000] {
+                assert_eq!(passed(text.as_bytes(), piece), (text.clone(), false), "{head}");
+            }
+        }
     }
 }

@@ -6,10 +6,11 @@ use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, ETAG, HeaderValue, IF_NONE_MATCH, LOCATION, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
 };
-use actix_web::web::{self, Path, ServiceConfig};
+use actix_web::web::{Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
+use super::endpoint::at;
 use super::error::ApiError;
 
 /// What the web client's build has made. Empty where it was not built.
@@ -30,11 +31,10 @@ const NOT_BUILT: &str = "The page was not built into this binary: run `npm ci &&
 
 /// Puts the page under `/chat/` and the tag at the root.
 pub fn routes(config: &mut ServiceConfig) {
-    config
-        .route("/", web::get().to(to_page))
-        .route("/chat", web::get().to(to_page))
-        .route("/chat-room.js", web::get().to(tag))
-        .route("/chat/{path:.*}", web::get().to(part));
+    at("/").get(to_page).register(config);
+    at("/chat").get(to_page).register(config);
+    at("/chat-room.js").get(tag).register(config);
+    at("/chat/{path:.*}").get(part).register(config);
 }
 
 async fn to_page() -> HttpResponse {

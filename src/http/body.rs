@@ -8,9 +8,10 @@ use actix_multipart::Multipart;
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::web::{Bytes, BytesMut, Data};
+use actix_web::web::{Bytes, BytesMut, Data, Query};
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::{Stream, StreamExt as _};
+use serde_json::map::Entry;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
@@ -60,12 +61,19 @@ impl Body {
         self.media_type().is_some_and(|media| media == "multipart/form-data")
     }
 
-    /// Reads a JSON object of the form of `T`.
+    /// Whether it says that it is a form without files.
+    fn is_form(&self) -> bool {
+        self.media_type().is_some_and(|media| media == "application/x-www-form-urlencoded")
+    }
+
+    /// Reads a JSON object, or a form, of the form of `T`.
     ///
     /// # Errors
     /// 400, 408, 413, 415.
     pub async fn object<T: FromFields>(self) -> Result<T, ApiError> {
+        let is_form = self.is_form();
         match self.value().await? {
+            Value::Object(object) if is_form => Fields::read_form(object),
             Value::Object(object) => Fields::read(object),
             _ => Err(not_of_form("Invalid data. Expected an object.")),
         }
@@ -83,7 +91,9 @@ impl Body {
         if is_empty {
             return Fields::read(Map::new());
         }
+        let is_form = self.is_form();
         match self.value().await? {
+            Value::Object(object) if is_form => Fields::read_form(object),
             Value::Object(object) => Fields::read(object),
             Value::Null => Fields::read(Map::new()),
             _ => Err(not_of_form("Invalid data. Expected an object.")),
@@ -110,7 +120,8 @@ impl Body {
     }
 
     async fn value(self) -> Result<Value, ApiError> {
-        if self.media_type().as_deref() != Some("application/json") {
+        let is_form = self.is_form();
+        if !is_form && self.media_type().as_deref() != Some("application/json") {
             return Err(ApiError::MediaType);
         }
         self.check_encoding()?;
@@ -123,6 +134,9 @@ impl Body {
             let chunk = chunk.map_err(|_| fault.take().unwrap_or_else(broken_off))?;
             permit.hold(chunk.len())?;
             bytes.extend_from_slice(&chunk);
+        }
+        if is_form {
+            return fields_of_form(&bytes);
         }
         json::parse(&bytes).map_err(|_| ApiError::coded(ErrorCode::BadFrame, "JSON parse error."))
     }
@@ -281,6 +295,30 @@ fn boundary(content_type: &str) -> Option<&str> {
         }
         left = rest;
     }
+}
+
+/// The fields of a form as an object of texts; one that stands several times is a list of them.
+fn fields_of_form(bytes: &[u8]) -> Result<Value, ApiError> {
+    let unreadable = || ApiError::coded(ErrorCode::BadFrame, "The form can't be read.");
+    let text = str::from_utf8(bytes).map_err(|_| unreadable())?;
+    let pairs = Query::<Vec<(String, String)>>::from_query(text).map_err(|_| unreadable())?;
+    let mut fields = Map::new();
+    for (name, value) in pairs.into_inner() {
+        // A form has no null: what is empty was left out, but for the text itself.
+        if value.is_empty() && name != "content" {
+            continue;
+        }
+        match fields.entry(name) {
+            Entry::Vacant(place) => {
+                place.insert(Value::String(value));
+            }
+            Entry::Occupied(mut there) => match there.get_mut() {
+                Value::Array(list) => list.push(Value::String(value)),
+                first => *first = Value::Array(vec![first.take(), Value::String(value)]),
+            },
+        }
+    }
+    Ok(Value::Object(fields))
 }
 
 fn not_of_form(detail: &str) -> ApiError {

@@ -1,8 +1,9 @@
-//! One path with its methods. Any other method is answered 405 with what is allowed.
+//! One path with its methods. `OPTIONS` is answered with what is allowed, and any other method 405 with it.
 
 use actix_web::http::Method;
+use actix_web::http::header::ALLOW;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{FromRequest, Handler, Resource, Responder, Route};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Route};
 
 use super::error::ApiError;
 
@@ -71,10 +72,15 @@ impl Endpoint {
             allowed.push("HEAD");
         }
         let allowed = allowed.join(", ");
-        let refuse = move || {
+        let other = move |request: HttpRequest| {
             let allowed = allowed.clone();
-            async move { Err::<&str, _>(ApiError::MethodNotAllowed(allowed)) }
+            async move {
+                if request.method() != Method::OPTIONS {
+                    return Err(ApiError::MethodNotAllowed(allowed));
+                }
+                Ok(HttpResponse::Ok().insert_header((ALLOW, format!("{allowed}, OPTIONS"))).finish())
+            }
         };
-        config.service(self.resource.default_service(web::to(refuse)));
+        config.service(self.resource.default_service(web::to(other)));
     }
 }

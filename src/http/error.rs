@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
-use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
 use actors::domain::command::Refusal;
 use actors::error::{EngineError, ErrorCode};
 use actors::ports::store::StoreError;
@@ -256,7 +256,19 @@ pub fn blaming<T>(
     })
 }
 
-/// Answers for paths that aren't there.
-pub async fn no_such_path() -> Result<HttpResponse, ApiError> {
-    Err(ApiError::not_found())
+/// Answers for paths that aren't there, but for those that only lack their last slash.
+///
+/// # Errors
+/// 404.
+pub async fn no_such_path(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let whole = format!("{}/", request.uri().path());
+    if !request.resource_map().has_resource(&whole) {
+        return Err(ApiError::not_found());
+    }
+    let place = match request.uri().query() {
+        Some(query) => format!("{whole}?{query}"),
+        None => whole,
+    };
+    // Of a status that has the client send method and body along.
+    Ok(HttpResponse::PermanentRedirect().insert_header((header::LOCATION, place)).finish())
 }

@@ -2,12 +2,20 @@
 
 use std::fmt;
 
+use actors::protocol::surrogates;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Reads one JSON value; a key that stands twice in an object is an error, as are a lone surrogate, NaN,
-/// what follows the value, and more than 128 levels.
+/// Reads one JSON value; a key that stands twice in an object is an error, as are NaN, what follows the
+/// value, and more than 128 levels. A half of a UTF-16 pair that stands alone is U+FFFD.
 pub(super) fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+    read(bytes).or_else(|error| {
+        let mended = str::from_utf8(bytes).ok().and_then(surrogates::mended);
+        mended.map_or(Err(error), |mended| read(mended.as_bytes()))
+    })
+}
+
+fn read(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Strict.deserialize(&mut deserializer)?;
     deserializer.end()?;
@@ -102,7 +110,6 @@ mod tests {
             "{\"a\":{\"b\":1,\"b\":1}}",
             "NaN",
             "{\"a\":NaN}",
-            "\"\\ud800\"",
             "{} {}",
             "{\"a\":1e999}",
             "{'a':1}",
@@ -111,6 +118,13 @@ mod tests {
         }
         assert!(parse("[".repeat(100_000).as_bytes()).is_err());
         assert!(parse(b"{\"a\":\"\xff\"}").is_err());
+    }
+
+    #[test]
+    fn half_an_emoji_is_a_sign_that_stands_for_it() {
+        let value = parse(br#"{"a\ud83d": ["\ude00x", "\ud83d\ude00"]}"#).expect("JSON");
+        assert_eq!(value["a\u{FFFD}"], serde_json::json!(["\u{FFFD}x", "\u{1F600}"]));
+        assert!(parse(br#"{"a\ud83d": 1, "a\ude00": 2}"#).is_err(), "the same key by now");
     }
 
     #[test]

@@ -119,7 +119,7 @@ pub fn routes(config: &mut ServiceConfig, rest: Data<Rest>) {
         .add((REFERRER_POLICY, "no-referrer"));
     let page = SwaggerUi::new("/{_:.*}").config(Config::new([OPENAPI]));
     config.service(web::scope("/api/docs").wrap(docs).service(page));
-    config.route(OPENAPI, web::get().to(|| async { web::Json(openapi::document()) }));
+    at(OPENAPI).get(|| async { web::Json(openapi::document()) }).register(config);
     config.default_service(web::to(error::no_such_path));
 }
 

@@ -100,8 +100,8 @@ pub struct ChangeParticipant {
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "the form of the body for the OpenAPI document; read field by field")]
 pub struct MuteParticipant {
-    /// Whether it is.
-    muted: bool,
+    /// Whether it is; yes when left out.
+    muted: Option<bool>,
     /// When that lapses by itself.
     muted_until: Option<DateTime<Utc>>,
 }
@@ -118,7 +118,7 @@ impl FromFields for Addition {
         let room = fields.require("room", room);
         let user = fields.id("user");
         let user = fields.require("user", user);
-        let role = Role::of(fields.flag("is_admin").unwrap_or(false));
+        let role = Role::of(fields.optional_flag("is_admin").unwrap_or(false));
         Some(Self { room: RoomId(room?), user: UserId(user?), role })
     }
 }
@@ -138,10 +138,8 @@ struct Mute {
 
 impl FromFields for Mute {
     fn from_fields(fields: &mut Fields) -> Option<Self> {
-        let muted = fields.flag("muted");
-        let muted = fields.require("muted", muted);
-        let until = fields.time("muted_until");
-        Some(Self { muted: muted?, until })
+        let muted = fields.optional_flag("muted").unwrap_or(true);
+        Some(Self { muted, until: fields.time("muted_until") })
     }
 }
 
@@ -269,7 +267,7 @@ pub async fn mute(
     if user != seen.participant.user.id {
         return Err(ApiError::forbidden());
     }
-    let Mute { muted, until } = body.object().await?;
+    let Mute { muted, until } = body.object_or_nothing().await?;
     let command = Command {
         room: seen.participant.room,
         by: Actor::Person(user),

@@ -5,7 +5,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 use uuid::Uuid;
 
 use super::error::{ApiError, Faults};
-use super::fields::{REQUIRED, parse_id, parse_uuid};
+use super::fields::{REQUIRED, parse_flag, parse_id, parse_uuid};
 use actors::domain::text;
 
 /// The most code points of a text to search for.
@@ -89,13 +89,9 @@ impl Query {
         self.checked(name, parsed, "A number of 0 or more is required.")
     }
 
-    /// `true` or `false`, as Python and JavaScript write them.
+    /// A boolean.
     pub fn flag(&mut self, name: &'static str) -> Option<bool> {
-        let parsed = match self.narrowing(name)? {
-            "true" | "True" | "1" => Some(true),
-            "false" | "False" | "0" => Some(false),
-            _ => None,
-        };
+        let parsed = parse_flag(self.narrowing(name)?);
         self.checked(name, parsed, "Must be true or false.")
     }
 

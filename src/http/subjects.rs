@@ -4,7 +4,6 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use actors::domain::ids::UserId;
 use actors::domain::room::Subject;
-use actors::domain::text::NAME_CHARS_MAX;
 use utoipa::ToSchema;
 
 use super::body::Body;
@@ -35,7 +34,7 @@ struct Wanted {
 
 impl FromFields for Wanted {
     fn from_fields(fields: &mut Fields) -> Option<Self> {
-        let title = fields.optional_text("title", NAME_CHARS_MAX);
+        let title = fields.optional_name("title");
         let people = fields.ids("participant_ids", PEOPLE_MAX).unwrap_or_default();
         Some(Self { title, people: people.into_iter().map(UserId).collect() })
     }

@@ -20,6 +20,9 @@ const READ_BYTES_OVERLOADED: usize = 16 * 1024;
 /// the commits of what did fit.
 static OVERLOADED: Semaphore = Semaphore::const_new(4);
 
+/// What a close frame without a code is answered with.
+const NO_CODE: u16 = 1000;
+
 /// Reads one connection, for as long as it lives.
 pub(super) struct Reader {
     pub(super) connection: Arc<Connection>,
@@ -90,8 +93,8 @@ impl Reader {
                 Ok(Some(Incoming::Text(text))) => inputs.push(Input::Text(text.into_bytes())),
                 Ok(Some(Incoming::Ping(payload))) => inputs.push(Input::Ping(payload)),
                 Ok(Some(Incoming::Pong | Incoming::Binary(_))) => {}
-                Ok(Some(Incoming::Close(_))) => {
-                    inputs.push(Input::Close);
+                Ok(Some(Incoming::Close(frame))) => {
+                    inputs.push(Input::Close(frame.map_or(NO_CODE, |frame| frame.code)));
                     return (inputs, Some(End::Closed));
                 }
                 Ok(None) => return (inputs, None),

@@ -68,7 +68,8 @@ impl Doorway {
     async fn enter(&self, worker: Rc<Worker>, (request, framed): Upgrade) -> Option<Reader> {
         let mut parts = framed.into_parts();
         // Nobody's until its token is known to be good, and for as long as it is turned away.
-        let stranger = parts.io.leaves_http();
+        let (stranger, rest) = parts.io.leaves_http();
+        parts.read_buf.extend_from_slice(&rest);
         let connection = Connection::new(parts.io, self.clock);
         match self.admit(&request, &connection).await {
             Ok(connect) => {

@@ -35,7 +35,7 @@ const SEED: &str = "
         SELECT room_id, seq, 'message_posted', sender_id, id, created_at, '3' FROM messages;
     INSERT INTO read_moves (room_id, user_id, seq, at, xid)
         SELECT room_id, sender_id, seq, created_at, '3' FROM messages;
-    INSERT INTO texts (room_id, message_id, rev, content) SELECT room_id, id, rev, content FROM messages;
+    INSERT INTO texts (room_id, message_id, rev, folded) SELECT room_id, id, rev, ' ' || content || ' ' FROM messages;
     INSERT INTO people (id, username) SELECT n, 'user' || n FROM generate_series(1001, 21000) n;
     INSERT INTO rooms (id, room_type, created_at, modified_at, head)
         SELECT md5('other' || n)::uuid, 'group', now(), now(), 0 FROM generate_series(1, 20000) n;

@@ -44,10 +44,22 @@ async fn a_search_finds_what_is_there_before_and_after_it_was_taken_in() {
         if is_taken_in {
             take_in(&world).await;
         }
-        for text in ["boiler", "BOILER deja", "oile", "déjà fix"] {
+        for text in [
+            "boiler",
+            "BOILER deja",
+            "oile",
+            "déjà fix",
+            "de\u{301}ja\u{300}",
+            "fixe oile",
+            "\"the boiler\" eja",
+            "(boiler)",
+            "fi",
+        ] {
             assert_eq!(found(&world, text).await, ["The boiler is déjà fixed"], "{text}, {is_taken_in}");
         }
-        assert!(found(&world, "roof").await.is_empty());
+        for text in ["roof", "boiler roof", "\"boiler fixed\"", "ix", "déjà%", "%"] {
+            assert!(found(&world, text).await.is_empty(), "{text}, {is_taken_in}");
+        }
     }
 
     change(&world, room, edit(&boiler, "The roof is fixed")).await;
@@ -62,8 +74,82 @@ async fn a_search_finds_what_is_there_before_and_after_it_was_taken_in() {
         take_in(&world).await;
     }
     let left = world.database().database.client().await;
-    let left = left.query_one("SELECT count(*) FROM texts WHERE content LIKE '%fixed%'", &[]).await.unwrap();
+    let left = left.query_one("SELECT count(*) FROM texts WHERE folded LIKE '%fixed%'", &[]).await.unwrap();
     assert_eq!(left.get::<_, i64>(0), 0, "of a deleted text nothing stays");
+}
+
+#[tokio::test]
+async fn scripts_without_spaces_are_found_by_any_part() {
+    let world = World::postgres().await;
+    let room = world.group(&[ANN, BOB]).await;
+    let (leak, room_101, thai) = ("厨房水管漏水了", "钥匙在A栋101室", "ก๊อกน้ำในห้องครัวรั่วมาก");
+    for text in [leak, room_101, thai, "👍 100%"] {
+        world.says(ANN, room, text).await;
+    }
+    for is_taken_in in [false, true] {
+        if is_taken_in {
+            take_in(&world).await;
+        }
+        for (text, expected) in [
+            ("水", vec![leak]),
+            ("了", vec![leak]),
+            ("水管漏", vec![leak]),
+            ("漏水 厨房", vec![leak]),
+            ("管水", vec![]),
+            ("A栋", vec![room_101]),
+            ("栋101", vec![room_101]),
+            ("รั่ว ครัว", vec![thai]),
+            ("👍", vec!["👍 100%"]),
+            ("100%", vec!["👍 100%"]),
+            ("👎", vec![]),
+        ] {
+            assert_eq!(found(&world, text).await, expected, "{text}, {is_taken_in}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_an_earlier_version_took_in_is_found_and_folded_in_pieces() {
+    const EARLIER: &str = "
+        INSERT INTO texts_before (room_id, message_id, rev, content)
+            SELECT room_id, id, rev, content FROM messages;
+        DELETE FROM texts";
+    let world = World::postgres().await;
+    let room = world.group(&[ANN, BOB]).await;
+    let mut said = Vec::new();
+    for n in 0..25 {
+        said.push(world.says(ANN, room, &format!("déjà {n} boiler")).await);
+    }
+    take_in(&world).await;
+    let client = world.database().database.client().await;
+    client.batch_execute(EARLIER).await.unwrap();
+    let before = async || -> i64 {
+        let count = client.query_one("SELECT count(*) FROM texts_before", &[]).await.unwrap();
+        count.get(0)
+    };
+
+    assert_eq!(found(&world, "oile").await.len(), 25);
+    change(&world, room, edit(&said[0], "The roof")).await;
+    change(&world, room, Change::Delete { message: said[1].id }).await;
+    for is_taken_in in [false, true] {
+        if is_taken_in {
+            take_in(&world).await;
+        }
+        assert_eq!((found(&world, "boiler").await.len(), found(&world, "roof").await.len()), (23, 1));
+    }
+    assert_eq!(before().await, 23, "what has changed since is no earlier text");
+
+    let store = &world.database().store;
+    let mut place = (uuid::Uuid::nil(), uuid::Uuid::nil());
+    let mut left = vec![before().await];
+    while let Some(reached) = store.fold_earlier_texts(place, 10).await.unwrap() {
+        place = reached;
+        left.push(before().await);
+        assert_eq!(found(&world, "déjà boiler").await.len(), 23, "{left:?}");
+    }
+    assert_eq!(left, [23, 13, 3, 0]);
+    assert_eq!(found(&world, "ler eja").await.len(), 23, "parts of several words, now that it is folded");
+    assert_eq!(kept(&world).await, 24);
 }
 
 /// How many texts are kept to be searched.
@@ -105,7 +191,7 @@ async fn a_text_that_is_being_taken_in_is_erased_too() {
     round.batch_execute("BEGIN; SELECT FROM texts_progress FOR UPDATE").await.unwrap();
     round
         .batch_execute(
-            "INSERT INTO texts (room_id, message_id, rev, content) SELECT room_id, id, rev, content FROM messages",
+            "INSERT INTO texts (room_id, message_id, rev, folded) SELECT room_id, id, rev, content FROM messages",
         )
         .await
         .unwrap();

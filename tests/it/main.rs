@@ -16,6 +16,7 @@ mod docs;
 mod files;
 mod grants;
 mod hosts;
+mod habits;
 mod messages;
 mod old_faults;
 mod participants;

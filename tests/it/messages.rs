@@ -236,10 +236,20 @@ async fn search_finds_words_and_parts_and_takes_signs_literally() {
         ("closed!", vec!["The café is closed"]),
         ("100%", vec!["100%_sure\\ly"]),
         ("100_", vec![]),
+        ("50%", vec![]),
+        ("100", vec!["100%_sure\\ly"]),
+        ("ot", vec!["other"]),
+        ("he", vec![]),
+        ("坏", vec!["锅炉坏了请修理"]),
+        ("修理 锅炉", vec!["锅炉坏了请修理"]),
+        ("炉锅", vec![]),
+        ("“café” clos", vec!["The café is closed"]),
+        ("\"caf\"", vec![]),
+        ("(closed)", vec!["The café is closed"]),
     ] {
         assert_eq!(texts(&finds(q).await.is(200)), found, "{q}");
     }
-    for short in ["", "ab", " a "] {
+    for short in ["", "a", " a ", "é"] {
         assert!(finds(short).await.is(400)["error"].is_string());
     }
     assert!(finds(&"x".repeat(10_240)).await.is(400)["error"].is_string());

@@ -38,11 +38,9 @@ async fn the_host_tells_of_people() {
     alice.delete(&path).await.is(403);
     let told = host.put(&path, json!({"is_staff": true, "tokens_valid_from": null})).await.is(200);
     assert_eq!((&told["is_staff"], &told["is_active"]), (&json!(true), &json!(true)));
-    host.put(&path, json!({"username": "", "is_active": "no", "tokens_valid_from": "x"})).await.blames(&[
-        "is_active",
-        "tokens_valid_from",
-        "username",
-    ]);
+    host.put(&path, json!({"username": "", "is_active": "perhaps", "tokens_valid_from": "x"}))
+        .await
+        .blames(&["is_active", "tokens_valid_from", "username"]);
     let new = fresh_id();
     let synced =
         host.post("/api/chat/users/sync/", json!([{"id": alice.id}, {"id": new, "username": "new"}])).await;
@@ -63,6 +61,45 @@ async fn people_are_found_by_their_names() {
     assert_eq!(alice.get("/api/chat/users/?search=%25%25").await.is(200)["count"], 0);
     host().await.put(&format!("/api/chat/users/{}/", bob.id), json!({"is_active": false})).await.is(200);
     assert_eq!(alice.get(&format!("/api/chat/users/?search=bob{}", bob.id)).await.is(200)["count"], 0);
+}
+
+#[tokio::test]
+async fn names_are_found_without_their_accents_and_in_any_order() {
+    let (host, alice) = (host().await, someone("alice").await);
+    let named = async |full_name: &str| {
+        let id = fresh_id();
+        let told = json!({"username": format!("n{id}"), "full_name": full_name});
+        host.put(&format!("/api/chat/users/{id}/"), told).await.is(200);
+        id
+    };
+    let (bay, jurgen, obrien) =
+        (named("Nguyễn Văn Bảy").await, named("Ju\u{308}rgen Groß-Łódź").await, named("Áine O’Brien").await);
+    let percent = named("100% Ｗide_name").await;
+    for (search, found) in [
+        ("Nguyễn Văn", bay),
+        ("nguyen", bay),
+        ("nguyễn bảy", bay),
+        ("bay ngu", bay),
+        ("jürgen", jurgen),
+        ("JURGEN gross", jurgen),
+        ("lodz gross", jurgen),
+        ("gross-lodz", jurgen),
+        ("o'brien", obrien),
+        ("OBrien aine", obrien),
+        ("100%", percent),
+        ("wide_", percent),
+    ] {
+        let query = reqwest::Url::parse_with_params("http://x/", [("search", search)]).expect("a URL");
+        let page = alice.get(&format!("/api/chat/users/?{}", query.query().expect("a query"))).await.is(200);
+        let ids: Vec<&serde_json::Value> =
+            page["results"].as_array().expect("results").iter().map(|person| &person["id"]).collect();
+        assert_eq!(ids, [&json!(found)], "{search}");
+    }
+    for search in ["bay jurgen", "w_de", "％％", "\\"] {
+        let query = reqwest::Url::parse_with_params("http://x/", [("search", search)]).expect("a URL");
+        let page = alice.get(&format!("/api/chat/users/?{}", query.query().expect("a query"))).await.is(200);
+        assert_eq!(page["count"], 0, "{search}");
+    }
 }
 
 #[tokio::test]

@@ -50,7 +50,10 @@ async fn lists_are_filtered_ordered_and_paged() {
     assert_eq!(ids("room_type=group").await, [group.clone()]);
     assert_eq!(ids("search=boil").await, [group.clone()]);
     assert_eq!(ids(&format!("search=bob%20of%20{}", bob.id)).await, [direct.clone()]);
-    assert!(ids("search=%25").await.is_empty());
+    assert_eq!(ids(&format!("search=B%C3%93B%20{}%20of", bob.id)).await, [direct.clone()], "in any order");
+    let unseen = json!({"name": "\u{2800}\u{3164}"});
+    alice.patch(&format!("/api/chat/rooms/{group}/"), unseen).await.blames(&["name"]);
+    assert!(ids("search=%25").await.is_empty() && ids("search=boiler%20bob").await.is_empty());
     alice.post(&format!("/api/chat/rooms/{group}/archive/"), json!({})).await.is(200);
     assert_eq!(ids("").await, [direct.clone()]);
     assert_eq!(ids("is_active=false").await, [group.clone()]);

@@ -118,7 +118,7 @@ async fn read(
         }
         let input = match up {
             Some(Up::Text(text)) => Input::Text(Bytes::from(text)),
-            Some(Up::Bye) => Input::Close,
+            Some(Up::Bye) => Input::Close(1000),
             Some(Up::Gone) | None => return session.do_send(Ended),
         };
         peer.heard();

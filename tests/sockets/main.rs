@@ -13,6 +13,7 @@
 mod access;
 mod clock;
 mod doors;
+mod habits;
 mod lists;
 mod marks;
 #[path = "../support/node.rs"]

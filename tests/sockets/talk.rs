@@ -47,7 +47,7 @@ async fn a_text_is_trimmed_and_bounded_and_blank_ones_are_ignored_or_refused() {
     let client_id = a.says_surely(" \u{200b} ").await;
     let error = a.is_told("invalid").await;
     assert_eq!((&error["client_id"], &error["room_id"]), (&json!(client_id), &json!(room)));
-    a.says(&"x".repeat(4_001)).await;
+    a.says(&"x".repeat(20_001)).await;
     assert_eq!(a.is_told("invalid").await["room_id"], room);
     a.says("nul\0inside").await;
     a.is_told("invalid").await;

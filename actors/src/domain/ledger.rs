@@ -352,11 +352,9 @@ impl Ledger {
 
     fn read(&mut self, by: Actor, target: ReadTarget) -> Result<Outcome, Refusal> {
         let user = by.person().ok_or(Refusal::Forbidden)?;
-        let (up_to, id) = match (target, self.newest) {
-            (ReadTarget::Head, Some((_, id))) => (self.room.head, id),
-            // Inherited clients take it for given that a receipt names a message.
-            (ReadTarget::Head, None) => return Ok(outcome(Vec::new(), Reply::Done)),
-            (ReadTarget::Message(id), _) => (self.live_message(id)?.seq, id),
+        let (up_to, message) = match target {
+            ReadTarget::Head => (self.room.head, self.newest.map(|(_, id)| id)),
+            ReadTarget::Message(id) => (self.live_message(id)?.seq, Some(id)),
         };
         let at = self.now;
         let participant = self.participant_mut(user);
@@ -364,7 +362,7 @@ impl Ledger {
             return Ok(outcome(Vec::new(), Reply::Done));
         }
         participant.read_seq = up_to;
-        let signal = Some(Signal::Read(ReadMark { user, up_to, message: Some(id), at }));
+        let signal = Some(Signal::Read(ReadMark { user, up_to, message, at }));
         Ok(Outcome { events: Vec::new(), signal, reply: Reply::Done })
     }
 

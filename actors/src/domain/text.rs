@@ -2,6 +2,8 @@
 
 /// The most Unicode code points of one message.
 pub const CONTENT_CHARS_MAX: usize = 4_000;
+/// The most of one that is sent on a socket without a `client_id`: nobody would hear that it was refused.
+pub const CONTENT_CHARS_KEPT: usize = 20_000;
 /// The most Unicode code points of a room's name, a title, and an attachment's name.
 pub const NAME_CHARS_MAX: usize = 255;
 /// How much of a text stands in a preview or a quote, in code points.
@@ -27,12 +29,12 @@ pub fn prefix(text: &str, chars: usize) -> &str {
     text.char_indices().nth(chars).map_or(text, |(end, _)| &text[..end])
 }
 
-/// Trims a message's text and checks it; blank is an error.
+/// Trims a message's text of at most `chars_max` code points and checks it; blank is an error.
 ///
 /// # Errors
 /// [`TextError`] says what is wrong with it.
-pub fn content(text: &str) -> Result<&str, TextError> {
-    let text = optional(text, CONTENT_CHARS_MAX)?;
+pub fn content(text: &str, chars_max: usize) -> Result<&str, TextError> {
+    let text = optional(text, chars_max)?;
     if text.is_empty() { Err(TextError::Blank) } else { Ok(text) }
 }
 
@@ -51,15 +53,44 @@ pub fn optional(text: &str, chars_max: usize) -> Result<&str, TextError> {
     if text.chars().all(is_blank) { Ok("") } else { Ok(text) }
 }
 
-/// White space and what has no width: a text of these alone shows nothing.
+/// Trims a name that may be empty; one that only looks so is an error.
+///
+/// # Errors
+/// As [`optional`], and [`TextError::Blank`].
+pub fn name(text: &str, chars_max: usize) -> Result<&str, TextError> {
+    match optional(text, chars_max)? {
+        "" if !text.trim().is_empty() => Err(TextError::Blank),
+        name => Ok(name),
+    }
+}
+
+/// White space and what shows nothing: a text of these alone is blank. Beside others they stay: some join
+/// the parts of an emoji, or give a letter its form.
 fn is_blank(c: char) -> bool {
-    c.is_whitespace()
-        || matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{206F}' | '\u{FEFF}' | '\u{00AD}' | '\u{180E}' | '\u{034F}' | '\u{061C}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}')
+    c.is_whitespace() || c.is_control() || is_ignorable(c) || is_filler(c)
+}
+
+/// Unicode's `Default_Ignorable_Code_Point`: what a font that doesn't know of it shows as nothing.
+fn is_ignorable(c: char) -> bool {
+    matches!(c, '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}'
+        | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
+        | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFF8}'
+        | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+/// What has a place of its own and nothing in it: an empty Braille cell, the anchors of annotations, the
+/// musical null notehead, the joiners and blanks of hieroglyphs and of shorthand.
+fn is_filler(c: char) -> bool {
+    matches!(c, '\u{2800}' | '\u{FFF9}'..='\u{FFFB}' | '\u{1D159}' | '\u{13430}'..='\u{13442}' | '\u{16FE4}')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn content(text: &str) -> Result<&str, TextError> {
+        super::content(text, CONTENT_CHARS_MAX)
+    }
 
     #[test]
     fn trims_and_counts_code_points() {
@@ -71,9 +102,29 @@ mod tests {
 
     #[test]
     fn what_shows_nothing_is_blank() {
-        for blank in ["", " \t\n", "\u{200B}\u{FEFF}", " \u{2060} "] {
+        for blank in ["", " \t\n", "\u{200B}\u{FEFF}", " \u{2060} ", "\u{1}\u{7F}\u{85}"] {
             assert_eq!(content(blank), Err(TextError::Blank), "{blank:?}");
         }
+        for blank in
+            "\u{2800}\u{115F}\u{1160}\u{3164}\u{FFA0}\u{17B4}\u{180B}\u{180F}\u{2065}\u{FFF0}\u{FFFB}\
+                      \u{1BCA0}\u{1D159}\u{1D173}\u{E0001}\u{E0041}\u{E0100}\u{E0FFF}\u{16FE4}\u{13441}"
+                .chars()
+        {
+            assert_eq!(content(&blank.to_string().repeat(3)), Err(TextError::Blank), "{blank:?}");
+            assert_eq!(optional(&format!(" {blank} "), 9), Ok(""), "{blank:?}");
+            assert_eq!(name(&format!(" {blank} "), 9), Err(TextError::Blank), "{blank:?}");
+        }
+        for kept in [
+            "\u{1F3F4}\u{E0067}\u{E0062}\u{E0065}\u{E006E}\u{E0067}\u{E007F}",
+            "\u{2764}\u{FE0F}",
+            "a\u{2800}b",
+            "한\u{115F}",
+            "\u{FFFD}",
+            "\u{FFFC}",
+        ] {
+            assert_eq!(content(kept), Ok(kept));
+        }
+        assert_eq!((name(" \n", 9), name(" a ", 9)), (Ok(""), Ok("a")));
         assert_eq!(content("\u{202E}abc"), Ok("\u{202E}abc"));
         assert_eq!(content("a\0b"), Err(TextError::Nul));
     }

@@ -5,6 +5,7 @@ use serde_json::Number;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::surrogates;
 use crate::domain::ids::{ClientId, Epoch, MessageId, RoomId, Seq};
 
 /// What a client asks for.
@@ -70,6 +71,8 @@ pub struct BadFrame {
     pub client_id: Option<ClientId>,
     /// The room that it named.
     pub room: Option<RoomId>,
+    /// Whether it is of a type that isn't known here, and may mean something elsewhere.
+    pub is_unknown: bool,
 }
 
 #[derive(Deserialize)]
@@ -103,19 +106,28 @@ fn field<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Result<Option<T>,
     raw.map_or(Ok(None), |raw| serde_json::from_str(raw.get()))
 }
 
-/// Decodes one frame.
+/// Decodes one frame; a half of a UTF-16 pair that stands alone is U+FFFD.
 ///
 /// # Errors
 /// [`BadFrame`] for what is no JSON object, has an unknown type, or lacks a field.
 pub fn decode(text: &str) -> Result<Addressed, BadFrame> {
-    let bad = |message| BadFrame { message, client_id: None, room: None };
+    read(text).or_else(|bad| surrogates::mended(text).map_or(Err(bad), |mended| read(&mended)))
+}
+
+fn read(text: &str) -> Result<Addressed, BadFrame> {
+    let bad = |message| BadFrame { message, client_id: None, room: None, is_unknown: false };
     let fields: Fields<'_> =
         serde_json::from_str(text).map_err(|_| bad("not a JSON object of the protocol"))?;
     let client_id = field::<Uuid>(fields.client_id);
     let room = field::<Uuid>(fields.room_id);
     // What is understood of it goes into the answer.
     let named = (client_id.as_ref().ok().copied().flatten(), room.as_ref().ok().copied().flatten());
-    let bad = |message| BadFrame { message, client_id: named.0.map(ClientId), room: named.1.map(RoomId) };
+    let bad = |message| BadFrame {
+        message,
+        client_id: named.0.map(ClientId),
+        room: named.1.map(RoomId),
+        is_unknown: false,
+    };
     let client_id = client_id.map_err(|_| bad("client_id must be a UUID"))?.map(ClientId);
     let room = room.map_err(|_| bad("room_id must be a UUID"))?.map(RoomId);
     let kind: Option<&str> = field(fields.kind).map_err(|_| bad("type must be a plain string"))?;
@@ -151,7 +163,7 @@ pub fn decode(text: &str) -> Result<Addressed, BadFrame> {
             epoch: field::<Uuid>(fields.epoch).map_err(|_| bad("epoch must be a UUID"))?.map(Epoch),
         },
         "unsubscribe" => ClientFrame::Unsubscribe,
-        _ => return Err(bad("unknown type")),
+        _ => return Err(BadFrame { is_unknown: true, ..bad("unknown type") }),
     };
     Ok(Addressed { room, frame })
 }
@@ -192,7 +204,6 @@ mod tests {
             r#"{"type":"typing","is_typing":true,"is_typing":false}"#,
             r#"{"type":"chat_message"}"#,
             r#"{"type":"chat_message","message":{"a":1}}"#,
-            r#"{"type":"chat_message","message":"\ud800"}"#,
             r#"{"type":"read_receipt","message_id":"x"}"#,
             r#"{"type":"subscribe","since":-1}"#,
             r#"{"type":"nonsense"}"#,
@@ -202,6 +213,27 @@ mod tests {
         }
         assert!(decode(&"[".repeat(60_000)).is_err());
         assert!(decode(&format!("{{\"x\":{}", "[".repeat(60_000))).is_err());
+    }
+
+    #[test]
+    fn half_an_emoji_is_no_bad_frame() {
+        let frame =
+            decode(r#"{"type":"chat_message","message":"cut \ud83d"}"#).map(|addressed| addressed.frame);
+        let text = "cut \u{FFFD}".into();
+        assert_eq!(frame, Ok(ClientFrame::ChatMessage { text, reply_to: None, client_id: None }));
+    }
+
+    #[test]
+    fn only_an_unknown_type_is_unknown() {
+        for (text, is_unknown) in [
+            (r#"{"type":"heartbeat"}"#, true),
+            (r#"{"type":"typing"}"#, false),
+            (r#"{"type":7}"#, false),
+            (r#"{"x":1}"#, false),
+            ("{", false),
+        ] {
+            assert_eq!(decode(text).map_err(|bad| bad.is_unknown), Err(is_unknown), "{text}");
+        }
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub enum CloseCode {
     TooManyRefusals,
     /// The reader is too slow; it may resume.
     TooSlow,
+    /// The client ends it, with this code.
+    Echoed(u16),
     /// A code that the framing gives.
     Framing(u16),
 }
@@ -45,7 +47,7 @@ impl CloseCode {
             Self::TooManySockets => 4409,
             Self::TooManyRefusals => 4429,
             Self::TooSlow => 4431,
-            Self::Framing(code) => code,
+            Self::Echoed(code) | Self::Framing(code) => code,
         }
     }
 
@@ -53,7 +55,7 @@ impl CloseCode {
     #[must_use]
     pub fn reason(self) -> &'static str {
         match self {
-            Self::Normal => "",
+            Self::Normal | Self::Echoed(_) => "",
             Self::Internal => "internal error",
             Self::Restarting => "restarting",
             Self::BadFrames => "too many bad frames",

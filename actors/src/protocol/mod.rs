@@ -5,3 +5,4 @@ pub mod close;
 pub mod codec;
 pub mod envelope;
 pub mod server;
+pub mod surrogates;

@@ -367,6 +367,8 @@ impl<'a> ServerFrame<'a> {
     #[must_use]
     pub fn of_signal(room_id: RoomId, signal: &'a Signal) -> Option<Self> {
         Some(match signal {
+            // Inherited clients take it for given that a receipt names a message.
+            Signal::Read(ReadMark { message: None, .. }) => return None,
             Signal::Read(mark) => Self::ReadReceipt {
                 room_id,
                 message_id: mark.message,

@@ -49,8 +49,8 @@ pub enum Input {
     Text(Bytes),
     /// A ping, to be answered with the same payload.
     Ping(Bytes),
-    /// The client wants to end.
-    Close,
+    /// The client wants to end, for the reason that its code tells.
+    Close(u16),
 }
 
 impl Handler<Received> for SessionActor {
@@ -74,7 +74,7 @@ impl Handler<Received> for SessionActor {
                         self.count_refusal();
                     }
                 }
-                Input::Close => self.close(CloseCode::Normal),
+                Input::Close(code) => self.close(CloseCode::Echoed(code)),
             }
         }
         self.tell_what_was_shed();
@@ -91,7 +91,12 @@ impl SessionActor {
 
     fn text(&mut self, text: &[u8], ctx: &mut Context<Self>) {
         let decoded = std::str::from_utf8(text)
-            .map_err(|_| client::BadFrame { message: "not UTF-8", client_id: None, room: None })
+            .map_err(|_| client::BadFrame {
+                message: "not UTF-8",
+                client_id: None,
+                room: None,
+                is_unknown: false,
+            })
             .and_then(client::decode);
         let (room, client_id) = match &decoded {
             Ok(Addressed { room, frame: ClientFrame::ChatMessage { client_id, .. } }) => (*room, *client_id),
@@ -107,6 +112,8 @@ impl SessionActor {
                 self.bad_frame("room_id is not the room of this socket", self.own_room, client_id);
             }
             Ok(Addressed { frame, .. }) => self.frame(room, frame, ctx),
+            // An inherited client may have a heartbeat of its own, and shows its user every error.
+            Err(bad) if bad.is_unknown && bad.client_id.is_none() && self.is_inherited => {}
             Err(bad) => self.bad_frame(bad.message, self.own_room.or(bad.room), bad.client_id),
         }
     }
@@ -173,7 +180,9 @@ impl SessionActor {
         if self.core().backlog.is_full() {
             return self.shed(room, client_id);
         }
-        let content = match text::content(text) {
+        // Who can't be told that it is too long has emptied the input already.
+        let chars_max = client_id.map_or(text::CONTENT_CHARS_KEPT, |_| text::CONTENT_CHARS_MAX);
+        let content = match text::content(text, chars_max) {
             Ok(content) => content.to_owned(),
             // An old client expects a blank message to be ignored.
             Err(TextError::Blank) if client_id.is_none() => return,

@@ -1,8 +1,9 @@
-//! How sockets end: when their right does, one by one, or all of them when the node goes.
+//! How sockets end: when nothing is heard of them, when their right does, one by one, or all of them when
+//! the node goes.
 
 use std::time::Duration;
 
-use actix::{Handler, Message};
+use actix::{Context, Handler, Message};
 use slab::Slab;
 
 use super::{Entry, Exit, OutboxId, SwitchboardActor};
@@ -10,6 +11,23 @@ use crate::limits;
 use crate::protocol::close::CloseCode;
 use crate::protocol::codec;
 use crate::protocol::server::ServerFrame;
+
+impl SwitchboardActor {
+    /// Pings a socket that has been silent for long, and closes one that has been for too long.
+    pub(super) fn look_for_life(&mut self, slot: u32, ctx: &mut Context<Self>) {
+        let now = self.clock.now();
+        let entry = self.entries.get_mut(slot as usize).filter(|entry| !entry.outbox.closing);
+        let Some(entry) = entry else { return };
+        let silence = entry.outbox.wire.silence();
+        if silence >= self.limits.silent_after {
+            self.begin_close(slot, CloseCode::Silent, ctx);
+        } else if silence >= self.limits.ping_every && now - entry.pinged_at >= self.limits.ping_every {
+            entry.pinged_at = now;
+            let id = OutboxId { slot, generation: entry.generation };
+            self.push(id, codec::ping(), 1, ctx);
+        }
+    }
+}
 
 /// Sets when the right to this socket ends.
 #[derive(Message)]

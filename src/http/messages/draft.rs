@@ -77,9 +77,11 @@ impl FromFields for MessageWanted {
         let room = fields.uuid("room");
         let room = fields.require("room", room);
         // A kind is checked and then forgotten: it follows from the file.
-        fields.choice("message_type", |name| {
-            MessageType::parse(name).filter(|kind| *kind != MessageType::System)
-        });
+        if !fields.is_null("message_type") {
+            fields.choice("message_type", |name| {
+                MessageType::parse(name).filter(|kind| *kind != MessageType::System)
+            });
+        }
         let content = fields.text("content", CONTENT_CHARS_MAX);
         let reply_to = fields.uuid("reply_to").map(MessageId);
         let client_id = fields.uuid("client_id").map(ClientId);

@@ -27,12 +27,12 @@ use super::page::{MESSAGES_DEFAULT, Page, PageWanted, SIZE_MAX};
 use super::query::Query;
 use super::rest::Rest;
 use crate::store::postgres::messages::{MessageFilter, MessagePage, Place, ReadMessage};
-use crate::store::postgres::search::SearchError;
+use crate::store::postgres::search::{SearchError, is_cjk};
 
 /// The header that carries the head of the room that a page shows.
 pub const ROOM_SEQ: &str = "X-Room-Seq";
-/// The fewest code points to search for.
-const SEARCH_CHARS_MIN: usize = 3;
+/// The fewest code points to search for, where none is a sign of Chinese, Japanese or Korean.
+const SEARCH_CHARS_MIN: usize = 2;
 
 /// Messages next to a position.
 #[derive(Serialize, ToSchema)]
@@ -345,7 +345,8 @@ pub async fn mark_read(
 
 /// Searches in the texts of the caller's rooms.
 #[utoipa::path(get, path = "/api/chat/messages/search/", tag = "messages",
-    params(("q" = String, Query, min_length = 3, max_length = 500), ("room" = Option<uuid::Uuid>, Query),
+    params(("q" = String, Query, min_length = 2, max_length = 500,
+        description = "One sign of Chinese, Japanese or Korean is enough"), ("room" = Option<uuid::Uuid>, Query),
         super::openapi::PageParams),
     responses((status = 200, body = Page<MessageBody>)))]
 pub async fn search(
@@ -359,8 +360,8 @@ pub async fn search(
     let text = query.search("q");
     query.finish().map_err(|_| ApiError::Said("Search query is not valid".to_owned()))?;
     let text = text
-        .filter(|text| text.chars().count() >= SEARCH_CHARS_MIN)
-        .ok_or_else(|| ApiError::Said("Search query must be at least 3 characters".to_owned()))?;
+        .filter(|text| text.chars().count() >= SEARCH_CHARS_MIN || text.chars().any(is_cjk))
+        .ok_or_else(|| ApiError::Said("Search query must be at least 2 characters".to_owned()))?;
     let wanted = PageWanted::read(&query, MESSAGES_DEFAULT)?;
     let viewer = caller.viewer().unwrap_or(UserId(0));
     let found = rest.store.search_messages(viewer, &text, &filter, wanted.limit(), wanted.offset());

@@ -11,6 +11,8 @@ use actors::domain::ids::{RoomId, Seq};
 use actors::domain::participant::Role;
 use actors::domain::room::RoomType;
 use actors::domain::text::NAME_CHARS_MAX;
+use actors::protocol::codec::encode_json;
+use actors::protocol::server::ServerFrame;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -50,7 +52,7 @@ struct NewName(Option<String>);
 
 impl FromFields for NewName {
     fn from_fields(fields: &mut Fields) -> Option<Self> {
-        Some(Self(fields.text("name", NAME_CHARS_MAX)))
+        Some(Self(fields.name("name")))
     }
 }
 
@@ -88,8 +90,8 @@ pub struct RoomStatsBody {
     pub participant_count: i64,
     /// What the caller has not read.
     pub unread_count: i64,
-    /// When the newest message was sent.
-    pub last_message_at: Option<DateTime<Utc>>,
+    /// When the newest message was sent; without one, when the room was made.
+    pub last_message_at: DateTime<Utc>,
 }
 
 /// A part of a room's log, as the frames that sockets get.

@@ -3,7 +3,6 @@
 use actors::domain::command::{OpenRoom, Opened, Refusal};
 use actors::domain::ids::{RoomId, UserId};
 use actors::domain::room::{RoomType, Subject};
-use actors::domain::text::NAME_CHARS_MAX;
 use utoipa::ToSchema;
 
 use crate::http::caller::Caller;
@@ -57,7 +56,7 @@ impl FromFields for RoomWanted {
         } else {
             RoomType::Direct
         };
-        let name = fields.optional_text("name", NAME_CHARS_MAX).unwrap_or_default();
+        let name = fields.optional_name("name").unwrap_or_default();
         let people = fields.ids(PEOPLE, PEOPLE_MAX).unwrap_or_default();
         let subject = match room_type {
             RoomType::Task => {

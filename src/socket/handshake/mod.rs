@@ -90,6 +90,9 @@ pub struct Handshake {
     pub epoch: Option<Uuid>,
     /// Whether the client offered `chat.v1`: then it is told by a close code why it may not in.
     pub offered_chat_v1: bool,
+    /// The subprotocol to answer with. Browsers, and Node's `ws`, end a connection for which none of those
+    /// that they offered was chosen; so of unknown ones it is the first, and means nothing.
+    pub subprotocol: Option<String>,
     /// The value of `Sec-WebSocket-Accept`.
     pub accept_key: String,
 }
@@ -130,6 +133,7 @@ pub fn check(request: &UpgradeRequest<'_>, origins: &Origins) -> Result<Handshak
         since: query.since,
         epoch: query.epoch,
         offered_chat_v1: offered.chat_v1,
+        subprotocol: if offered.chat_v1 { Some(SUBPROTOCOL.to_owned()) } else { offered.unknown },
         accept_key: String::from_utf8_lossy(&ws::hash_key(key)).into_owned(),
     })
 }
@@ -141,8 +145,8 @@ pub fn accept_response(handshake: &Handshake) -> Bytes {
          Sec-WebSocket-Accept: {}\r\n",
         handshake.accept_key
     );
-    if handshake.offered_chat_v1 {
-        head.push_str("Sec-WebSocket-Protocol: chat.v1\r\n");
+    if let Some(protocol) = &handshake.subprotocol {
+        head.push_str(&format!("Sec-WebSocket-Protocol: {protocol}\r\n"));
     }
     head.push_str("\r\n");
     head.into()
@@ -245,19 +249,25 @@ fn read_epoch(epoch: &str) -> Result<Uuid, Refusal> {
 #[derive(Default)]
 struct Offered {
     chat_v1: bool,
+    /// The first that is neither ours nor a token.
+    unknown: Option<String>,
     token: Option<String>,
 }
 
 impl Offered {
     fn read(headers: &HeaderMap) -> Self {
         let mut bearers = Vec::new();
-        let mut chat_v1 = false;
+        let (mut chat_v1, mut unknown) = (false, None);
         for protocol in tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL) {
-            chat_v1 |= protocol == SUBPROTOCOL;
-            bearers.extend(protocol.strip_prefix(BEARER_SUBPROTOCOL));
+            match protocol.strip_prefix(BEARER_SUBPROTOCOL) {
+                Some(token) => bearers.push(token),
+                None if protocol == SUBPROTOCOL => chat_v1 = true,
+                None => unknown = unknown.or(Some(protocol)),
+            }
         }
         Self {
             chat_v1,
+            unknown: unknown.map(str::to_owned),
             token: match bearers[..] {
                 [token] => Some(token.to_owned()),
                 _ => None,

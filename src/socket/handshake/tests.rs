@@ -255,13 +255,15 @@ fn tokens_come_from_three_places_that_must_agree() {
 }
 
 #[test]
-fn only_chat_v1_is_answered() {
+fn chat_v1_is_answered_or_the_first_that_is_unknown() {
     let answer = |offer: &str| {
         let handshake = asks().with("sec-websocket-protocol", offer).checked().expect("accepted");
         String::from_utf8_lossy(&accept_response(&handshake)).into_owned()
     };
     assert!(answer("chat.v1, bearer.a.b.c").contains("\r\nSec-WebSocket-Protocol: chat.v1\r\n"));
-    assert!(!answer("chat.v2, mqtt").contains("Protocol:"));
+    assert!(answer("mqtt, chat.v1").contains("\r\nSec-WebSocket-Protocol: chat.v1\r\n"));
+    assert!(answer("bearer.a.b.c, mqtt, chat.v2").contains("\r\nSec-WebSocket-Protocol: mqtt\r\n"));
+    assert!(!answer("bearer.a.b.c").contains("Protocol:"), "a token goes into no answer");
 }
 
 #[test]

@@ -325,6 +325,8 @@ impl PostgresStore {
                 WHERE room_id = $1 AND message_id = ANY (ARRAY(SELECT id FROM gone))),
             found AS (
                 DELETE FROM texts WHERE room_id = $1 AND message_id = ANY (ARRAY(SELECT id FROM gone))),
+            found_before AS (
+                DELETE FROM texts_before WHERE room_id = $1 AND message_id = ANY (ARRAY(SELECT id FROM gone))),
             files AS (
                 INSERT INTO files_to_erase (id) SELECT file_id FROM gone WHERE file_id IS NOT NULL
                 ON CONFLICT DO NOTHING)

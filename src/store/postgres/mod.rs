@@ -6,6 +6,7 @@ mod events;
 pub mod families;
 mod feed;
 pub mod files;
+mod folding;
 mod history;
 mod inbox;
 mod installation;

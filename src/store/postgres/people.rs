@@ -242,30 +242,50 @@ impl PostgresStore {
         limit: i64,
         offset: i64,
     ) -> Result<(i64, Vec<Author>), StoreError> {
-        macro_rules! named {
-            ($among:expr) => {
+        macro_rules! find {
+            ($among:expr, $which:expr) => {
                 concat!(
                     "WITH found AS MATERIALIZED (
                          SELECT u.id, u.username, u.full_name, u.erased_at FROM ",
                     $among,
-                    " WHERE u.is_active AND (u.username || ' ' || u.full_name) ILIKE $1)
+                    " WHERE u.is_active ",
+                    $which,
+                    ")
                      SELECT (SELECT count(*) FROM found), u.id, ",
                     author_columns!(),
                     " FROM (SELECT 1) one LEFT JOIN LATERAL (
-                         SELECT * FROM found ORDER BY lower(username), id LIMIT $2 OFFSET $3) u ON true
+                          SELECT * FROM found ORDER BY lower(username), id LIMIT $1 OFFSET $2) u ON true
                       ORDER BY lower(u.username), u.id"
                 )
             };
         }
-        const OF_ALL: &str = named!("people u");
-        const KNOWN: &str =
-            named!(concat!("(", known_people!("$4"), ") known JOIN people u ON u.id = known.user_id"));
-        let pattern = super::search::part_pattern(part);
+        macro_rules! named {
+            () => {
+                "AND folded_name(u.username || ' ' || u.full_name) LIKE name_pattern($3)
+                 AND folded_name(u.username || ' ' || u.full_name)
+                     LIKE ALL (ARRAY(SELECT name_pattern(term) FROM unnest($4::text[]) term))"
+            };
+        }
+        macro_rules! known {
+            ($viewer:literal) => {
+                concat!("(", known_people!($viewer), ") known JOIN people u ON u.id = known.user_id")
+            };
+        }
+        // By the longest an index finds the fewest; the others may stand in any order.
+        let mut terms: Vec<&str> = part.split_whitespace().collect();
+        terms.sort_by_key(|term| std::cmp::Reverse(term.chars().count()));
         let reader = self.long_reader().await?;
-        let rows = match whom {
-            PeopleScope::Everyone => reader.rows(OF_ALL, &[&pattern, &limit, &offset]).await?,
-            PeopleScope::SharedRooms(viewer) => {
-                reader.rows(KNOWN, &[&pattern, &limit, &offset, &viewer.0]).await?
+        let rows = match (whom, terms.split_first()) {
+            (PeopleScope::Everyone, None) => reader.rows(find!("people u", ""), &[&limit, &offset]).await?,
+            (PeopleScope::Everyone, Some((first, others))) => {
+                reader.rows(find!("people u", named!()), &[&limit, &offset, first, &others]).await?
+            }
+            (PeopleScope::SharedRooms(viewer), None) => {
+                reader.rows(find!(known!("$3"), ""), &[&limit, &offset, &viewer.0]).await?
+            }
+            (PeopleScope::SharedRooms(viewer), Some((first, others))) => {
+                let sql = find!(known!("$5"), named!());
+                reader.rows(sql, &[&limit, &offset, first, &others, &viewer.0]).await?
             }
         };
         let count = rows.first().map_or(0, |row| row.get(0));

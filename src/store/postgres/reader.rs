@@ -8,8 +8,9 @@ use actors::ports::store::StoreError;
 use deadpool_postgres::Transaction;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
-use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{IsolationLevel, Row};
 
 use super::PostgresStore;
 use super::errors::{Failure, within};
@@ -29,6 +30,12 @@ pub(super) struct Reader {
     client: Lent,
     /// The place among the long readers, for one that is.
     _place: Option<OwnedSemaphorePermit>,
+}
+
+/// Several statements of a reader that see the same.
+pub(super) struct Snapshot<'a> {
+    transaction: Transaction<'a>,
+    state: &'a State,
 }
 
 /// A connection that writes.
@@ -101,28 +108,41 @@ impl Reader {
         Ok(self.rows(sql, params).await?.into_iter().next())
     }
 
-    /// Reads all rows of one statement that the database itself ends after `limit`; `None` when it did.
+    /// Begins to read several statements as of one moment.
+    pub(super) async fn snapshot(&mut self) -> Result<Snapshot<'_>, StoreError> {
+        let (client, state) = self.client.parts_mut();
+        let begin = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
+        let begun = state.during(within(STATEMENT_WITHIN, begin.read_only(true).start()));
+        Ok(Snapshot { transaction: begun.await.map_err(Failure::into_error)?, state })
+    }
+}
+
+impl Snapshot<'_> {
+    /// Reads all rows of one statement that the database itself ends after `limit`; `None` when it did, and
+    /// nothing more can be read then.
     pub(super) async fn rows_within(
-        &mut self,
+        &self,
         limit: Duration,
         sql: &str,
         params: Params<'_>,
     ) -> Result<Option<Vec<Row>>, StoreError> {
-        let (client, state) = self.client.parts_mut();
         let told = within(STATEMENT_WITHIN, async {
-            let transaction = client.transaction().await?;
             let limit = limit.as_millis().to_string();
-            let limited = transaction.prepare_cached(LIMIT).await?;
-            transaction.execute(&limited, &[&limit]).await?;
-            let statement = transaction.prepare_cached(sql).await?;
-            let rows = match transaction.query(&statement, params).await {
-                Err(error) if error.code() == Some(&tokio_postgres::error::SqlState::QUERY_CANCELED) => None,
-                other => Some(other?),
-            };
-            transaction.rollback().await?;
-            Ok::<_, tokio_postgres::Error>(rows)
+            let limited = self.transaction.prepare_cached(LIMIT).await?;
+            self.transaction.execute(&limited, &[&limit]).await?;
+            let statement = self.transaction.prepare_cached(sql).await?;
+            match self.transaction.query(&statement, params).await {
+                Err(error) if error.code() == Some(&SqlState::QUERY_CANCELED) => Ok(None),
+                other => other.map(Some),
+            }
         });
-        state.during(told).await.map_err(Failure::into_error)
+        self.state.during(told).await.map_err(Failure::into_error)
+    }
+
+    /// Gives the connection back to its reader.
+    pub(super) async fn end(self) -> Result<(), StoreError> {
+        let ended = within(STATEMENT_WITHIN, self.transaction.rollback());
+        self.state.during(ended).await.map_err(Failure::into_error)
     }
 }
 

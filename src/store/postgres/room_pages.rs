@@ -19,7 +19,6 @@ use uuid::Uuid;
 use super::PostgresStore;
 use super::rooms::ROOM_WIDTH;
 use super::rows::{author, room, room_columns};
-use super::search::part_pattern;
 
 /// The longest cursor that is read: a snapshot names the transactions that were under way.
 const CURSOR_BYTES_MAX: usize = 4_096;
@@ -194,13 +193,14 @@ impl PostgresStore {
                          WHERE me.user_id = $1 AND me.left_at IS NULL
                            AND ($2::text IS NULL OR r.room_type = $2)
                            AND ($3::boolean IS NULL OR (r.archived_at IS NULL) = $3)
-                           AND ($4::text IS NULL OR CASE
+                           AND ($4::text[] IS NULL OR folded_name(CASE
                                WHEN r.name <> '' THEN r.name
                                WHEN partner.id IS NOT NULL
                                    THEN coalesce(nullif(partner.full_name, ''), partner.username)
                                WHEN r.title <> '' AND r.room_type = 'task' THEN 'Task: ' || r.title
                                WHEN r.title <> '' AND r.room_type = 'property' THEN 'Property: ' || r.title
-                               ELSE 'Chat #' || left(r.id::text, 8) END ILIKE $4))
+                               ELSE 'Chat #' || left(r.id::text, 8) END)
+                               LIKE ALL (ARRAY(SELECT name_pattern(term) FROM unnest($4) term))))
                      SELECT ", room_columns!(), ", (SELECT count(*) FROM mine), r.partner,
                          (SELECT count(*) FROM messages m WHERE m.room_id = r.id AND m.deleted_at IS NULL
                               AND m.seq > greatest(r.read_seq, r.joined_seq) AND m.sender_id <> r.user_id),
@@ -243,7 +243,7 @@ impl PostgresStore {
             RoomOrder::Oldest => page!(making!(), "ASC", ">"),
         };
         let room_type = filter.room_type.map(RoomType::as_str);
-        let pattern = filter.search.as_deref().map(part_pattern);
+        let terms = filter.search.as_deref().map(|text| text.split_whitespace().collect::<Vec<_>>());
         // One more than wanted tells whether there are more.
         let limit = place.limit + 1;
         let (taken, snapshot) = place.after.map(|after| (after.taken, &*after.snapshot)).unzip();
@@ -256,7 +256,7 @@ impl PostgresStore {
                     &viewer.0,
                     &room_type,
                     &filter.is_active,
-                    &pattern,
+                    &terms,
                     &limit,
                     &place.offset,
                     &taken,

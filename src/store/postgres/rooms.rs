@@ -48,8 +48,8 @@ pub struct RoomStats {
     pub participant_count: i64,
     /// What the person has not read.
     pub unread_count: i64,
-    /// When the newest message was sent.
-    pub last_message_at: Option<DateTime<Utc>>,
+    /// When the newest message was sent; without one, when the room was made.
+    pub last_message_at: DateTime<Utc>,
 }
 
 /// What a person has not read of one room.
@@ -137,7 +137,7 @@ impl PostgresStore {
                  coalesce((SELECT ",
             unread_of_me!(),
             " FROM participants me WHERE me.room_id = $1 AND me.user_id = $2 AND me.left_at IS NULL), 0),
-              (SELECT last_message_at FROM rooms WHERE id = $1)"
+              (SELECT coalesce(last_message_at, created_at) FROM rooms WHERE id = $1)"
         );
         let viewer = viewer.map(|viewer| viewer.0);
         let row = self.long_reader().await?.row(FIND, &[&id.0, &viewer]).await?;

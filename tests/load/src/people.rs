@@ -39,8 +39,8 @@ const MESSAGES: &str = "
 
 /// As the server's own reader of the feed would take them in.
 const TEXTS: &str = "
-    INSERT INTO texts (room_id, message_id, rev, content)
-    SELECT room_id, id, rev, content FROM messages WHERE room_id = ANY($1)";
+    INSERT INTO texts (room_id, message_id, rev, folded)
+    SELECT room_id, id, rev, ' ' || content || ' ' FROM messages WHERE room_id = ANY($1)";
 
 const LAST_MESSAGES: &str = "
     UPDATE rooms SET last_message_id = md5(id::text || head)::uuid, last_message_seq = head,

@@ -826,8 +826,11 @@ export interface components {
         MessagesBody: components["schemas"]["Page_Message"] | components["schemas"]["MessageRunBody"];
         /** @description Whether a room is muted for oneself. */
         MuteParticipant: {
-            /** @description Whether it is. */
-            muted: boolean;
+            /**
+             * @description Whether it is; yes when left out.
+             * @default true
+             */
+            muted: boolean | null;
             /**
              * Format: date-time
              * @description When that lapses by itself.
@@ -1210,9 +1213,9 @@ export interface components {
         RoomStats: {
             /**
              * Format: date-time
-             * @description When the newest message was sent.
+             * @description When the newest message was sent; without one, when the room was made.
              */
-            last_message_at?: string | null;
+            last_message_at: string;
             /**
              * Format: int64
              * @description Undeleted messages.

@@ -14,7 +14,7 @@ import { findPeople } from './people-picker.ts'
 import { property, query, state } from './reactive.ts'
 import { roomListStyle } from './room-list-style.ts'
 import { subjectSign } from './room-name.ts'
-import { findMessages, QUERY_MIN } from './search.ts'
+import { findMessages, isLong } from './search.ts'
 import type { Place } from './sheet.ts'
 import { type TextKey, t, whyFailed } from './texts.ts'
 import { base } from './theme.ts'
@@ -236,7 +236,7 @@ export class ChatRoomList extends LitElement {
     return this.#try(async () => {
       const [people, messages] = await Promise.all([
         findPeople(this.client, term, PEOPLE_SHOWN),
-        term.length < QUERY_MIN ? [] : findMessages(this.client, term),
+        isLong(term) ? findMessages(this.client, term) : [],
       ])
       if (term !== this.term) return
       this.looked = term

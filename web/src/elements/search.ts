@@ -10,8 +10,10 @@ import { property, query, state } from './reactive.ts'
 import { t, whyFailed } from './texts.ts'
 import { base } from './theme.ts'
 
+const QUERY_MIN = 2
+const CJK = /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}]/u
 /** The server looks for nothing shorter. */
-export const QUERY_MIN = 3
+export const isLong = (term: string): boolean => [...term].length >= QUERY_MIN || CJK.test(term)
 const WAIT_MS = 250
 
 export class ChatSearch extends LitElement {
@@ -68,7 +70,7 @@ export class ChatSearch extends LitElement {
         <button class="icon" aria-label=${t('close')} @click=${() => emit(this, 'chat-close', null)}>${icon('close')}</button>
       </header>
       <div class="list" aria-live="polite">
-        ${term.length < QUERY_MIN ? html`<p class="none small">${t('searchHint')}</p>` : nothing}
+        ${isLong(term) ? nothing : html`<p class="none small">${t('searchHint')}</p>`}
         ${trouble ? html`<p class="none small" role="alert">${trouble}</p>` : nothing}
         ${found?.length === 0 ? html`<p class="none small">${t('noFound', { q: term })}</p>` : nothing}
         ${found ? hits(found, term, one => emit(this, 'chat-open-room', { id: one.room, seq: one.seq })) : nothing}
@@ -79,7 +81,7 @@ export class ChatSearch extends LitElement {
     this.term = this.input.value.trim()
     this.trouble = ''
     clearTimeout(this.#timer)
-    if (this.term.length < QUERY_MIN) this.found = null
+    if (!isLong(this.term)) this.found = null
     else this.#timer = setTimeout(() => void this.#look(this.term), WAIT_MS)
   }
 

@@ -61,7 +61,7 @@ export const MORE = {
   leave: 'Leave room',
   leaveSure: 'Leave this room? You will not see its messages any more.',
   // Search in a room
-  searchHint: 'Type at least three letters.',
+  searchHint: 'Type at least two letters.',
   // Viewer
   picture: 'Picture {name}',
   download: 'Download',
