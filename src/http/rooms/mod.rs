@@ -10,9 +10,6 @@ use actors::domain::command::{Actor, Change, Command, ReadTarget, Refusal, Reply
 use actors::domain::ids::{RoomId, Seq};
 use actors::domain::participant::Role;
 use actors::domain::room::RoomType;
-use actors::domain::text::NAME_CHARS_MAX;
-use actors::protocol::codec::encode_json;
-use actors::protocol::server::ServerFrame;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
