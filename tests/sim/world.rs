@@ -283,6 +283,7 @@ impl World {
             Some(Ok(Reply::Posted { message, duplicate })) => {
                 End::Acked { message: message.id, seq: message.seq, duplicate }
             }
+            Some(Ok(Reply::SentBefore { message, seq, .. })) => End::Acked { message, seq, duplicate: true },
             Some(Ok(_)) => End::Done,
             Some(Err(error)) if error.code().as_str() == "unknown_outcome" => End::Unknown,
             Some(Err(error)) => End::Refused(error.code().as_str().to_owned()),

@@ -293,6 +293,14 @@ impl RoomActor {
                 created_at: message.created_at,
                 duplicate: *duplicate,
             })),
+            (Reply::SentBefore { message, seq, created_at }, _) => Some(codec::encode(&ServerFrame::Ack {
+                room_id: self.room,
+                client_id: client_id?,
+                message_id: *message,
+                seq: *seq,
+                created_at: *created_at,
+                duplicate: true,
+            })),
             (_, Kind::Read { whole_room: true }) => {
                 Some(codec::encode(&ServerFrame::RoomMarkedRead { room_id: self.room }))
             }
