@@ -39,6 +39,10 @@ use rooms::{Asked, Place};
 pub struct SessionId(u64);
 
 impl SessionId {
+    /// Before every session.
+    pub(crate) const FIRST: Self = Self(0);
+    /// Behind every session.
+    pub(crate) const LAST: Self = Self(u64::MAX);
     /// The bits of the number; a thread that lets in a million sessions a second has enough for years.
     const NUMBER_BITS: u32 = 48;
 

@@ -78,8 +78,9 @@ struct Entry {
     stalled_since: Duration,
     pinged_at: Duration,
     close_by: Option<Duration>,
-    /// The rooms that it hears.
-    hears: Vec<RoomId>,
+    /// The rooms that it hears, and where it stands among those who hear each: thousands may go at once, and
+    /// none of them shall look through all others.
+    hears: Vec<(RoomId, u32)>,
 }
 
 // There is one for each socket.

@@ -114,6 +114,8 @@ impl Seat {
 #[derive(Default)]
 pub(super) struct Guests {
     seats: BTreeMap<SessionId, Seat>,
+    /// The same by their people: thousands may go at once, and none of them shall look through all others.
+    by_user: BTreeSet<(UserId, SessionId)>,
     boards: BTreeMap<usize, (Addr<SwitchboardActor>, usize)>,
     catching_up: BTreeSet<SessionId>,
 }
@@ -122,6 +124,7 @@ impl Guests {
     fn insert(&mut self, seat: Seat) {
         let outbox = &seat.guest.outbox;
         self.boards.entry(outbox.worker).or_insert_with(|| (outbox.switchboard.clone(), 0)).1 += 1;
+        self.by_user.insert((seat.guest.user, seat.guest.id));
         if let Some(old) = self.seats.insert(seat.guest.id, seat) {
             self.forget(&old.guest);
         }
@@ -129,6 +132,7 @@ impl Guests {
 
     pub(super) fn remove(&mut self, session: SessionId) -> Option<Seat> {
         let seat = self.seats.remove(&session)?;
+        self.by_user.remove(&(seat.guest.user, session));
         self.forget(&seat.guest);
         Some(seat)
     }
@@ -168,7 +172,9 @@ impl Guests {
 
     /// The guests of one person.
     pub(super) fn of(&self, user: UserId) -> impl Iterator<Item = &Seat> {
-        self.seats.values().filter(move |seat| seat.guest.user == user)
+        self.by_user
+            .range((user, SessionId::FIRST)..=(user, SessionId::LAST))
+            .filter_map(|(_, session)| self.seats.get(session))
     }
 
     /// Ends the stay of one person's sessions, or of all.
@@ -179,12 +185,10 @@ impl Guests {
         addr: &Addr<RoomActor>,
         code: CloseCode,
     ) {
-        let going: Vec<SessionId> = self
-            .seats
-            .values()
-            .filter(|seat| who.is_none_or(|user| seat.guest.user == user))
-            .map(|seat| seat.guest.id)
-            .collect();
+        let going: Vec<SessionId> = match who {
+            Some(user) => self.of(user).map(|seat| seat.guest.id).collect(),
+            None => self.seats.keys().copied().collect(),
+        };
         for session in going {
             if let Some(seat) = self.remove(session) {
                 seat.dismiss(room, addr.clone(), code);
@@ -195,6 +199,7 @@ impl Guests {
     /// Takes all guests out.
     pub(super) fn take(&mut self) -> impl Iterator<Item = Arc<Guest>> + use<> {
         self.boards.clear();
+        self.by_user.clear();
         self.catching_up.clear();
         std::mem::take(&mut self.seats).into_values().map(|seat| seat.guest)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix::{Handler, Message};
 use slab::Slab;
 
-use super::{Entry, Exit, OutboxId, SwitchboardActor};
+use super::{Entry, OutboxId, SwitchboardActor};
 use crate::limits;
 use crate::protocol::close::CloseCode;
 use crate::protocol::codec;
@@ -60,11 +60,13 @@ pub struct Detach {
 impl Handler<Detach> for SwitchboardActor {
     type Result = ();
 
-    fn handle(&mut self, Detach { outbox }: Detach, ctx: &mut Self::Context) {
-        let Some(entry) = self.entry(outbox) else { return };
+    fn handle(&mut self, Detach { outbox }: Detach, _: &mut Self::Context) {
+        if self.entry(outbox).is_none() {
+            return;
+        }
         // Also those that the session doesn't know of yet: its slot will be another socket's.
-        for room in std::mem::take(&mut entry.hears) {
-            Handler::<Exit>::handle(self, Exit { room, outbox }, ctx);
+        while let Some((room, place)) = self.entry(outbox).and_then(|entry| entry.hears.pop()) {
+            self.remove_listener(room, place);
         }
         self.expire(outbox, None);
         self.watched.remove(&outbox.slot);
