@@ -11,6 +11,8 @@ mod guest;
 mod guests;
 mod ring;
 mod signals;
+#[cfg(all(test, feature = "memory"))]
+mod tests;
 mod typing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,8 +65,10 @@ pub struct RoomActor {
     presence_is_due: bool,
     /// Guests that wait for that, with the snapshot that was read for them.
     unpresented: Vec<(Vec<Arrival>, RoomSnapshot)>,
-    /// Whether a page of the log is being read, for replays or for a gap.
-    reading_log: bool,
+    /// Whether a page of the log is being read for replays.
+    reading_replay: bool,
+    /// Whether what follows `delivered` is being read: those who are live wait for no replay.
+    reading_gap: bool,
     /// Commands that the store has not answered.
     waiting: BTreeMap<u64, Waiting>,
     /// The tickets of the messages among them: the log may tell of one before its answer is there.
@@ -114,7 +118,8 @@ impl RoomActor {
             heard: Seq::START,
             presence_is_due: false,
             unpresented: Vec::new(),
-            reading_log: false,
+            reading_replay: false,
+            reading_gap: false,
             waiting: BTreeMap::new(),
             posts: BTreeMap::new(),
             patience_is_due: false,

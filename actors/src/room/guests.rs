@@ -411,7 +411,12 @@ impl RoomActor {
         let Some(seat) = self.guests.get_mut(id) else { return };
         let Phase::Arriving(asked) = &seat.phase else { return };
         let Position { since, epoch: theirs } = asked.position;
-        if !seat.guest.is_here() {
+        let is_astray = matches!(seat.purpose, Purpose::Return(_)) && since.is_none_or(|since| since > head);
+        if is_astray || !seat.guest.is_here() {
+            if is_astray {
+                // It has heard what this log doesn't have; it comes back, and is told where it stands.
+                seat.guest.outbox.close(CloseCode::Internal);
+            }
             self.guests.remove(id);
             return self.sleep_when_idle(ctx);
         }
@@ -439,14 +444,15 @@ impl RoomActor {
         let is_known = |since: &Seq| {
             theirs.is_none_or(|theirs| theirs == epoch) && *since <= head && head.0 - since.0 <= replay_max
         };
-        let resumes = since.is_some() && !matches!(seat.purpose, Purpose::Return(_));
-        let (position, resumes) = match since {
-            Some(since) if is_known(&since) => (since, resumes),
-            Some(_) if resumes => {
+        let (position, resumes) = match (seat.purpose, since) {
+            (_, None) => (head, false),
+            // Its client believes that it has heard all: it is told all, however much that has become.
+            (Purpose::Return(_), Some(since)) => (since, false),
+            (Purpose::Socket | Purpose::Subscription, Some(since)) if is_known(&since) => (since, true),
+            (Purpose::Socket | Purpose::Subscription, Some(_)) => {
                 outbox.send(&ServerFrame::Reset { room_id, seq: head, epoch });
                 (head, false)
             }
-            _ => (head, false),
         };
         #[cfg(feature = "planted-bugs")]
         let position = match crate::planted::Bug::ResumeOffByOne.is_planted() && position < head {
