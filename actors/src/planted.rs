@@ -14,11 +14,22 @@ pub enum Bug {
     LostSweep,
     /// Who is removed stays in the room's audience.
     NoCutOff,
+    /// A session that was turned away goes on taking what its client sends.
+    ListensOn,
+    /// A room lets people in without a look at their tokens.
+    GreetsTheRevoked,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::AckBeforeCommit, Self::ResumeOffByOne, Self::LostSweep, Self::NoCutOff];
+    pub const ALL: [Self; 6] = [
+        Self::AckBeforeCommit,
+        Self::ResumeOffByOne,
+        Self::LostSweep,
+        Self::NoCutOff,
+        Self::ListensOn,
+        Self::GreetsTheRevoked,
+    ];
 
     /// Whether this one is planted now.
     pub(crate) fn is_planted(self) -> bool {

@@ -221,10 +221,6 @@ impl SwitchboardActor {
         if entry.outbox.closing {
             return;
         }
-        if entry.outbox.corked {
-            entry.outbox.wire.close();
-            return;
-        }
         entry.close_by = Some(by);
         if is_slow {
             entry.outbox.close_with(codec::close(code));
@@ -255,6 +251,9 @@ impl SwitchboardActor {
                 self.handle(Detach { outbox }, ctx);
             } else if entry.close_by.is_some_and(|by| by <= now) {
                 entry.outbox.wire.close();
+            } else if entry.outbox.corked && now - entry.stalled_since >= limits::ANSWER_WITHIN {
+                // What its client has sent meanwhile must have an answer, or the connection end.
+                self.begin_close(slot, CloseCode::Restarting, ctx);
             } else if !entry.outbox.closing
                 && entry.outbox.blocked
                 && now - entry.stalled_since >= self.limits.stalled_after
@@ -269,7 +268,7 @@ impl SwitchboardActor {
         let mut silent: Vec<(u32, bool)> = Vec::new();
         for (slot, entry) in self.entries.iter_mut().filter(|(slot, _)| slot % wheel == turn) {
             entry.rest();
-            if entry.outbox.closing {
+            if entry.outbox.closing || entry.outbox.corked {
                 continue;
             }
             let silence = entry.outbox.wire.silence();
@@ -363,7 +362,8 @@ impl Handler<Uncork> for SwitchboardActor {
     }
 }
 
-/// Turns a socket away before it was let in: these bytes go out, nothing else, and it is closed.
+/// Turns a socket away before it was let in: these bytes go out, nothing else, not even what waits, and it is
+/// closed.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct TurnAway {

@@ -97,6 +97,7 @@ fn values_that_do_not_parse_name_their_setting() {
 fn rate_limits_off_lifts_every_rate() {
     let rates = settings(&["--rate-limits", "off"]).expect("settings").rates;
     assert!([rates.messages, rates.edits, rates.rooms, rates.uploads].iter().all(Option::is_none));
+    assert!([rates.reads, rates.lookups].iter().all(Option::is_none));
     assert!([rates.rest, rates.frames, rates.handshakes, rates.sign_ins].iter().all(Option::is_none));
 }
 

@@ -174,7 +174,8 @@ impl Ledger {
     }
 
     /// The answer to a message that was sent under the same `client_id` before. It stays true for one who
-    /// has left the room, but what became of the message since, and of the one it answers, is not his to see.
+    /// has left the room, but an outsider isn't shown what became of the message since, or of the one that it
+    /// answers.
     fn sent_before(&self, user: UserId, draft: &Draft) -> Result<Option<Reply>, Refusal> {
         let Some(client_id) = draft.client_id else { return Ok(None) };
         match self.sent.get(&(user, client_id)) {

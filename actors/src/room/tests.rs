@@ -117,7 +117,7 @@ fn who_returns_to_a_new_actor_misses_nothing_however_much_that_is() {
             let guest = Arc::new(Guest { id, user: ANN, outbox, session });
             let actor = RoomActor::new(engine.worker.core.clone(), room).start();
             let position = Position { since, epoch: None };
-            let join = Join { guest, purpose: Purpose::Return(Stay::Socket), position };
+            let join = Join { guest, purpose: Purpose::Return(Stay::Socket), position, issued_at: 0 };
             assert!(actor.send(join).await.expect("it lives"));
             (peer, actor)
         };

@@ -90,9 +90,11 @@ impl Handler<GoAway> for SwitchboardActor {
     type Result = usize;
 
     fn handle(&mut self, GoAway { spread }: GoAway, ctx: &mut Self::Context) -> Self::Result {
+        // Who is not let in yet is refused; nothing may come before the greeting.
         let ids: Vec<OutboxId> = self
             .entries
             .iter()
+            .filter(|(_, entry)| !entry.outbox.corked)
             .map(|(slot, entry)| OutboxId {
                 slot: u32::try_from(slot).unwrap_or(u32::MAX),
                 generation: entry.generation,

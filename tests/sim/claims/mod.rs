@@ -13,6 +13,7 @@ mod nothing_left;
 mod nothing_uncommitted;
 mod presence;
 mod read_marks;
+mod refusals;
 mod refused_stays_out;
 mod rights;
 mod rows_told_once;
@@ -28,7 +29,7 @@ use crate::history::History;
 pub(crate) type Claim = (&'static str, fn(&History) -> Result<(), String>);
 
 /// All of them.
-pub(crate) const ALL: [Claim; 18] = [
+pub(crate) const ALL: [Claim; 19] = [
     ("the log is dense", dense::check),
     ("a client_id is stored once", client_ids::check),
     ("what is acked stays", acked_stays::check),
@@ -40,6 +41,7 @@ pub(crate) const ALL: [Claim; 18] = [
     ("each row is told once, in order, without a hole", rows_told_once::check),
     ("nothing after a removal", nothing_after_removal::check),
     ("no right, no message", rights::check),
+    ("a refused connection has no effect and is told nothing", refusals::check),
     ("deleted texts are gone from replays", deleted_texts::check),
     ("read marks only rise", read_marks::check),
     ("everyone comes to the head", converged::check),
