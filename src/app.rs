@@ -253,6 +253,8 @@ fn engine_limits(settings: &Settings) -> Limits {
     Limits {
         messages: rate(rates.messages),
         changes: rate(rates.edits),
+        reads: rate(rates.reads),
+        lookups: rate(rates.lookups),
         frames: rate(rates.frames),
         sockets_per_user: limits.max_sockets_per_user as usize,
         replay_events_max: limits.max_replay_events as usize,

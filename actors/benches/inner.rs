@@ -21,7 +21,7 @@ use actors::protocol::codec;
 use actors::protocol::server::ServerFrame;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
-use stage::{Board, Village};
+use stage::{Board, Crowd, Village};
 
 /// Sockets that one message goes to.
 const SOCKETS: usize = 1_000;
@@ -106,5 +106,20 @@ fn replay(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(inner, decode, permission, encode, deliver, append, replay);
+fn join(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("1,000 people in one room");
+    group.throughput(Throughput::Elements(SOCKETS as u64)).sample_size(10);
+    for (name, is_leaving) in [("come", false), ("go", true)] {
+        group.bench_function(name, |bench| {
+            let crowd = Crowd::new(SOCKETS);
+            bench.iter_custom(|times| {
+                let rounds = (0..times).map(|_| crowd.comes_and_goes());
+                rounds.map(|(came, went)| if is_leaving { went } else { came }).sum()
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(inner, decode, permission, encode, deliver, append, replay, join);
 criterion_main!(inner);

@@ -128,10 +128,11 @@ impl EngineHandle {
     /// # Errors
     /// [`EngineError`]; but for [`EngineError::OutcomeUnknown`] nothing was stored.
     pub async fn command(&self, command: Command) -> Result<Reply, EngineError> {
-        let resolve = Resolve { room: command.room, arbiter: Arbiter::current() };
-        let room = self.core.registry.send(resolve).await.ok().flatten().ok_or(EngineError::Unavailable)?;
+        let by = command.by.person();
+        let resolve = Resolve { room: command.room, arbiter: Arbiter::current(), by };
+        let room = self.core.registry.send(resolve).await.unwrap_or(Err(EngineError::Unavailable))?;
         let (answer, answered) = oneshot::channel();
-        room.do_send(Submit { command, origin: Origin::Caller(answer) });
+        room.addr.do_send(Submit { command, origin: Origin::Caller(answer) });
         match tokio::time::timeout(ANSWER_PATIENCE, answered).await {
             Ok(Ok(answer)) => answer,
             _ => Err(EngineError::OutcomeUnknown),
@@ -158,11 +159,11 @@ impl EngineHandle {
     }
 
     /// Who is typing in a room now, as far as this node has heard: of those elsewhere, from the first
-    /// time on that it is asked.
+    /// time on that it is asked. Only for someone who is in the room.
     pub async fn typing_in(&self, room: RoomId) -> Vec<TypingNow> {
-        let resolve = Resolve { room, arbiter: Arbiter::current() };
-        let Ok(Some(addr)) = self.core.registry.send(resolve).await else { return Vec::new() };
-        addr.send(WhoIsTyping).await.unwrap_or_default()
+        let resolve = Resolve { room, arbiter: Arbiter::current(), by: None };
+        let Ok(Ok(found)) = self.core.registry.send(resolve).await else { return Vec::new() };
+        found.addr.send(WhoIsTyping).await.unwrap_or_default()
     }
 
     /// Tells every node that someone's names or right to be here changed; it is in the store already.

@@ -11,6 +11,11 @@ pub struct Limits {
     pub messages: Rate,
     /// Edits and deletions of one person in one room.
     pub changes: Rate,
+    /// Moves of one person's read mark in one room.
+    pub reads: Rate,
+    /// Rooms that one person asks for and that nobody is in on this node; who turns out to be in the room
+    /// is given it back.
+    pub lookups: Rate,
     /// Frames of one socket.
     pub frames: Rate,
     /// Sockets of one person at once, on this node.
@@ -40,6 +45,8 @@ impl Default for Limits {
         Self {
             messages: Rate::new(10.0, 100),
             changes: Rate::new(5.0, 50),
+            reads: Rate::new(10.0, 100),
+            lookups: Rate::new(10.0, 1_000),
             frames: Rate::new(50.0, 200),
             sockets_per_user: 20,
             replay_events_max: 1_000,

@@ -17,7 +17,7 @@ use crate::limits;
 use crate::ports::store::PersonChange;
 use crate::registry::Forget;
 use crate::relay::{Announce, TellPresence};
-use crate::room::{OnlineNow, RoomActor};
+use crate::room::{AreIn, OnlineNow, RoomActor};
 use crate::session::{ConnectError, Revoked, SessionActor, SessionId};
 
 /// The actor.
@@ -47,6 +47,13 @@ struct Signed {
     session: SessionId,
     addr: WeakAddr<SessionActor>,
     issued_at: i64,
+    /// Whether it has been let in. Before that it takes a place and hears of a revocation, and nobody
+    /// hears of it.
+    is_in: bool,
+}
+
+fn any_is_in(sessions: &[Signed]) -> bool {
+    sessions.iter().any(|signed| signed.is_in)
 }
 
 /// Another node, as it told of itself last.
@@ -71,7 +78,7 @@ impl PeopleActor {
     }
 
     fn is_here(&self, user: UserId) -> bool {
-        self.here.contains_key(&user) || self.leaving.contains_key(&user)
+        self.here.get(&user).is_some_and(|sessions| any_is_in(sessions)) || self.leaving.contains_key(&user)
     }
 
     /// Tells the rooms that `user` is in of a change.
@@ -130,7 +137,8 @@ impl PeopleActor {
     /// Tells other nodes of all who are here.
     fn announce(&self) {
         if let Some(core) = &self.core {
-            let users = self.here.keys().chain(self.leaving.keys()).copied().collect();
+            let here = self.here.iter().filter(|(_, sessions)| any_is_in(sessions)).map(|(user, _)| user);
+            let users = here.chain(self.leaving.keys()).copied().collect();
             core.relay.do_send(Announce { users });
         }
     }
@@ -227,25 +235,85 @@ impl PeopleActor {
             return Err(ConnectError::Restarting);
         }
         let most = core.limits.sockets_per_user;
-        let was_online = self.is_online(user);
-        let was_here = self.is_here(user);
-        let sessions = self.here.entry(user).or_default();
-        if sessions.len() >= most {
+        if self.here.get(&user).map_or(0, Vec::len) >= most {
             return Err(ConnectError::TooManySockets);
         }
+        let sessions = self.here.entry(user).or_default();
         if sessions.is_empty() {
             // Most have one; a vector would make space for four.
             sessions.reserve_exact(1);
         }
-        sessions.push(Signed { session, addr, issued_at });
+        sessions.push(Signed { session, addr, issued_at, is_in: false });
+        Ok(())
+    }
+
+    /// Counts a session as let in; false when it has gone meanwhile, or may not be here any more.
+    fn let_in(&mut self, user: UserId, session: SessionId) -> bool {
+        let (was_online, was_here) = (self.is_online(user), self.is_here(user));
+        let sessions = self.here.get_mut(&user).into_iter().flatten();
+        let Some(signed) = sessions.into_iter().find(|signed| signed.session == session) else {
+            return false;
+        };
+        signed.is_in = true;
         self.leaving.remove(&user);
-        if !was_here {
+        if let Some(core) = self.core.as_ref().filter(|_| !was_here) {
             core.relay.do_send(TellPresence { user, online: true });
         }
         if !was_online {
             self.tell_rooms(user, true);
         }
-        Ok(())
+        true
+    }
+
+    /// Takes a session's place away.
+    fn remove(&mut self, user: UserId, session: SessionId) -> Option<Signed> {
+        let sessions = self.here.get_mut(&user)?;
+        let at = sessions.iter().position(|signed| signed.session == session)?;
+        let signed = sessions.swap_remove(at);
+        if sessions.is_empty() {
+            self.here.remove(&user);
+        }
+        Some(signed)
+    }
+}
+
+/// A session of all of a person's rooms is let in. False when it has gone meanwhile, or may not be here any
+/// more.
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub struct LetIn {
+    /// Whose.
+    pub user: UserId,
+    /// Which one.
+    pub session: SessionId,
+}
+
+impl Handler<LetIn> for PeopleActor {
+    type Result = bool;
+
+    fn handle(&mut self, LetIn { user, session }: LetIn, _: &mut Self::Context) -> bool {
+        self.let_in(user, session)
+    }
+}
+
+/// A room lets these sessions in. It is told who of their people has come online by that, and then
+/// [`AreIn`].
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct LetInto {
+    /// The room's actor.
+    pub addr: Addr<RoomActor>,
+    /// The sessions, and whose they are.
+    pub sessions: Vec<(UserId, SessionId)>,
+}
+
+impl Handler<LetInto> for PeopleActor {
+    type Result = ();
+
+    fn handle(&mut self, LetInto { addr, sessions }: LetInto, _: &mut Self::Context) {
+        let gone = sessions.into_iter().filter(|(user, session)| !self.let_in(*user, *session));
+        let gone = gone.map(|(_, session)| session).collect();
+        addr.do_send(AreIn { gone });
     }
 }
 
@@ -265,10 +333,8 @@ impl Handler<SignOut> for PeopleActor {
     type Result = ();
 
     fn handle(&mut self, SignOut { user, session, is_lost }: SignOut, ctx: &mut Self::Context) {
-        let Some(sessions) = self.here.get_mut(&user) else { return };
-        sessions.retain(|signed| signed.session != session);
-        if sessions.is_empty() {
-            self.here.remove(&user);
+        let was_in = self.remove(user, session).is_some_and(|signed| signed.is_in);
+        if was_in && !self.is_here(user) {
             self.departures += 1;
             let departure = self.departures;
             self.leaving.insert(user, departure);
@@ -318,13 +384,23 @@ impl Handler<Changed> for PeopleActor {
             // It may have been erased, with its name.
             core.registry.do_send(Forget { user: change.user });
         }
-        for signed in self.here.get(&change.user).into_iter().flatten() {
-            if !change.honours(signed.issued_at)
-                && let Some(session) = signed.addr.upgrade()
-            {
-                session.do_send(Revoked);
-            }
+        let Some(sessions) = self.here.get_mut(&change.user) else { return };
+        // One that waits to be let in isn't let in any more; one that is in counts until it has gone.
+        for signed in sessions.extract_if(.., |signed| !signed.is_in && !change.honours(signed.issued_at)) {
+            revoke(&signed);
         }
+        for signed in sessions.iter().filter(|signed| !change.honours(signed.issued_at)) {
+            revoke(signed);
+        }
+        if sessions.is_empty() {
+            self.here.remove(&change.user);
+        }
+    }
+}
+
+fn revoke(signed: &Signed) {
+    if let Some(session) = signed.addr.upgrade() {
+        session.do_send(Revoked);
     }
 }
 

@@ -16,12 +16,23 @@ pub enum Bug {
     NoCutOff,
     /// A line of a list that was read anew isn't told.
     UntoldLine,
+    /// A session that was turned away goes on taking what its client sends.
+    ListensOn,
+    /// A room lets people in without a look at their tokens.
+    GreetsTheRevoked,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::AckBeforeCommit, Self::ResumeOffByOne, Self::LostSweep, Self::NoCutOff, Self::UntoldLine];
+    pub const ALL: [Self; 7] = [
+        Self::AckBeforeCommit,
+        Self::ResumeOffByOne,
+        Self::LostSweep,
+        Self::NoCutOff,
+        Self::UntoldLine,
+        Self::ListensOn,
+        Self::GreetsTheRevoked,
+    ];
 
     /// Whether this one is planted now.
     pub(crate) fn is_planted(self) -> bool {

@@ -10,22 +10,33 @@ use crate::census::Counts;
 use crate::core::Core;
 use crate::domain::event::Event;
 use crate::domain::ids::{RoomId, Seq, UserId};
+use crate::domain::rate::Budget;
 use crate::domain::signal::Signal;
-use crate::room::{Events, HeadIs, HistoryChanged, RoomActor, Sleep, Submit, Told};
+use crate::error::EngineError;
+use crate::room::{Events, HeadIs, HistoryChanged, Leave, RoomActor, Sleep, Told};
+use crate::session::SessionId;
 use crate::switchboard::SwitchboardActor;
+
+/// People whose budgets are kept before it is looked for those that are full again.
+const LOOKUPS_MIN: usize = 64;
 
 /// The actor.
 #[derive(Default)]
 pub struct RegistryActor {
     core: Option<Arc<Core>>,
     rooms: HashMap<RoomId, Addr<RoomActor>>,
+    /// Those of them that nobody has turned out to be in yet, and who asked for them.
+    unknown: HashMap<RoomId, Option<UserId>>,
+    /// What people have left for asking.
+    lookups: HashMap<UserId, Budget>,
+    tidy_lookups_at: usize,
     switchboards: Vec<Addr<SwitchboardActor>>,
 }
 
 impl RegistryActor {
     /// How much is held.
     pub(crate) fn counts(&self) -> Counts {
-        vec![("rooms", self.rooms.len())]
+        vec![("rooms", self.rooms.len()), ("unknown rooms", self.unknown.len())]
     }
 }
 
@@ -77,46 +88,97 @@ impl Handler<Workers> for RegistryActor {
 
 /// Asks for a room's actor, which is made on `arbiter` when there is none alive.
 #[derive(Message)]
-#[rtype(result = "Option<Addr<RoomActor>>")]
+#[rtype(result = "Result<Found, EngineError>")]
 pub struct Resolve {
     /// The room.
     pub room: RoomId,
     /// The thread that needs it.
     pub arbiter: ArbiterHandle,
+    /// The person who asks; none where the host application does, or someone whose place in the room has
+    /// been looked at already.
+    pub by: Option<UserId>,
+}
+
+/// A room's actor.
+pub struct Found {
+    /// Its address.
+    pub addr: Addr<RoomActor>,
+    /// Whether someone has turned out to be in the room. Before that the address must not be kept: the actor
+    /// ends when nobody holds it any more.
+    pub is_known: bool,
 }
 
 impl Handler<Resolve> for RegistryActor {
-    type Result = Option<Addr<RoomActor>>;
+    type Result = Result<Found, EngineError>;
 
-    fn handle(&mut self, Resolve { room, arbiter }: Resolve, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Resolve { room, arbiter, by }: Resolve, _: &mut Self::Context) -> Self::Result {
         if let Some(addr) = self.rooms.get(&room).filter(|addr| addr.connected()) {
-            return Some(addr.clone());
+            return Ok(Found { addr: addr.clone(), is_known: !self.unknown.contains_key(&room) });
         }
-        let core = self.core.clone()?;
+        let core = self.core.clone().ok_or(EngineError::Unavailable)?;
+        if let Some(user) = by {
+            self.take_lookup(&core, user)?;
+        }
         let addr = RoomActor::start_in_arbiter(&arbiter, move |_| RoomActor::new(core, room));
         self.rooms.insert(room, addr.clone());
-        Some(addr)
+        self.unknown.insert(room, by);
+        Ok(Found { addr, is_known: false })
     }
 }
 
-/// A command for a room, whose actor is made on `arbiter` when there is none alive. Those of one sender
-/// reach the room in their order.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Forward {
-    /// The command.
-    pub submit: Submit,
-    /// The thread that sends it.
-    pub arbiter: ArbiterHandle,
+impl RegistryActor {
+    /// Counts a room that a person asks for: any id may be asked for, and each takes an actor and a read.
+    fn take_lookup(&mut self, core: &Core, user: UserId) -> Result<(), EngineError> {
+        let now = core.clock.now();
+        if self.lookups.len() >= self.tidy_lookups_at {
+            self.lookups.retain(|_, budget| !budget.is_full(now));
+            self.tidy_lookups_at = (self.lookups.len() * 2).max(LOOKUPS_MIN);
+        }
+        let taken = self.lookups.entry(user).or_default().take(core.limits.lookups, now);
+        taken.map_err(|retry_after| EngineError::RateLimited { retry_after })
+    }
 }
 
-impl Handler<Forward> for RegistryActor {
+/// Someone has turned out to be in the room.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Known {
+    /// The room.
+    pub room: RoomId,
+    /// Its actor.
+    pub addr: Addr<RoomActor>,
+}
+
+impl Handler<Known> for RegistryActor {
     type Result = ();
 
-    fn handle(&mut self, Forward { submit, arbiter }: Forward, ctx: &mut Self::Context) {
-        let room = submit.command.room;
-        if let Some(addr) = self.handle(Resolve { room, arbiter }, ctx) {
-            addr.do_send(submit);
+    fn handle(&mut self, Known { room, addr }: Known, _: &mut Self::Context) {
+        if self.rooms.get(&room) != Some(&addr) {
+            return;
+        }
+        let by = self.unknown.remove(&room).flatten();
+        if let (Some(budget), Some(core)) = (by.and_then(|user| self.lookups.get_mut(&user)), &self.core) {
+            budget.give_back(core.limits.lookups);
+        }
+    }
+}
+
+/// A session that ends lets go of a room that may be about to take it in.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct RouteLeave {
+    /// The room.
+    pub room: RoomId,
+    /// The session.
+    pub session: SessionId,
+}
+
+impl Handler<RouteLeave> for RegistryActor {
+    type Result = ();
+
+    fn handle(&mut self, RouteLeave { room, session }: RouteLeave, _: &mut Self::Context) {
+        if let Some(addr) = self.rooms.get(&room) {
+            addr.do_send(Leave { session });
         }
     }
 }
@@ -137,6 +199,7 @@ impl Handler<Retire> for RegistryActor {
     fn handle(&mut self, Retire { room, addr }: Retire, _: &mut Self::Context) {
         if self.rooms.get(&room) == Some(&addr) {
             self.rooms.remove(&room);
+            self.unknown.remove(&room);
         }
         addr.do_send(Sleep);
     }

@@ -11,17 +11,19 @@ mod guest;
 mod guests;
 mod ring;
 mod signals;
+#[cfg(all(test, feature = "memory"))]
+mod tests;
 mod typing;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle};
 
 pub use commands::{Answer, Origin, Settled, Submit};
 pub use delivery::{Events, HeadIs};
 pub use guest::{Guest, Purpose, Stay};
-pub use guests::{Admission, Drained, Join, Leave, Position, TellStates};
+pub use guests::{Admission, AreIn, Drained, Join, Leave, Position, TellStates};
 pub use signals::{OnlineNow, SetTyping, Told, WhoIsTyping};
 pub use typing::TypingNow;
 
@@ -31,12 +33,11 @@ use crate::domain::ids::{Epoch, MessageId, RoomId, Seq, UserId};
 use crate::domain::signal::ReadMark;
 use crate::limits;
 use crate::people::Unwatch;
-use crate::ports::store::RoomSnapshot;
-use crate::registry::Retire;
+use crate::registry::{Known, Retire};
 use crate::relay::Follow;
 use crate::session::RoomGone;
-use commands::{Budgets, Waiting};
-use guests::{Arrival, Guests, States};
+use commands::{BUDGETS_MIN, Budgets, Waiting};
+use guests::{Admitted, Arrival, Guests, States};
 use ring::Ring;
 use typing::Typists;
 
@@ -64,10 +65,12 @@ pub struct RoomActor {
     reading_snapshot: bool,
     /// Whether it has not been told yet who is online, since it was loaded.
     presence_is_due: bool,
-    /// Guests that wait for that, with the snapshot that was read for them.
-    unpresented: Vec<(Vec<Arrival>, RoomSnapshot)>,
-    /// Whether a page of the log is being read, for replays or for a gap.
-    reading_log: bool,
+    /// Guests that may be here and wait until their people are counted as online, in the order of asking.
+    admitted: VecDeque<Admitted>,
+    /// Whether a page of the log is being read for replays.
+    reading_replay: bool,
+    /// Whether what follows `delivered` is being read: those who are live wait for no replay.
+    reading_gap: bool,
     /// Commands that the store has not answered.
     waiting: BTreeMap<u64, Waiting>,
     /// The tickets of the messages among them: the log may tell of one before its answer is there.
@@ -75,11 +78,15 @@ pub struct RoomActor {
     patience_is_due: bool,
     next_ticket: u64,
     budgets: BTreeMap<UserId, Budgets>,
+    tidy_budgets_at: usize,
     typists: Typists,
     lapse_is_due: bool,
-    sleep_is_due: bool,
+    sleep: Option<SpawnHandle>,
     /// Whether other nodes are heard about this room.
     follows: bool,
+    /// Whether anyone has turned out to be in the room. Any id may be asked for, and nothing may stay of a
+    /// room that isn't there or that is nobody's here.
+    is_known: bool,
     /// Whether the registry has forgotten this actor; it only finishes what it has begun.
     retired: bool,
 }
@@ -118,17 +125,20 @@ impl RoomActor {
             reading_snapshot: false,
             heard: Seq::START,
             presence_is_due: false,
-            unpresented: Vec::new(),
-            reading_log: false,
+            admitted: VecDeque::new(),
+            reading_replay: false,
+            reading_gap: false,
             waiting: BTreeMap::new(),
             posts: BTreeMap::new(),
             patience_is_due: false,
             next_ticket: 0,
             budgets: BTreeMap::new(),
+            tidy_budgets_at: BUDGETS_MIN,
             typists: Typists::default(),
             lapse_is_due: false,
-            sleep_is_due: false,
+            sleep: None,
             follows: false,
+            is_known: false,
             retired: false,
         }
     }
@@ -151,14 +161,32 @@ impl RoomActor {
         is_known
     }
 
+    /// Someone is in this room: its actor stays, and its address may be kept.
+    fn turns_out_known(&mut self, ctx: &mut Context<Self>) {
+        if !std::mem::replace(&mut self.is_known, true) {
+            self.core.registry.do_send(Known { room: self.room, addr: ctx.address() });
+        }
+    }
+
+    /// Ends this actor where everyone who asked for the room was refused.
+    fn go_if_unknown(&mut self, ctx: &mut Context<Self>) {
+        if !self.is_known && !self.retired && self.guests.is_empty() && self.waiting.is_empty() {
+            self.retire(ctx);
+        }
+    }
+
+    fn retire(&mut self, ctx: &mut Context<Self>) {
+        self.retired = true;
+        self.core.registry.do_send(Retire { room: self.room, addr: ctx.address() });
+    }
+
     /// Ends this actor after a while without guests and work.
     fn sleep_when_idle(&mut self, ctx: &mut Context<Self>) {
-        if self.sleep_is_due || !self.guests.is_empty() {
+        if self.sleep.is_some() || self.retired || !self.guests.is_empty() {
             return;
         }
-        self.sleep_is_due = true;
-        ctx.run_later(limits::ROOM_IDLE, |room, ctx| {
-            room.sleep_is_due = false;
+        let sleep = ctx.run_later(limits::ROOM_IDLE, |room, ctx| {
+            room.sleep = None;
             let now = room.core.clock.now();
             room.budgets.retain(|_, budgets| !budgets.are_full(now));
             if !room.guests.is_empty() {
@@ -167,9 +195,9 @@ impl RoomActor {
             if !room.waiting.is_empty() || !room.budgets.is_empty() {
                 return room.sleep_when_idle(ctx);
             }
-            room.retired = true;
-            room.core.registry.do_send(Retire { room: room.room, addr: ctx.address() });
+            room.retire(ctx);
         });
+        self.sleep = Some(sleep);
     }
 }
 
@@ -208,6 +236,13 @@ impl Handler<Sleep> for RoomActor {
     type Result = ();
 
     fn handle(&mut self, _: Sleep, ctx: &mut Self::Context) {
+        if !self.is_known {
+            // Nobody keeps its address: it ends by itself behind the last of what is on its way to it.
+            if let Some(sleep) = self.sleep.take() {
+                ctx.cancel_future(sleep);
+            }
+            return;
+        }
         // Commands that were on their way when the registry forgot this actor still come through.
         ctx.run_later(limits::ROOM_IDLE, |room, ctx| {
             if room.waiting.is_empty() && room.guests.is_empty() {

@@ -4,6 +4,8 @@
 mod frames;
 mod opening;
 mod rooms;
+#[cfg(all(test, feature = "memory"))]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -28,6 +30,7 @@ use crate::people::SignOut;
 use crate::protocol::close::CloseCode;
 use crate::protocol::codec;
 use crate::protocol::server::ServerFrame;
+use crate::registry::RouteLeave;
 use crate::room::{Guest, Leave, Submit};
 use crate::switchboard::{Detach, OutboxRef};
 use crate::worker::Worker;
@@ -39,6 +42,10 @@ use rooms::{Asked, Place};
 pub struct SessionId(u64);
 
 impl SessionId {
+    /// Before every session.
+    pub(crate) const FIRST: Self = Self(0);
+    /// Behind every session.
+    pub(crate) const LAST: Self = Self(u64::MAX);
     /// The bits of the number; a thread that lets in a million sessions a second has enough for years.
     const NUMBER_BITS: u32 = 48;
 
@@ -73,7 +80,7 @@ pub struct SessionActor {
     asked: BTreeMap<RoomId, Asked>,
     /// Commands for rooms whose actor is being looked for.
     queued: BTreeMap<RoomId, VecDeque<Submit>>,
-    /// Whether the connection is about to end: nothing more is taken from it.
+    /// Whether the connection is about to end, be it that it was never let in: nothing more is taken from it.
     is_closing: bool,
     /// Whether it did not offer `chat.v1`, as clients of the chat that this one replaces.
     is_inherited: bool,
@@ -165,9 +172,19 @@ impl SessionActor {
         }
     }
 
-    fn close(&self, code: CloseCode) {
+    /// Ends the connection after what is queued. Nothing that the client has sent behind this counts, and its
+    /// person may come back at once.
+    fn close(&mut self, code: CloseCode) {
+        self.stop_taking(false);
         if let Some(outbox) = self.outbox() {
             outbox.close(code);
+        }
+    }
+
+    /// Takes nothing more from the connection, though it may take its time to end.
+    fn stop_taking(&mut self, is_lost: bool) {
+        if !std::mem::replace(&mut self.is_closing, true) {
+            self.sign_out(is_lost);
         }
     }
 
@@ -196,7 +213,7 @@ impl SessionActor {
         }
     }
 
-    /// Counts as gone from here on, though the connection may take its time to end.
+    /// Counts as gone from here on.
     fn sign_out(&mut self, is_lost: bool) {
         self.leave_all();
         self.core().people.do_send(SignOut { user: self.user, session: self.id, is_lost });
@@ -228,9 +245,7 @@ impl Actor for SessionActor {
         self.sign_out(false);
         // A room that was asked for a place may have given it meanwhile.
         for room in std::mem::take(&mut self.asked).into_keys() {
-            if let Some(addr) = self.worker.known_room(room) {
-                addr.do_send(Leave { session: self.id });
-            }
+            self.core().registry.do_send(RouteLeave { room, session: self.id });
         }
         if let Some(guest) = self.guest.take() {
             guest.outbox.switchboard.do_send(Detach { outbox: guest.outbox.id });
@@ -263,7 +278,10 @@ impl Handler<Violated> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, Violated { code }: Violated, _: &mut Self::Context) {
-        self.close(CloseCode::Framing(code));
+        match &mut self.opening {
+            Some(opening) => opening.violation = Some(code),
+            None => self.close(CloseCode::Framing(code)),
+        }
     }
 }
 
@@ -280,8 +298,10 @@ impl Handler<Closing> for SessionActor {
 
     fn handle(&mut self, Closing { code }: Closing, _: &mut Self::Context) {
         tracing::debug!(session = ?self.id, code = code.code(), "session ends");
-        self.is_closing = true;
-        self.sign_out(code == CloseCode::Silent);
+        if self.opening.is_some() {
+            return self.turn_away(ConnectError::of_close_code(code));
+        }
+        self.stop_taking(code == CloseCode::Silent);
     }
 }
 
@@ -320,12 +340,12 @@ impl Handler<Revoked> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, _: Revoked, _: &mut Self::Context) {
-        self.close(CloseCode::Unauthorized);
+        self.turn_away(ConnectError::Unauthorized);
     }
 }
 
 #[cfg(test)]
-mod tests {
+mod windows {
     use super::*;
 
     #[test]

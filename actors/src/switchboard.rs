@@ -82,8 +82,9 @@ struct Entry {
     stalled_since: Duration,
     pinged_at: Duration,
     close_by: Option<Duration>,
-    /// The rooms that it hears.
-    hears: Vec<RoomId>,
+    /// The rooms that it hears, and where it stands among those who hear each: thousands may go at once, and
+    /// none of them shall look through all others.
+    hears: Vec<(RoomId, u32)>,
 }
 
 // There is one for each socket.
@@ -232,10 +233,6 @@ impl SwitchboardActor {
         if entry.outbox.closing {
             return;
         }
-        if entry.outbox.corked {
-            entry.outbox.wire.close();
-            return;
-        }
         entry.close_by = Some(by);
         if is_slow {
             entry.outbox.close_with(codec::close(code));
@@ -266,6 +263,9 @@ impl SwitchboardActor {
                 self.handle(Detach { outbox }, ctx);
             } else if entry.close_by.is_some_and(|by| by <= now) {
                 entry.outbox.wire.close();
+            } else if entry.outbox.corked && now - entry.stalled_since >= limits::ANSWER_WITHIN {
+                // What its client has sent meanwhile must have an answer, or the connection end.
+                self.begin_close(slot, CloseCode::Restarting, ctx);
             } else if !entry.outbox.closing
                 && entry.outbox.blocked
                 && now - entry.stalled_since >= self.limits.stalled_after
@@ -280,6 +280,9 @@ impl SwitchboardActor {
         let next_turn = now + TICK * u32::try_from(wheel).unwrap_or(u32::MAX);
         for (slot, entry) in self.entries.iter_mut().filter(|(slot, _)| slot % wheel == turn) {
             entry.rest();
+            if entry.outbox.corked {
+                continue;
+            }
             let heard_at = now.saturating_sub(entry.outbox.wire.silence());
             let ping_at = heard_at.max(entry.pinged_at) + ping_every;
             let due_at = ping_at.min(heard_at + self.limits.silent_after);
@@ -365,7 +368,8 @@ impl Handler<Uncork> for SwitchboardActor {
     }
 }
 
-/// Turns a socket away before it was let in: these bytes go out, nothing else, and it is closed.
+/// Turns a socket away before it was let in: these bytes go out, nothing else, not even what waits, and it is
+/// closed.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct TurnAway {

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use actix::{Actor, Addr, Arbiter};
 
 use crate::core::Core;
-use crate::domain::ids::{MessageId, RoomId};
-use crate::registry::Resolve;
+use crate::domain::ids::{MessageId, RoomId, UserId};
+use crate::error::EngineError;
+use crate::registry::{Found, Resolve};
 use crate::room::RoomActor;
 use crate::session::SessionId;
 use crate::switchboard::SwitchboardActor;
@@ -71,19 +72,34 @@ impl Worker {
         }
     }
 
-    /// The room's actor, made on this thread when there is none. None while the engine ends.
-    pub(crate) async fn room(&self, room: RoomId) -> Option<Addr<RoomActor>> {
+    /// The room's actor, for a person who asks for it; made on this thread when there is none.
+    ///
+    /// # Errors
+    /// [`EngineError::RateLimited`] for one who has asked for too many in vain, and
+    /// [`EngineError::Unavailable`] while the engine ends.
+    pub(crate) async fn room(&self, room: RoomId, by: UserId) -> Result<Addr<RoomActor>, EngineError> {
         if let Some(addr) = self.known_room(room) {
-            return Some(addr);
+            return Ok(addr);
         }
-        let addr =
-            self.core.registry.send(Resolve { room, arbiter: Arbiter::current() }).await.ok().flatten()?;
+        let resolve = Resolve { room, arbiter: Arbiter::current(), by: Some(by) };
+        let Found { addr, is_known } =
+            self.core.registry.send(resolve).await.unwrap_or(Err(EngineError::Unavailable))?;
+        if is_known {
+            self.remember(room, &addr);
+        }
+        Ok(addr)
+    }
+
+    /// Keeps the address of a room that someone is in.
+    pub(crate) fn remember(&self, room: RoomId, addr: &Addr<RoomActor>) {
         let mut rooms = self.rooms.borrow_mut();
+        if rooms.get(&room) == Some(addr) {
+            return;
+        }
         if rooms.len() >= self.tidy_at.get() {
             rooms.retain(|_, addr| addr.connected());
             self.tidy_at.set((rooms.len() * 2).max(KNOWN_ROOMS_MIN));
         }
         rooms.insert(room, addr.clone());
-        Some(addr)
     }
 }

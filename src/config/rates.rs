@@ -47,6 +47,14 @@ pub struct RateConfig {
     #[arg(long, env = "RATE_EDITS", value_name = "RATE_EDITS", default_value = "5:50")]
     pub rate_edits: Rate,
 
+    /// Moves of one person's read mark in one room
+    #[arg(long, env = "RATE_READS", value_name = "RATE_READS", default_value = "10:100")]
+    pub rate_reads: Rate,
+
+    /// Rooms that one person asks for in vain
+    #[arg(long, env = "RATE_LOOKUPS", value_name = "RATE_LOOKUPS", default_value = "10:1000")]
+    pub rate_lookups: Rate,
+
     /// Rooms made by one person
     #[arg(long, env = "RATE_ROOMS", value_name = "RATE_ROOMS", default_value = "1:50")]
     pub rate_rooms: Rate,
@@ -87,6 +95,10 @@ pub struct Rates {
     pub messages: Option<Rate>,
     /// Edits and deletions of one person.
     pub edits: Option<Rate>,
+    /// Moves of one person's read mark in one room.
+    pub reads: Option<Rate>,
+    /// Rooms that one person asks for in vain.
+    pub lookups: Option<Rate>,
     /// Rooms made by one person.
     pub rooms: Option<Rate>,
     /// Uploads of one person.
@@ -111,6 +123,8 @@ impl RateConfig {
         Rates {
             messages: unless_off(self.rate_messages),
             edits: unless_off(self.rate_edits),
+            reads: unless_off(self.rate_reads),
+            lookups: unless_off(self.rate_lookups),
             rooms: unless_off(self.rate_rooms),
             uploads: unless_off(self.rate_uploads),
             rest: unless_off(self.rate_rest),

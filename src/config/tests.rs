@@ -121,6 +121,7 @@ fn the_figures_are_on_this_machine_alone_unless_it_is_said_otherwise() {
 fn rate_limits_off_lifts_every_rate() {
     let rates = settings(&["--rate-limits", "off"]).expect("settings").rates;
     assert!([rates.messages, rates.edits, rates.rooms, rates.uploads].iter().all(Option::is_none));
+    assert!([rates.reads, rates.lookups].iter().all(Option::is_none));
     assert!([rates.rest, rates.frames, rates.handshakes, rates.sign_ins].iter().all(Option::is_none));
     assert!([rates.user_handshakes, rates.bad_handshakes].iter().all(Option::is_none));
 }

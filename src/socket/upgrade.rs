@@ -193,6 +193,9 @@ fn refusal(error: ConnectError) -> Refusal {
         ConnectError::TooManySockets => {
             Refusal::new(429, "rate_limited", "Too many sockets are open.").with("Retry-After", "5")
         }
+        ConnectError::RateLimited => {
+            Refusal::new(429, "rate_limited", "Request was throttled.").with("Retry-After", "1")
+        }
         ConnectError::Unavailable | ConnectError::Restarting => {
             Refusal::new(503, "unavailable", "Come back in a moment.").with("Retry-After", "1")
         }

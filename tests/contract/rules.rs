@@ -4,7 +4,7 @@ use actors::domain::command::{
     Actor, Change, Command, Draft, OpenRoom, ReadTarget, Refusal, Reply, StrayReply,
 };
 use actors::domain::event::EventBody;
-use actors::domain::ids::{MessageId, RoomId, Seq};
+use actors::domain::ids::{ClientId, MessageId, RoomId, Seq};
 use actors::domain::participant::Role;
 use actors::domain::room::RoomType;
 use actors::domain::signal::Signal;
@@ -20,6 +20,7 @@ on_both!(
     one_client_id_is_one_message,
     a_client_id_for_another_text_is_a_conflict,
     a_retry_gets_the_message_as_it_is_now,
+    a_retry_by_one_who_is_out_tells_nothing_of_the_room,
     an_archived_room_takes_nothing_new,
     who_is_not_in_the_room_does_nothing,
     writing_to_a_direct_room_brings_the_partner_back,
@@ -94,6 +95,28 @@ async fn a_retry_gets_the_message_as_it_is_now(world: &World) {
     let gone = posted(world.run(say_once(ANN, room, "hi", id)).await.unwrap());
     assert_eq!(gone.content, "[Message deleted]");
     assert!(gone.deleted_at.is_some());
+}
+
+async fn a_retry_by_one_who_is_out_tells_nothing_of_the_room(world: &World) {
+    let room = world.group(&[ANN, BOB]).await;
+    let quoted = world.says(ANN, room, "quoted").await;
+    let draft = Draft { client_id: Some(ClientId(Uuid::new_v4())), reply_to: Some(quoted.id), ..draft("hi") };
+    let first = posted(world.does(BOB, room, Change::Post(draft.clone())).await.unwrap());
+    world.does(ANN, room, Change::Remove { user: BOB }).await.unwrap();
+    world.does(ANN, room, edit(&quoted, "a secret")).await.unwrap();
+    let head = world.head(room).await;
+    let known = Reply::SentBefore { message: first.id, seq: first.seq, created_at: first.created_at };
+    let again = Draft { id: MessageId::new(), ..draft.clone() };
+    assert_eq!(world.does(BOB, room, Change::Post(again)).await.unwrap().reply, known);
+    let other = Draft { content: "ho".into(), digest: [0; 16], ..draft.clone() };
+    assert_eq!(world.does(BOB, room, Change::Post(other)).await, Err(Refusal::ClientIdConflict));
+    let unsent = Draft { client_id: Some(ClientId(Uuid::new_v4())), ..draft.clone() };
+    assert_eq!(world.does(BOB, room, Change::Post(unsent)).await, Err(Refusal::NotParticipant));
+    assert_eq!(world.head(room).await, head);
+    // Who is back may see what has become of it.
+    world.does(ANN, room, add(BOB)).await.unwrap();
+    let seen = posted(world.does(BOB, room, Change::Post(draft)).await.unwrap());
+    assert_eq!(seen.reply_to.unwrap().content, "a secret");
 }
 
 async fn an_archived_room_takes_nothing_new(world: &World) {

@@ -46,6 +46,20 @@ async fn what_is_done_over_rest_is_an_event() {
 }
 
 #[tokio::test]
+async fn who_was_removed_reads_nothing_by_sending_again() {
+    let (alice, bob) = (someone("alice").await, someone("bob").await);
+    let room = alice.makes_group(&[&bob]).await;
+    let quoted = text_of(&alice.says(&room, "quoted").await["id"]);
+    let body = json!({"room": room, "content": "mine", "reply_to": quoted, "client_id": Uuid::new_v4()});
+    let first = bob.post("/api/chat/messages/", body.clone()).await.is(201);
+    alice.removes(&bob, &room).await;
+    alice.patch(&format!("/api/chat/messages/{quoted}/"), json!({"content": "a secret"})).await.is(200);
+    let again = bob.post("/api/chat/messages/", body).await.is(200);
+    let known = json!({"id": first["id"], "seq": first["seq"], "created_at": first["created_at"]});
+    assert_eq!(again, known);
+}
+
+#[tokio::test]
 async fn one_removed_or_deactivated_is_cut_off() {
     let (alice, bob) = (someone("alice").await, someone("bob").await);
     let room = alice.makes_group(&[&bob]).await;

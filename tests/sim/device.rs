@@ -27,6 +27,8 @@ pub(crate) struct Device {
     /// The room that it is for; all of the person's, when unset.
     pub(crate) room: Option<RoomId>,
     pub(crate) chance: Chance,
+    /// The second in which its token was issued.
+    issued_at: i64,
     /// How far it has come in each room.
     positions: BTreeMap<RoomId, Seq>,
     /// Sends without a known end, not under way.
@@ -76,6 +78,7 @@ impl Device {
             user,
             room,
             chance: world.chance(),
+            issued_at: world.second(),
             positions: BTreeMap::new(),
             unsettled: VecDeque::new(),
             now: Connected::default(),
@@ -92,10 +95,14 @@ impl Device {
             }
             let node = self.chance.pick(&nodes);
             let since = self.since(self.room);
-            let mut socket = Socket::open(&self.world, node, self.user, self.room.map(|room| (room, since)));
+            let target = self.room.map(|room| (room, since));
+            let mut socket = Socket::open(&self.world, node, self.user, self.issued_at, target);
             self.now = Connected::default();
             if let Some(room) = self.room {
                 self.now.joining.entry(room).or_default().push_back(Asking { since, is_let_go: false });
+            }
+            if self.world.phase() < Phase::Quiet && self.chance.percent(30) {
+                self.speak_early(&socket);
             }
             self.stay(&mut socket).await;
             self.world.recorder.note(Fact::Closed { conn: socket.conn, code: self.now.code });
@@ -103,8 +110,23 @@ impl Device {
                 self.world.recorder.note(Fact::Answered { op, end: End::Unknown });
                 self.unsettled.push_back(send);
             }
+            if self.now.code == Some(4401) && (self.world.phase() > Phase::Stormy || self.chance.percent(50))
+            {
+                self.issued_at = self.world.second();
+            }
             if matches!(self.now.code, Some(4401 | 4403)) {
                 pass(self.chance.millis(500..2_000)).await;
+            }
+        }
+    }
+
+    /// Doesn't wait until it is let in.
+    fn speak_early(&mut self, socket: &Socket) {
+        for _ in 0..=self.chance.below(3) {
+            match self.chance.below(4) {
+                0 => self.type_something(socket),
+                1 => socket.send(json!({"type": "ping", "n": 1}).to_string()),
+                _ => self.post(socket),
             }
         }
     }
@@ -333,6 +355,9 @@ impl Device {
     fn text(&mut self, socket: &Socket, frame: &Value) {
         let (conn, note) = (socket.conn, |fact| self.world.recorder.note(fact));
         let kind = frame["type"].as_str().unwrap_or_default().to_owned();
+        if !self.now.is_in && kind != "connection_established" {
+            note(Fact::ToldEarly { conn, kind: kind.clone() });
+        }
         let Some(room) = frames::room(frame) else {
             if kind == "connection_established" {
                 self.now.is_in = true;

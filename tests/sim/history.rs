@@ -77,12 +77,14 @@ pub(crate) enum Fact {
     Committed(Row),
     /// The store changed whether someone may be here.
     RightsChanged { user: UserId, is_active: bool },
+    /// The store made a person's tokens from before this second void.
+    Revoked { user: UserId, from: i64 },
     /// A client wants something.
     Asked { op: Op, user: UserId, room: RoomId, wish: Wish },
     /// It has its answer.
     Answered { op: Op, end: End },
-    /// A client opens a socket.
-    Opened { conn: Conn, user: UserId, node: usize },
+    /// A client opens a socket, with a token from that second.
+    Opened { conn: Conn, user: UserId, node: usize, issued_at: i64 },
     /// It is let in.
     LetIn { conn: Conn },
     /// It wants to hear a room.
@@ -99,6 +101,8 @@ pub(crate) enum Fact {
     Parted { conn: Conn, room: RoomId },
     /// It is told an event.
     Told { conn: Conn, row: Row },
+    /// It is told something before it is let in.
+    ToldEarly { conn: Conn, kind: String },
     /// It is told how far someone has read.
     Marked { conn: Conn, room: RoomId, user: UserId, up_to: Seq },
     /// It has ended.

@@ -151,6 +151,11 @@ async fn storm(world: &Rc<World>, chance: &mut Chance, until: Instant) {
                 let told = nodes.first().filter(|_| chance.percent(60));
                 world.set_right(user, chance.percent(50), told.map(|node| &**node));
             }
+            94..99 => {
+                let (user, nodes) = (chance.pick(&world.users), world.nodes());
+                let told = nodes.first().filter(|_| chance.percent(60));
+                world.revoke(user, told.map(|node| &**node));
+            }
             _ => {}
         }
     }

@@ -41,11 +41,12 @@ impl Socket {
         world: &World,
         node: Rc<Node>,
         user: UserId,
+        issued_at: i64,
         room: Option<(RoomId, Option<Seq>)>,
     ) -> Self {
         let conn = world.next_conn();
         let (wire, peer) = connection(world.wire_bytes, world.clock);
-        world.recorder.note(Fact::Opened { conn, user, node: node.place });
+        world.recorder.note(Fact::Opened { conn, user, node: node.place, issued_at });
         let target = room.map_or(Target::User, |(room, since)| {
             world.recorder.note(Fact::Joining { conn, room, since });
             Target::Room { room, since, epoch: None }
@@ -53,7 +54,7 @@ impl Socket {
         let connect = Connect {
             credential: Credential {
                 user,
-                issued_at: 1,
+                issued_at,
                 expires_at: DateTime::UNIX_EPOCH,
                 expires_in: Duration::from_secs(86_400),
             },
@@ -61,7 +62,8 @@ impl Socket {
             target,
             wire: Box::new(wire),
             accept: codec::pong(b""),
-            refuse: Some(|error| codec::close(error.close_code())),
+            // Half of them are closed with a code behind the answer, as those are that offer the subprotocol.
+            refuse: conn.is_multiple_of(2).then_some(|error| codec::close(error.close_code())),
         };
         let session = node.worker.connect(connect);
         node.keep(peer.clone());

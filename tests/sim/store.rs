@@ -11,7 +11,7 @@ use actors::domain::event::{Event, EventBody};
 use actors::domain::ids::{Epoch, RoomId, Seq, UserId};
 use actors::domain::person::Author;
 use actors::memory::store::MemoryStore;
-use actors::ports::store::{Changes, Cursor, InboxRoom, PersonChange, RoomSnapshot, Store, StoreError};
+use actors::ports::store::{Changes, Cursor, InboxRoom, PersonChange, Store, StoreError, Visit};
 use async_trait::async_trait;
 
 use crate::chance::Chance;
@@ -234,14 +234,9 @@ impl Store for NodeStore {
         self.end(begun, done, true).await
     }
 
-    async fn snapshot(
-        &self,
-        room: RoomId,
-        visitors: &[UserId],
-        roster: bool,
-    ) -> Result<Option<RoomSnapshot>, StoreError> {
+    async fn visit(&self, room: RoomId, visitors: &[UserId], roster: bool) -> Result<Visit, StoreError> {
         let begun = self.begin(false).await?;
-        let done = self.truth.store.snapshot(room, visitors, roster).await;
+        let done = self.truth.store.visit(room, visitors, roster).await;
         self.end(begun, done, false).await
     }
 

@@ -91,6 +91,8 @@ pub(crate) struct World {
     pub(crate) wire_bytes: usize,
     /// What each person has written in each room.
     pub(crate) written: RefCell<BTreeMap<(UserId, RoomId), Vec<MessageId>>>,
+    /// Whether each person may be here, and since when tokens count.
+    rights: RefCell<BTreeMap<UserId, PersonChange>>,
     phase: Cell<Phase>,
     /// Wakes in the order of waiting; a watch channel's order is random.
     next_phase: Notify,
@@ -143,6 +145,7 @@ impl World {
             users,
             rooms: Vec::new(),
             wire_bytes: chance.pick(&[700, 4 << 10, 64 << 10]),
+            rights: RefCell::default(),
             phase: Cell::new(Phase::Stormy),
             next_phase: Notify::new(),
             written: RefCell::default(),
@@ -296,6 +299,7 @@ impl World {
             Some(Ok(Reply::Posted { message, duplicate })) => {
                 End::Acked { message: message.id, seq: message.seq, duplicate }
             }
+            Some(Ok(Reply::SentBefore { message, seq, .. })) => End::Acked { message, seq, duplicate: true },
             Some(Ok(_)) => End::Done,
             Some(Err(error)) if error.code().as_str() == "unknown_outcome" => End::Unknown,
             Some(Err(error)) => End::Refused(error.code().as_str().to_owned()),
@@ -326,9 +330,30 @@ impl World {
     fn put_person(&self, user: UserId, is_active: bool, tell: Option<&Node>) {
         let full_name = self.people.borrow()[&user].0.clone();
         self.truth.store.put_person(Author::new(user, &format!("user{user}"), &full_name), is_active);
+        self.tell_right(user, tell, |right| right.is_active = is_active);
+    }
+
+    /// Makes a person's tokens void that are from before this second, and perhaps tells a node.
+    pub(crate) fn revoke(&self, user: UserId, tell: Option<&Node>) {
+        let from = self.second();
+        self.truth.store.revoke_tokens(user, from);
+        self.recorder.note(Fact::Revoked { user, from });
+        self.tell_right(user, tell, |right| right.tokens_valid_from = Some(from));
+    }
+
+    fn tell_right(&self, user: UserId, tell: Option<&Node>, change: impl FnOnce(&mut PersonChange)) {
+        let mut rights = self.rights.borrow_mut();
+        let right =
+            rights.entry(user).or_insert(PersonChange { user, is_active: true, tokens_valid_from: None });
+        change(right);
         if let Some(node) = tell {
-            node.engine.person_changed(PersonChange { user, is_active, tokens_valid_from: None });
+            node.engine.person_changed(*right);
         }
+    }
+
+    /// The second that it is, by which tokens are issued.
+    pub(crate) fn second(&self) -> i64 {
+        i64::try_from(self.clock.now().as_secs()).expect("a run takes minutes")
     }
 }
 

@@ -25,6 +25,7 @@ mod overload;
 mod people;
 mod presence;
 mod raw;
+mod refused;
 mod rest_seen;
 mod resume;
 #[path = "../support/socket.rs"]

@@ -94,6 +94,17 @@ describe('a client', () => {
     await until(() => a.view.marks.get(2) === b.view.timeline!.head, a)
   })
 
+  it('tells of what is read in a rush once and then the last of it', async () => {
+    const bob = connect(2)
+    const room = await enter(bob)
+    for (let n = 0; n < 30; n++) says(1, String(n))
+    await until(() => texts(room).length === 30, room)
+    const sent = vi.spyOn(bob, 'send')
+    for (const entry of room.view.timeline!.entries) if (entry.kind === 'message') room.read(entry.message)
+    await until(() => room.view.marks.get(2) === room.view.timeline!.head, room)
+    expect(sent.mock.calls.filter(([frame]) => frame.type === 'read_receipt')).toHaveLength(2)
+  })
+
   it('says nothing of typing before it is let into the room: the server would refuse it', async () => {
     const alice = connect(1)
     await until(() => alice.state === 'open', alice)

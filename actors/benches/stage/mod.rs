@@ -1,7 +1,9 @@
 //! What the benches stand on: rooms in a memory store, and a switchboard whose sockets take everything.
 
 use std::io::{self, IoSlice};
+use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -22,6 +24,7 @@ use actors::ports::wire::Wire;
 use actors::protocol::envelope::LinkKey;
 use actors::session::{Connect, Target};
 use actors::switchboard::{Attach, Batch, Deliver, Enter, SwitchboardActor, Uncork, Unsent};
+use actors::worker::Worker;
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::DateTime;
@@ -103,6 +106,113 @@ fn post(room: RoomId) -> Command {
     Command { room, by: Author::Person(ANN), change: Change::Post(draft) }
 }
 
+/// People who all come into one room and go again.
+pub(crate) struct Crowd {
+    system: actix::SystemRunner,
+    engine: EngineHandle,
+    worker: Rc<Worker>,
+    room: RoomId,
+    people: usize,
+}
+
+impl Crowd {
+    pub(crate) fn new(people: usize) -> Self {
+        let system = actix::System::new();
+        let users: Vec<UserId> = (1..).map(UserId).take(people).collect();
+        let (engine, worker, room) = system.block_on(async {
+            let store = Arc::new(MemoryStore::default());
+            for user in &users {
+                store.put_person(person::Author::new(*user, &format!("user{user}"), ""), true);
+            }
+            let open = OpenRoom { people: users[1..].to_vec(), ..opening() };
+            let opened = store.open_room(&open).await.expect("the store works").expect("it may be made");
+            let engine = EngineHandle::start(parts(store, Clock::start(DateTime::UNIX_EPOCH)));
+            let worker = engine.worker();
+            (engine, worker, opened.room)
+        });
+        Self { system, engine, worker, room, people }
+    }
+
+    /// Lets all of them come and, when all have been let in, go at once; how long each took.
+    pub(crate) fn comes_and_goes(&self) -> (Duration, Duration) {
+        self.system.block_on(async {
+            let greeted = Arc::new(AtomicUsize::new(0));
+            let began = tokio::time::Instant::now();
+            let users = (1..).map(UserId).take(self.people);
+            let target = Target::Room { room: self.room, since: None, epoch: None };
+            let sessions: Vec<_> = users
+                .map(|user| {
+                    let wire = Box::new(Door { greeted: greeted.clone(), is_fresh: true });
+                    self.worker.connect(connect(user, target, wire))
+                })
+                .collect();
+            while greeted.load(Ordering::Relaxed) < self.people {
+                tokio::task::yield_now().await;
+            }
+            let came = began.elapsed();
+            let began = tokio::time::Instant::now();
+            drop(sessions);
+            loop {
+                let counts = self.engine.census().await;
+                if counts.iter().all(|(what, count)| *what != "sockets" || *count == 0) {
+                    return (came, began.elapsed());
+                }
+            }
+        })
+    }
+}
+
+fn parts(store: Arc<MemoryStore>, clock: Clock) -> Parts {
+    Parts {
+        node: NodeId(Uuid::nil()),
+        limits: Limits::default(),
+        clock,
+        store,
+        identity: Arc::new(Nobody),
+        link: None,
+        link_key: LinkKey::new(b"a key of the bench, of no use elsewhere"),
+    }
+}
+
+fn connect(user: UserId, target: Target, wire: Box<dyn Wire>) -> Connect {
+    let expires_in = Duration::from_secs(3_600);
+    Connect {
+        credential: Credential { user, issued_at: 0, expires_at: DateTime::UNIX_EPOCH, expires_in },
+        grace: Duration::ZERO,
+        target,
+        wire,
+        accept: Bytes::from_static(b"HTTP/1.1 101 Switching Protocols"),
+        refuse: None,
+    }
+}
+
+/// A socket that takes everything, and counts itself when it is let in.
+struct Door {
+    greeted: Arc<AtomicUsize>,
+    is_fresh: bool,
+}
+
+impl Wire for Door {
+    fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        if std::mem::replace(&mut self.is_fresh, false) {
+            self.greeted.fetch_add(1, Ordering::Relaxed);
+        }
+        Abyss.try_write_vectored(slices)
+    }
+
+    fn poll_writable(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn silence(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn finish(&mut self) {}
+
+    fn close(&mut self) {}
+}
+
 /// A socket that takes everything at once.
 struct Abyss;
 
@@ -146,29 +256,8 @@ impl Board {
         let room = RoomId(Uuid::new_v4());
         let switchboard = system.block_on(async {
             let clock = Clock::start(DateTime::UNIX_EPOCH);
-            let parts = Parts {
-                node: NodeId(Uuid::nil()),
-                limits: Limits::default(),
-                clock,
-                store: Arc::new(MemoryStore::default()),
-                identity: Arc::new(Nobody),
-                link: None,
-                link_key: LinkKey::new(b"a key of the bench, of no use elsewhere"),
-            };
-            let worker = EngineHandle::start(parts).worker();
-            let session = worker.connect(Connect {
-                credential: Credential {
-                    user: ANN,
-                    issued_at: 0,
-                    expires_at: DateTime::UNIX_EPOCH,
-                    expires_in: Duration::from_secs(3_600),
-                },
-                grace: Duration::ZERO,
-                target: Target::User,
-                wire: Box::new(Abyss),
-                accept: Bytes::new(),
-                refuse: None,
-            });
+            let worker = EngineHandle::start(parts(Arc::default(), clock)).worker();
+            let session = worker.connect(connect(ANN, Target::User, Box::new(Abyss)));
             let switchboard = SwitchboardActor::new(Arc::new(Limits::default()), clock).start();
             for _ in 0..sockets {
                 let attach = Attach { wire: Box::new(Abyss), session: session.downgrade() };

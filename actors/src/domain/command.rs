@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
 use super::event::Event;
-use super::ids::{ClientId, MessageId, RoomId, UserId};
+use super::ids::{ClientId, MessageId, RoomId, Seq, UserId};
 use super::message::{Attachment, Message, MessageType};
 use super::participant::{Participant, Role};
 use super::room::{Room, RoomType, Subject};
@@ -187,6 +187,16 @@ pub enum Reply {
         message: Box<Message>,
         /// Whether it had been sent before.
         duplicate: bool,
+    },
+    /// The message had been sent before, by someone who may not see the room now: what that person knew of
+    /// it when it was sent, and nothing of what has become of it.
+    SentBefore {
+        /// The message.
+        message: MessageId,
+        /// Its position.
+        seq: Seq,
+        /// When it was sent.
+        created_at: DateTime<Utc>,
     },
     /// The changed message.
     Edited(Box<Message>),

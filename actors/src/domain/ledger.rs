@@ -181,14 +181,31 @@ impl Ledger {
         }
     }
 
+    /// The answer to a message that was sent under the same `client_id` before. It stays true for one who
+    /// has left the room, but an outsider isn't shown what became of the message since, or of the one that it
+    /// answers.
     fn sent_before(&self, user: UserId, draft: &Draft) -> Result<Option<Reply>, Refusal> {
         let Some(client_id) = draft.client_id else { return Ok(None) };
         match self.sent.get(&(user, client_id)) {
             None => Ok(None),
-            Some(sent) if sent.digest == draft.digest => {
+            Some(sent) if sent.digest != draft.digest => Err(Refusal::ClientIdConflict),
+            Some(Sent { message, .. }) if self.standing(Actor::Person(user)) == Standing::Outsider => {
+                let (message, seq, created_at) = (message.id, message.seq, message.created_at);
+                Ok(Some(Reply::SentBefore { message, seq, created_at }))
+            }
+            Some(sent) => {
                 Ok(Some(Reply::Posted { message: Box::new(sent.message.clone()), duplicate: true }))
             }
-            Some(_) => Err(Refusal::ClientIdConflict),
+        }
+    }
+
+    fn standing(&self, by: Actor) -> Standing {
+        let Actor::Person(user) = by else { return Standing::Service };
+        match self.members.get(&user) {
+            Some(member) if member.is_active && member.participant.is_in() => {
+                Standing::Participant(member.participant.role)
+            }
+            _ => Standing::Outsider,
         }
     }
 

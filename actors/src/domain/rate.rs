@@ -48,6 +48,11 @@ impl Budget {
         Ok(())
     }
 
+    /// Gives one use back, for one that came to nothing.
+    pub fn give_back(&mut self, rate: Rate) {
+        self.due = self.due.saturating_sub(rate.every);
+    }
+
     /// Whether nothing is owed at `now`, so that it can be forgotten.
     #[must_use]
     pub fn is_full(&self, now: Duration) -> bool {
@@ -71,6 +76,8 @@ mod tests {
         assert_eq!(budget.take(rate, now + Duration::from_millis(100)), Ok(()));
         assert!(budget.take(rate, now + Duration::from_millis(100)).is_err());
         assert!(budget.is_full(now + Duration::from_secs(1)));
+        budget.give_back(rate);
+        assert_eq!(budget.take(rate, now + Duration::from_millis(100)), Ok(()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_types, reason = "what several engines of one test share")]
 
+pub mod engine;
 pub mod link;
 mod shelf;
 pub mod store;

@@ -19,7 +19,7 @@ use crate::domain::person::{Author, Person};
 use crate::domain::room::RoomType;
 use crate::ports::clock::Clock;
 use crate::ports::store::{
-    Changes, Cursor, InboxRoom, PersonChange, RoomSnapshot, Store, StoreError, Visitor,
+    Changes, Cursor, InboxRoom, PersonChange, RoomSnapshot, Store, StoreError, Visit, Visitor,
 };
 
 /// How long a lane waits for a room that another transaction holds.
@@ -326,9 +326,8 @@ impl State {
             let place = shelf.places.get(&user)?;
             let member = member_as_now(place, &self.people);
             let may = member.is_active && member.participant.is_in();
-            let tokens_valid_from = self.rights.get(&user).and_then(|(right, _)| right.tokens_valid_from);
             let (person, unread) = (member.participant.user, shelf.unread(place));
-            may.then_some(Visitor { person, unread, tokens_valid_from })
+            may.then_some(Visitor { person, unread })
         });
         let mut places: Vec<_> =
             shelf.places.values().filter(|place| roster && place.member.participant.is_in()).collect();
@@ -434,13 +433,13 @@ impl Store for MemoryStore {
         .await
     }
 
-    async fn snapshot(
-        &self,
-        room: RoomId,
-        visitors: &[UserId],
-        roster: bool,
-    ) -> Result<Option<RoomSnapshot>, StoreError> {
-        self.meet(Call::Snapshot(room), async || Ok(self.state().snapshot(room, visitors, roster))).await
+    async fn visit(&self, room: RoomId, visitors: &[UserId], roster: bool) -> Result<Visit, StoreError> {
+        self.meet(Call::Snapshot(room), async || {
+            let state = self.state();
+            let rights = visitors.iter().filter_map(|user| Some(state.rights.get(user)?.0)).collect();
+            Ok(Visit { room: state.snapshot(room, visitors, roster), rights })
+        })
+        .await
     }
 
     async fn events(&self, room: RoomId, after: Seq, limit: usize) -> Result<Vec<Event>, StoreError> {

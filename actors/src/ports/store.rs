@@ -59,8 +59,14 @@ pub trait Store: Send + Sync + 'static {
     /// The outer one is the store's, the inner one the rules'.
     async fn open_room(&self, open: &OpenRoom) -> Result<Result<Opened, Refusal>, StoreError>;
 
-    /// Reads a room as of one moment, with what each of `visitors` sees of it and, where `roster` is
-    /// set, all who are in it. `None`: no such room, or deleted.
+    /// Reads as of one moment a room, with what each of `visitors` sees of it and, where `roster` is
+    /// set, all who are in it, and the right of each of `visitors` to be here at all.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn visit(&self, room: RoomId, visitors: &[UserId], roster: bool) -> Result<Visit, StoreError>;
+
+    /// Reads the room of [`Self::visit`]. `None`: no such room, or deleted.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -69,7 +75,9 @@ pub trait Store: Send + Sync + 'static {
         room: RoomId,
         visitors: &[UserId],
         roster: bool,
-    ) -> Result<Option<RoomSnapshot>, StoreError>;
+    ) -> Result<Option<RoomSnapshot>, StoreError> {
+        Ok(self.visit(room, visitors, roster).await?.room)
+    }
 
     /// Reads at most `limit` events after `after`, in order, each as things are now.
     ///
@@ -100,6 +108,15 @@ pub trait Store: Send + Sync + 'static {
     fn epoch(&self) -> Epoch;
 }
 
+/// What those who want to be let into a room are judged by, as of one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Visit {
+    /// The room; `None` when there is no such room, or it was deleted.
+    pub room: Option<RoomSnapshot>,
+    /// The right of each visitor of the directory, wherever that person is.
+    pub rights: Vec<PersonChange>,
+}
+
 /// A room as of one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomSnapshot {
@@ -120,8 +137,6 @@ pub struct Visitor {
     pub person: Author,
     /// The count of unread messages.
     pub unread: i64,
-    /// Tokens issued before this second are void; Unix time.
-    pub tokens_valid_from: Option<i64>,
 }
 
 /// A position in the feed of all commits. Only the store that gave it can read it: commits become

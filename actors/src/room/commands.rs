@@ -13,7 +13,7 @@ use crate::domain::command::{Change, Command, ReadTarget, Reply};
 use crate::domain::event::Event;
 use crate::domain::ids::{ClientId, MessageId};
 use crate::domain::message::Message as ChatMessage;
-use crate::domain::rate::Budget;
+use crate::domain::rate::{Budget, Rate};
 use crate::domain::signal::Signal;
 use crate::error::EngineError;
 use crate::failpoint::{self, Point};
@@ -23,6 +23,9 @@ use crate::protocol::codec;
 use crate::protocol::server::ServerFrame;
 use crate::session::{Overloaded, Refused, SessionActor, SessionId};
 use crate::switchboard::OutboxRef;
+
+/// People whose budgets are kept before it is looked for those that are full again.
+pub(super) const BUDGETS_MIN: usize = 64;
 
 /// Who waits for the answer to a command.
 pub enum Origin {
@@ -71,11 +74,12 @@ enum Kind {
 pub(super) struct Budgets {
     messages: Budget,
     changes: Budget,
+    reads: Budget,
 }
 
 impl Budgets {
     pub(super) fn are_full(&self, now: Duration) -> bool {
-        self.messages.is_full(now) && self.changes.is_full(now)
+        self.messages.is_full(now) && self.changes.is_full(now) && self.reads.is_full(now)
     }
 }
 
@@ -116,7 +120,8 @@ impl Handler<Submit> for RoomActor {
         };
         let waiting = Waiting { origin, kind, since: self.core.clock.now(), post };
         if let Err(error) = self.admit(&command, &waiting.origin) {
-            return self.answer(waiting, Err(error));
+            self.answer(waiting, Err(error));
+            return self.go_if_unknown(ctx);
         }
         if let Origin::Session { session, .. } = &waiting.origin
             && let Some(seat) = self.guests.get_mut(*session)
@@ -145,6 +150,9 @@ impl Handler<Settled> for RoomActor {
             return;
         }
         let mut signals = Vec::new();
+        if answers.iter().any(|(_, answer)| answer.is_ok()) {
+            self.turns_out_known(ctx);
+        }
         for (ticket, answer) in answers {
             let answer = answer.map(|(reply, signal)| {
                 signals.extend(signal);
@@ -162,6 +170,7 @@ impl Handler<Settled> for RoomActor {
             let events = crate::registry::Route { room: self.room, events };
             self.core.registry.do_send(events);
         }
+        self.go_if_unknown(ctx);
     }
 }
 
@@ -182,13 +191,18 @@ impl RoomActor {
         }
         let Some(user) = command.by.person() else { return Ok(()) };
         let (now, limits) = (core.clock.now(), &core.limits);
-        let taken = match &command.change {
-            Change::Post(_) => self.budgets.entry(user).or_default().messages.take(limits.messages, now),
-            Change::Edit { .. } | Change::Delete { .. } => {
-                self.budgets.entry(user).or_default().changes.take(limits.changes, now)
-            }
-            _ => Ok(()),
+        let (rate, budget): (Rate, fn(&mut Budgets) -> &mut Budget) = match &command.change {
+            Change::Post(_) => (limits.messages, |budgets| &mut budgets.messages),
+            Change::Edit { .. } | Change::Delete { .. } => (limits.changes, |budgets| &mut budgets.changes),
+            Change::Read(_) => (limits.reads, |budgets| &mut budgets.reads),
+            _ => return Ok(()),
         };
+        if self.budgets.len() >= self.tidy_budgets_at {
+            // Those of people who write no more, or who aren't even in the room.
+            self.budgets.retain(|_, budgets| !budgets.are_full(now));
+            self.tidy_budgets_at = (self.budgets.len() * 2).max(BUDGETS_MIN);
+        }
+        let taken = budget(self.budgets.entry(user).or_default()).take(rate, now);
         taken.map_err(|retry_after| EngineError::RateLimited { retry_after })
     }
 
@@ -254,6 +268,7 @@ impl RoomActor {
                 }
             }
             room.lose_patience_later(ctx);
+            room.go_if_unknown(ctx);
         });
     }
 
@@ -296,6 +311,14 @@ impl RoomActor {
                 seq: message.seq,
                 created_at: message.created_at,
                 duplicate: *duplicate,
+            })),
+            (Reply::SentBefore { message, seq, created_at }, _) => Some(codec::encode(&ServerFrame::Ack {
+                room_id: self.room,
+                client_id: client_id?,
+                message_id: *message,
+                seq: *seq,
+                created_at: *created_at,
+                duplicate: true,
             })),
             (_, Kind::Read { whole_room: true }) => {
                 Some(codec::encode(&ServerFrame::RoomMarkedRead { room_id: self.room }))

@@ -230,19 +230,22 @@ impl RoomActor {
     /// Reads what follows `delivered` from the store.
     pub(super) fn fill_gap(&mut self, ctx: &mut Context<Self>) {
         let Some(view) = &self.view else { return };
-        if self.reading_log || view.gap_is_due {
+        if self.reading_gap || view.gap_is_due {
             return;
         }
-        self.reading_log = true;
+        self.reading_gap = true;
         metrics::counter!("chat_gap_reads_total").increment(1);
-        let (store, room, after) = (self.core.store.clone(), self.room, view.delivered);
+        let (store, room, after, head) = (self.core.store.clone(), self.room, view.delivered, view.head);
         let waiting = self.guests.waiting_for_more_than(after);
         let read = async move { store.events(room, after, limits::REPLAY_PAGE).await };
         Self::after(ctx, read, move |room, events: Result<Vec<Event>, StoreError>, ctx| {
-            room.reading_log = false;
+            room.reading_gap = false;
             match events {
                 Ok(events) => {
-                    if let (Some(view), true) = (&mut room.view, events.is_empty()) {
+                    // What was heard of meanwhile may have been committed after the read.
+                    if let (Some(view), true) = (&mut room.view, events.is_empty())
+                        && view.head == head
+                    {
                         // What was heard of isn't in the log, or of a kind that this version doesn't know: a
                         // forged or broken hint, or a newer node.
                         view.head = view.delivered;

@@ -90,9 +90,9 @@ pub struct OnlineNow {
 impl Handler<OnlineNow> for RoomActor {
     type Result = ();
 
-    fn handle(&mut self, OnlineNow { came, went, anew }: OnlineNow, ctx: &mut Self::Context) {
+    fn handle(&mut self, OnlineNow { came, went, anew }: OnlineNow, _: &mut Self::Context) {
         if self.presence_is_due {
-            return self.present(&came, ctx);
+            return self.present(&came);
         }
         let last_seen = (!anew).then(|| self.core.clock.date());
         if let (true, Some(view)) = (anew, self.view.as_mut().filter(|view| view.shows_presence())) {
@@ -116,7 +116,8 @@ pub struct WhoIsTyping;
 impl Handler<WhoIsTyping> for RoomActor {
     type Result = MessageResult<WhoIsTyping>;
 
-    fn handle(&mut self, _: WhoIsTyping, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _: WhoIsTyping, ctx: &mut Self::Context) -> Self::Result {
+        self.turns_out_known(ctx);
         self.follow();
         MessageResult(self.typists.now())
     }

@@ -57,7 +57,7 @@ impl Handler<Received> for SessionActor {
     type Result = MessageResult<Received>;
 
     fn handle(&mut self, Received(inputs): Received, ctx: &mut Self::Context) -> Self::Result {
-        if self.opening.is_some() {
+        if self.opening.is_some() && !self.is_closing {
             return MessageResult(Err(inputs));
         }
         failpoint::pass(Point::Session);
@@ -236,6 +236,9 @@ impl SessionActor {
             (!is_void).then_some(credential)
         };
         ctx.spawn(actix::fut::wrap_future::<_, Self>(verify).map(move |credential, this, _| {
+            if this.is_closing {
+                return;
+            }
             let Some(credential) = credential else { return this.close(CloseCode::Unauthorized) };
             this.issued_at = credential.issued_at;
             let (user, session, issued_at) = (this.user, this.id, credential.issued_at);

@@ -9,11 +9,11 @@ use bytes::Bytes;
 
 use super::SessionActor;
 use crate::domain::ids::{Epoch, RoomId, Seq};
-use crate::error::EngineError;
 use crate::inbox::Follow;
-use crate::people::SignIn;
+use crate::people::{LetIn, SignIn};
 use crate::ports::wire::Wire;
 use crate::protocol::close::CloseCode;
+use crate::protocol::codec;
 use crate::room::{Admission, Guest, Purpose, RoomActor};
 use crate::switchboard::{Attach, Expire, OutboxId, OutboxRef, TurnAway, Uncork};
 
@@ -46,6 +46,8 @@ pub enum ConnectError {
     Unavailable,
     /// The server is about to stop.
     Restarting,
+    /// The person has asked for too many rooms in vain.
+    RateLimited,
 }
 
 impl ConnectError {
@@ -57,6 +59,17 @@ impl ConnectError {
             Self::NotInRoom => CloseCode::NotInRoom,
             Self::TooManySockets => CloseCode::TooManySockets,
             Self::Unavailable | Self::Restarting => CloseCode::Restarting,
+            Self::RateLimited => CloseCode::TooManyRefusals,
+        }
+    }
+
+    /// The refusal of a socket that is closed with `code` before it was let in.
+    pub(super) fn of_close_code(code: CloseCode) -> Self {
+        match code {
+            CloseCode::Unauthorized => Self::Unauthorized,
+            CloseCode::NotInRoom | CloseCode::RoomDeleted => Self::NotInRoom,
+            CloseCode::Restarting => Self::Restarting,
+            _ => Self::Unavailable,
         }
     }
 }
@@ -85,6 +98,11 @@ pub struct Opening {
     refuse: Option<fn(ConnectError) -> Bytes>,
     /// When the right to the socket ends, with what a client that can't renew its token is given beyond.
     expires_at: Duration,
+    /// Why it is refused, where that is known before its outbox is.
+    refused: Option<ConnectError>,
+    /// How the client has broken the WebSocket protocol meanwhile: it is told that after the answer to its
+    /// handshake.
+    pub(super) violation: Option<u16>,
 }
 
 impl Opening {
@@ -96,7 +114,8 @@ impl Opening {
         refuse: Option<fn(ConnectError) -> Bytes>,
         expires_at: Duration,
     ) -> Self {
-        Self { target, wire: Some(wire), accept, refuse, expires_at }
+        let wire = Some(wire);
+        Self { target, wire, accept, refuse, expires_at, refused: None, violation: None }
     }
 }
 
@@ -109,7 +128,7 @@ pub struct Joined {
     /// Its actor.
     pub addr: Addr<RoomActor>,
     /// Whether, and if so as whom.
-    pub result: Result<Admission, EngineError>,
+    pub result: Result<Admission, ConnectError>,
 }
 
 impl SessionActor {
@@ -139,7 +158,8 @@ impl SessionActor {
             let outbox = OutboxRef { switchboard, worker, id };
             Arc::new(Guest { id: self.id, user: self.user, outbox, session: ctx.address().downgrade() })
         });
-        if let Err(error) = signed {
+        let refused = self.opening.as_ref().and_then(|opening| opening.refused);
+        if let Some(error) = refused.or(signed.err()) {
             return self.turn_away(error);
         }
         match self.opening.as_ref().map(|opening| opening.target) {
@@ -160,9 +180,13 @@ impl SessionActor {
             }
             let username = person.username;
             let follow = Follow { user, username, session, outbox };
-            match worker.core.inbox.send(follow).await {
+            if !matches!(worker.core.inbox.send(follow).await, Ok(true)) {
+                return Err(ConnectError::Unavailable);
+            }
+            match worker.core.people.send(LetIn { user, session }).await {
                 Ok(true) => Ok(()),
-                _ => Err(ConnectError::Unavailable),
+                Ok(false) => Err(ConnectError::Unauthorized),
+                Err(_) => Err(ConnectError::Restarting),
             }
         };
         ctx.spawn(actix::fut::wrap_future::<_, Self>(follow).map(|followed, this, _| match followed {
@@ -173,9 +197,15 @@ impl SessionActor {
 
     /// Lets out what waits, behind the answer to the handshake.
     pub(super) fn let_in(&mut self) {
+        if self.is_closing {
+            return;
+        }
         let (Some(opening), Some(outbox)) = (self.opening.take(), self.outbox()) else { return };
         outbox.switchboard.do_send(Uncork { outbox: outbox.id, first: opening.accept });
         self.expire_at(opening.expires_at);
+        if let Some(code) = opening.violation {
+            self.close(CloseCode::Framing(code));
+        }
     }
 
     pub(super) fn expire_at(&self, at: Duration) {
@@ -184,32 +214,24 @@ impl SessionActor {
         }
     }
 
-    /// Turns away who is not in the room: as one whose token counts for nothing any more, where that is
-    /// so. Rooms don't tell those two apart, and nobody else needs the question.
-    pub(super) fn turn_away_outsider(&mut self, ctx: &mut Context<Self>) {
-        let (store, user, issued_at) = (self.core().store.clone(), self.user, self.issued_at);
-        let judge = async move {
-            match store.person(user).await {
-                Ok(Some((_, right))) if !right.honours(issued_at) => ConnectError::Unauthorized,
-                Ok(_) => ConnectError::NotInRoom,
-                Err(_) => ConnectError::Unavailable,
-            }
-        };
-        ctx.spawn(actix::fut::wrap_future::<_, Self>(judge).map(|error, this, _| this.turn_away(error)));
-    }
-
+    /// Sends the session away: its client gets the refusal and nothing else, and is heard no more.
     pub(super) fn turn_away(&mut self, error: ConnectError) {
-        let opening = self.opening.take();
-        let Some(outbox) = self.outbox() else { return };
-        let Some(opening) = opening else { return outbox.close(error.close_code()) };
-        match opening.refuse {
-            Some(refuse) => {
-                outbox.switchboard.do_send(TurnAway { outbox: outbox.id, last: refuse(error) });
-            }
-            None => {
-                outbox.switchboard.do_send(Uncork { outbox: outbox.id, first: opening.accept });
-                outbox.close(error.close_code());
-            }
+        let Some(opening) = &mut self.opening else { return self.close(error.close_code()) };
+        let error = *opening.refused.get_or_insert(error);
+        #[cfg(feature = "planted-bugs")]
+        let listens_on = crate::planted::Bug::ListensOn.is_planted();
+        #[cfg(not(feature = "planted-bugs"))]
+        let listens_on = false;
+        if !listens_on {
+            self.stop_taking(false);
         }
+        // Where it isn't known yet where the outbox is, the refusal waits for that.
+        let Some(OutboxRef { switchboard, id, .. }) = self.outbox().cloned() else { return };
+        let Some(opening) = self.opening.take() else { return };
+        let last = match opening.refuse {
+            Some(refuse) => refuse(error),
+            None => [opening.accept, codec::close(error.close_code())].concat().into(),
+        };
+        switchboard.do_send(TurnAway { outbox: id, last });
     }
 }

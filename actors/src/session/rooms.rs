@@ -57,6 +57,9 @@ impl SessionActor {
     pub(super) fn join(&mut self, room: RoomId, purpose: Purpose, since: Option<Seq>, epoch: Option<Epoch>) {
         let wish = Wish { purpose, position: Position { since, epoch } };
         let Some(asked) = self.asked.get_mut(&room) else {
+            if self.rooms.len() + self.asked.len() >= limits::SUBSCRIPTIONS_MAX {
+                return self.error(&EngineError::Overloaded, Some(room), None);
+            }
             return self.ask(room, wish, VecDeque::new());
         };
         if asked.then.len() >= limits::WISHES_MAX {
@@ -83,25 +86,36 @@ impl SessionActor {
 
     /// Hands a guest to the room's actor; one that goes to sleep or has just ended is no longer it.
     fn enter(&self, room: RoomId, guest: Arc<Guest>, Wish { purpose, position }: Wish) {
-        let worker = self.worker.clone();
+        let (worker, issued_at) = (self.worker.clone(), self.issued_at);
         // Not by the context, which keeps the space for as many as have ever been under way at once.
         actix::spawn(async move {
+            let mut error = EngineError::Unavailable;
             for _ in 0..JOIN_TRIES {
-                let Some(addr) = worker.room(room).await else { break };
+                let addr = match worker.room(room, guest.user).await {
+                    Ok(addr) => addr,
+                    Err(refused) => {
+                        error = refused;
+                        break;
+                    }
+                };
                 if !guest.is_here() {
                     return;
                 }
-                if let Ok(true) = addr.send(Join { guest: guest.clone(), purpose, position }).await {
+                let join = Join { guest: guest.clone(), purpose, position, issued_at };
+                if let Ok(true) = addr.send(join).await {
                     return;
                 }
                 worker.forget(room, &addr);
             }
-            guest.tell(NoPlace { room });
+            guest.tell(NoPlace { room, error });
         });
     }
 
     /// Does what the client has wanted of a room since it was asked.
     fn go_on(&mut self, room: RoomId, mut then: VecDeque<Option<Wish>>) {
+        if self.is_closing {
+            return;
+        }
         while let Some(next) = then.pop_front() {
             self.unsubscribe(room);
             if let Some(wish) = next {
@@ -155,8 +169,8 @@ impl SessionActor {
             return addr.do_send(submit);
         }
         self.queued.insert(room, VecDeque::from([submit]));
-        let worker = self.worker.clone();
-        let resolve = async move { worker.room(room).await };
+        let (worker, user) = (self.worker.clone(), self.user);
+        let resolve = async move { worker.room(room, user).await };
         ctx.spawn(actix::fut::wrap_future::<_, Self>(resolve).map(move |addr, this, _| {
             let queue = this.queued.remove(&room);
             if this.queued.is_empty() {
@@ -164,8 +178,8 @@ impl SessionActor {
             }
             for submit in queue.into_iter().flatten() {
                 match &addr {
-                    Some(addr) => addr.do_send(submit),
-                    None => this.error(&EngineError::Unavailable, Some(room), submit.origin.client_id()),
+                    Ok(addr) => addr.do_send(submit),
+                    Err(error) => this.error(error, Some(room), submit.origin.client_id()),
                 }
             }
         }));
@@ -175,21 +189,14 @@ impl SessionActor {
 impl Handler<Joined> for SessionActor {
     type Result = ();
 
-    fn handle(&mut self, Joined { room, addr, result }: Joined, ctx: &mut Self::Context) {
+    fn handle(&mut self, Joined { room, addr, result }: Joined, _: &mut Self::Context) {
         let is_own = self.own_room == Some(room);
         let then = self.answered(room).map(|asked| asked.then).unwrap_or_default();
         match result {
             Ok(_) if self.is_closing => self.part_from(room, Some(addr)),
             Ok(admission) => {
-                if admission.tokens_valid_from.is_some_and(|from| self.issued_at < from) {
-                    self.part_from(room, Some(addr));
-                    return self.turn_away(ConnectError::Unauthorized);
-                }
-                if self.rooms.len() >= limits::SUBSCRIPTIONS_MAX {
-                    self.part_from(room, Some(addr));
-                    return self.error(&EngineError::Overloaded, Some(room), None);
-                }
                 self.username = Some(admission.username);
+                self.worker.remember(room, &addr);
                 let stay = if is_own { Stay::Socket } else { Stay::Subscription };
                 self.rooms.retain(|place| place.room != room);
                 if is_own {
@@ -204,33 +211,42 @@ impl Handler<Joined> for SessionActor {
                     self.let_in();
                 }
             }
-            Err(EngineError::Refused(Refusal::RoomNotFound | Refusal::NotParticipant)) if is_own => {
-                self.turn_away_outsider(ctx);
-            }
-            Err(_) if is_own => self.turn_away(ConnectError::Unavailable),
+            Err(_) if self.is_closing => {}
+            Err(error) if is_own || error == ConnectError::Unauthorized => self.turn_away(error),
             // One answer for a room that isn't there and one that isn't this person's.
-            Err(EngineError::Refused(_)) => {
+            Err(ConnectError::NotInRoom) => {
                 self.error(&EngineError::Refused(Refusal::NotParticipant), Some(room), None);
             }
-            Err(error) => self.error(&error, Some(room), None),
+            Err(_) => self.error(&EngineError::Unavailable, Some(room), None),
         }
         self.go_on(room, then);
     }
 }
 
-/// No actor of a room takes anyone in; the node goes.
+/// No actor of a room takes this session in: its person has asked for too many, or the node goes.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct NoPlace {
     room: RoomId,
+    error: EngineError,
 }
 
 impl Handler<NoPlace> for SessionActor {
     type Result = ();
 
-    fn handle(&mut self, NoPlace { room }: NoPlace, _: &mut Self::Context) {
-        self.answered(room);
-        self.turn_away(ConnectError::Restarting);
+    fn handle(&mut self, NoPlace { room, error }: NoPlace, _: &mut Self::Context) {
+        let then = self.answered(room).map(|asked| asked.then).unwrap_or_default();
+        if self.is_closing {
+            return;
+        }
+        match error {
+            EngineError::RateLimited { .. } if self.own_room.is_none() => {
+                self.error(&error, Some(room), None);
+                self.go_on(room, then);
+            }
+            EngineError::RateLimited { .. } => self.turn_away(ConnectError::RateLimited),
+            _ => self.turn_away(ConnectError::Restarting),
+        }
     }
 }
 
@@ -264,6 +280,9 @@ impl Handler<RoomGone> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, RoomGone { room, epoch }: RoomGone, ctx: &mut Self::Context) {
+        if self.is_closing {
+            return;
+        }
         if let Some(Asked { wish, .. }) = self.asked.get(&room) {
             let wish = *wish;
             if let Some(guest) = self.guest.clone() {
@@ -279,7 +298,7 @@ impl Handler<RoomGone> for SessionActor {
         ctx.spawn(actix::fut::wrap_future::<_, Self>(asked).map(move |position, this, _| {
             match position.ok().flatten() {
                 // The client may have asked for it anew meanwhile.
-                Some(_) if this.asked.contains_key(&room) => {}
+                Some(_) if this.is_closing || this.asked.contains_key(&room) => {}
                 Some(since) => {
                     let position = Position { since: Some(since), epoch: Some(epoch) };
                     this.ask(room, Wish { purpose: Purpose::Return(stay), position }, VecDeque::new());

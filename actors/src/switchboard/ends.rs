@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix::{Context, Handler, Message};
 use slab::Slab;
 
-use super::{Entry, Exit, OutboxId, SwitchboardActor};
+use super::{Entry, OutboxId, SwitchboardActor};
 use crate::limits;
 use crate::protocol::close::CloseCode;
 use crate::protocol::codec;
@@ -78,11 +78,13 @@ pub struct Detach {
 impl Handler<Detach> for SwitchboardActor {
     type Result = ();
 
-    fn handle(&mut self, Detach { outbox }: Detach, ctx: &mut Self::Context) {
-        let Some(entry) = self.entry(outbox) else { return };
+    fn handle(&mut self, Detach { outbox }: Detach, _: &mut Self::Context) {
+        if self.entry(outbox).is_none() {
+            return;
+        }
         // Also those that the session doesn't know of yet: its slot will be another socket's.
-        for room in std::mem::take(&mut entry.hears) {
-            Handler::<Exit>::handle(self, Exit { room, outbox }, ctx);
+        while let Some((room, place)) = self.entry(outbox).and_then(|entry| entry.hears.pop()) {
+            self.remove_listener(room, place);
         }
         self.expire(outbox, None);
         self.watched.remove(&outbox.slot);
@@ -106,9 +108,11 @@ impl Handler<GoAway> for SwitchboardActor {
     type Result = usize;
 
     fn handle(&mut self, GoAway { spread }: GoAway, ctx: &mut Self::Context) -> Self::Result {
+        // Who is not let in yet is refused; nothing may come before the greeting.
         let ids: Vec<OutboxId> = self
             .entries
             .iter()
+            .filter(|(_, entry)| !entry.outbox.corked)
             .map(|(slot, entry)| OutboxId {
                 slot: u32::try_from(slot).unwrap_or(u32::MAX),
                 generation: entry.generation,

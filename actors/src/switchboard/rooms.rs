@@ -53,12 +53,14 @@ impl Handler<Enter> for SwitchboardActor {
     type Result = ();
 
     fn handle(&mut self, Enter { room, outbox, position }: Enter, _: &mut Self::Context) {
+        let place = self.rooms.get(&room).map_or(0, Vec::len);
+        let place = u32::try_from(place).expect("fewer sockets than 2^32");
         if let Some(entry) = self.entry(outbox) {
             if entry.hears.is_empty() {
                 // Most hear one room; a vector would make space for four.
                 entry.hears.reserve_exact(1);
             }
-            entry.hears.push(room);
+            entry.hears.push((room, place));
             self.rooms.entry(room).or_default().push(Listener { outbox, position });
         }
     }
@@ -82,12 +84,27 @@ impl Handler<Exit> for SwitchboardActor {
         let entry = self.entry(outbox)?;
         entry.outbox.end_turn(room, &limits);
         entry.outbox.forget_signals(room);
-        entry.hears.retain(|heard| *heard != room);
+        let at = entry.hears.iter().position(|(heard, _)| *heard == room)?;
+        let (_, place) = entry.hears.swap_remove(at);
+        self.remove_listener(room, place)
+    }
+}
+
+impl SwitchboardActor {
+    /// Takes a listener out; the last one takes its place. Gives what it has heard.
+    pub(super) fn remove_listener(&mut self, room: RoomId, place: u32) -> Option<Seq> {
         let listeners = self.rooms.get_mut(&room)?;
-        let at = listeners.iter().position(|listener| listener.outbox == outbox)?;
-        let position = listeners.swap_remove(at).position;
+        let position = listeners.swap_remove(place as usize).position;
+        let moved = listeners.get(place as usize).map(|moved| (moved.outbox, listeners.len()));
         if listeners.is_empty() {
             self.rooms.remove(&room);
+        }
+        if let Some((moved, from)) = moved
+            && let Some(entry) = self.entry(moved)
+        {
+            let hears = entry.hears.iter_mut();
+            let stood = |(heard, at): &&mut (RoomId, u32)| *heard == room && *at as usize == from;
+            hears.filter(stood).for_each(|(_, at)| *at = place);
         }
         Some(position)
     }
@@ -109,13 +126,13 @@ impl Handler<Deliver> for SwitchboardActor {
     fn handle(&mut self, Deliver { room, batch }: Deliver, ctx: &mut Self::Context) {
         let Some(mut listeners) = self.rooms.remove(&room) else { return };
         let (last, limits) = (batch.last(), self.limits.clone());
-        listeners.retain_mut(|listener| {
-            // A slot may belong to another socket by now, which never entered this room.
-            let Some(entry) = self.entry(listener.outbox) else { return false };
+        for listener in &mut listeners {
+            // A socket that is forgotten has left all its rooms.
+            let Some(entry) = self.entry(listener.outbox) else { continue };
             if listener.position < batch.after && !entry.outbox.closing {
                 // What comes before was told while the room's actor was replaced; the client resumes.
                 self.begin_close(listener.outbox.slot, CloseCode::Internal, ctx);
-                return true;
+                continue;
             }
             if listener.position < last && !entry.outbox.closing {
                 let (bytes, frames) = batch.after(listener.position);
@@ -123,11 +140,8 @@ impl Handler<Deliver> for SwitchboardActor {
                 self.touched(listener.outbox.slot, fits, ctx);
             }
             listener.position = listener.position.max(last);
-            true
-        });
-        if !listeners.is_empty() {
-            self.rooms.insert(room, listeners);
         }
+        self.rooms.insert(room, listeners);
     }
 }
 
@@ -158,5 +172,62 @@ impl Handler<Broadcast> for SwitchboardActor {
             self.touched(listener.outbox.slot, fits, ctx);
         }
         self.rooms.insert(signal.key.room, listeners);
+    }
+}
+
+#[cfg(all(test, feature = "memory"))]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::ids::UserId;
+    use crate::limits::Limits;
+    use crate::memory::engine::MemoryEngine;
+    use crate::memory::store::MemoryStore;
+    use crate::memory::wire::{Peer, connection};
+    use crate::session::Target;
+    use crate::switchboard::{Attach, Detach, Uncork};
+
+    /// A socket that has come into the room at this position.
+    async fn enters(engine: &MemoryEngine, room: RoomId, position: i64) -> (OutboxId, Peer) {
+        let (wire, peer) = connection(1 << 16, engine.clock);
+        let (board, session) =
+            (&engine.worker.switchboard, engine.connect(UserId(1), 0, Target::User).session);
+        let attach = Attach { wire: Box::new(wire), session: session.downgrade() };
+        let outbox = board.send(attach).await.expect("it lives");
+        board.do_send(Uncork { outbox, first: Bytes::from_static(b">") });
+        board.do_send(Enter { room, outbox, position: Seq(position) });
+        (outbox, peer)
+    }
+
+    #[test]
+    fn whoever_goes_takes_nobody_elses_place() {
+        actix::System::new().block_on(async {
+            let engine = MemoryEngine::start(MemoryStore::default(), Limits::default());
+            let board = &engine.worker.switchboard;
+            let (room, other) = (RoomId(Uuid::from_u128(1)), RoomId(Uuid::from_u128(2)));
+            let mut sockets = Vec::new();
+            for position in 0..6 {
+                sockets.push(enters(&engine, room, position).await);
+                let (outbox, _) = sockets[sockets.len() - 1];
+                board.do_send(Enter { room: other, outbox, position: Seq(10 + position) });
+            }
+            let exit = async |room, at: usize| {
+                let outbox = sockets[at].0;
+                board.send(Exit { room, outbox }).await.expect("it lives")
+            };
+            // In the middle, the last, the first, and once more.
+            assert_eq!([exit(room, 2).await, exit(room, 5).await], [Some(Seq(2)), Some(Seq(5))]);
+            assert_eq!([exit(room, 0).await, exit(room, 0).await], [Some(Seq(0)), None]);
+            board.do_send(Detach { outbox: sockets[3].0 });
+            assert_eq!([exit(other, 4).await, exit(other, 2).await], [Some(Seq(14)), Some(Seq(12))]);
+            let frames = Bytes::from_static(b"abcdefghij");
+            let batch = Batch { after: Seq(0), bytes: frames, ends: (1..=10).collect() };
+            board.do_send(Deliver { room, batch });
+            assert_eq!([exit(room, 1).await, exit(room, 4).await], [Some(Seq(10)), Some(Seq(10))]);
+            assert_eq!([exit(other, 1).await, exit(other, 3).await], [Some(Seq(11)), None]);
+            assert_eq!(sockets[1].1.read(64).await, Some(b">bcdefghij".to_vec()));
+            assert_eq!(sockets[4].1.read(64).await, Some(b">efghij".to_vec()));
+        });
     }
 }

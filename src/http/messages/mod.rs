@@ -12,6 +12,7 @@ use actors::domain::ids::{FileId, MessageId, RoomId, Seq, UserId};
 use actors::domain::message::{Attachment, MessageType};
 use actors::domain::text::CONTENT_CHARS_MAX;
 use actors::error::EngineError;
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -52,6 +53,14 @@ pub enum MessagesBody {
     Page(Page<MessageBody>),
     /// With `has_more`.
     Run(MessageRunBody),
+}
+
+/// What one who is no longer in the room is told of a message that was sent from there before.
+#[derive(Serialize)]
+struct SentBeforeBody {
+    id: uuid::Uuid,
+    seq: i64,
+    created_at: DateTime<Utc>,
 }
 
 /// A message's new text.
@@ -188,7 +197,8 @@ async fn list_run(
 #[utoipa::path(post, path = "/api/chat/messages/", tag = "messages",
     request_body(content((SendMessage = "application/json"), (SendMessageForm = "multipart/form-data"))),
     responses((status = 201, body = MessageBody),
-        (status = 200, body = MessageBody, description = "The same `client_id` was sent before")))]
+        (status = 200, body = MessageBody, description = "The same `client_id` was sent before; \
+            who is no longer in the room is told its `id`, `seq` and `created_at` alone")))]
 pub async fn create(
     request: HttpRequest,
     rest: Data<Rest>,
@@ -209,7 +219,7 @@ pub async fn create(
     };
     let sent = rest.engine.command(Command { room, by, change: Change::Post(draft) }).await;
     let is_carried = match &sent {
-        Ok(reply) => !matches!(reply, Reply::Posted { duplicate: true, .. }),
+        Ok(reply) => matches!(reply, Reply::Posted { duplicate: false, .. }),
         // It may be stored with its file; if it isn't, the sweep finds the file in a day.
         Err(EngineError::OutcomeUnknown) => true,
         Err(_) => false,
@@ -223,8 +233,12 @@ pub async fn create(
         }
         other => other.into(),
     })?;
-    let Reply::Posted { message, duplicate } = reply else {
-        return Err(EngineError::OutcomeUnknown.into());
+    let (message, duplicate) = match reply {
+        Reply::Posted { message, duplicate } => (message, duplicate),
+        Reply::SentBefore { message, seq, created_at } => {
+            return Ok(HttpResponse::Ok().json(SentBeforeBody { id: message.0, seq: seq.0, created_at }));
+        }
+        _ => return Err(EngineError::OutcomeUnknown.into()),
     };
     if !duplicate {
         return Ok(HttpResponse::Created().json(Showing::new(&request, &rest, &caller).sent(*message)));

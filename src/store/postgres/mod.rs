@@ -40,7 +40,7 @@ use actors::domain::command::{Command, OpenRoom, Opened, Outcome, Refusal};
 use actors::domain::event::Event;
 use actors::domain::ids::{Epoch, RoomId, Seq, UserId};
 use actors::domain::person::Author;
-use actors::ports::store::{Changes, Cursor, InboxRoom, PersonChange, RoomSnapshot, Store, StoreError};
+use actors::ports::store::{Changes, Cursor, InboxRoom, PersonChange, Store, StoreError, Visit};
 use async_trait::async_trait;
 use deadpool_postgres::ClientWrapper;
 use tokio::sync::Semaphore;
@@ -251,12 +251,7 @@ impl Store for PostgresStore {
         open_room::open_room(self, open).await
     }
 
-    async fn snapshot(
-        &self,
-        room: RoomId,
-        visitors: &[UserId],
-        roster: bool,
-    ) -> Result<Option<RoomSnapshot>, StoreError> {
+    async fn visit(&self, room: RoomId, visitors: &[UserId], roster: bool) -> Result<Visit, StoreError> {
         let visitors: Vec<i64> = visitors.iter().map(|user| user.0).collect();
         self.reading(async |client| snapshot::read(client, room, &visitors, roster).await).await
     }

@@ -15,6 +15,7 @@ mod nothing_left;
 mod nothing_uncommitted;
 mod presence;
 mod read_marks;
+mod refusals;
 mod refused_stays_out;
 mod rights;
 mod rows_told_once;
@@ -30,7 +31,7 @@ use crate::history::History;
 pub(crate) type Claim = (&'static str, fn(&History) -> Result<(), String>);
 
 /// All of them.
-pub(crate) const ALL: [Claim; 19] = [
+pub(crate) const ALL: [Claim; 20] = [
     ("the log is dense", dense::check),
     ("a client_id is stored once", client_ids::check),
     ("what is acked stays", acked_stays::check),
@@ -43,6 +44,7 @@ pub(crate) const ALL: [Claim; 19] = [
     ("nothing after a removal", nothing_after_removal::check),
     ("no right, no message", rights::check),
     ("who deletes has the right to", deleted_by_right::check),
+    ("a refused connection has no effect and is told nothing", refusals::check),
     ("deleted texts are gone from replays", deleted_texts::check),
     ("read marks only rise", read_marks::check),
     ("everyone comes to the head", converged::check),

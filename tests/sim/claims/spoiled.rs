@@ -83,11 +83,11 @@ fn sound() -> Vec<Fact> {
     let joining = |conn, since| Fact::Joining { conn, room, since };
     let joined = |conn, head| Fact::Joined { conn, room, head: Seq(head) };
     vec![
-        Fact::Opened { conn: 1, user: ANN, node: 0 },
+        Fact::Opened { conn: 1, user: ANN, node: 0, issued_at: 1 },
         joining(1, None),
         Fact::LetIn { conn: 1 },
         joined(1, 0),
-        Fact::Opened { conn: 2, user: BOB, node: 1 },
+        Fact::Opened { conn: 2, user: BOB, node: 1, issued_at: 1 },
         joining(2, None),
         Fact::LetIn { conn: 2 },
         joined(2, 0),
@@ -110,7 +110,7 @@ fn sound() -> Vec<Fact> {
         told(1, message(3)),
         Fact::Committed(deleted.clone()),
         told(1, deleted.clone()),
-        Fact::Opened { conn: 3, user: BOB, node: 0 },
+        Fact::Opened { conn: 3, user: BOB, node: 0, issued_at: 1 },
         joining(3, since),
         Fact::LetIn { conn: 3 },
         joined(3, 4),
@@ -259,6 +259,31 @@ fn deliveries_are_spoiled() {
     }
     spoil("no right, no message", |facts| {
         facts.insert(0, Fact::RightsChanged { user: ANN, is_active: false });
+    });
+    spoil("no right, no message", |facts| {
+        let at = at(facts, &Fact::Healed);
+        facts.insert(at, Fact::Revoked { user: ANN, from: 2 });
+        facts.splice(at + 2..at + 2, (0..30).map(|_| Fact::Synced { conn: 1, room: room(), seq: Seq(5) }));
+    });
+}
+
+#[test]
+fn refusals_are_spoiled() {
+    let refusals = "a refused connection has no effect and is told nothing";
+    let refused = Fact::Opened { conn: 4, user: BOB, node: 0, issued_at: 1 };
+    spoil(refusals, |facts| facts.insert(0, Fact::Revoked { user: BOB, from: 2 }));
+    spoil(refusals, |facts| {
+        let early = Fact::ToldEarly { conn: 4, kind: "read_state".into() };
+        facts.extend([refused.clone(), early, Fact::Closed { conn: 4, code: Some(4401) }]);
+    });
+    // Ann's third message comes by a connection that is told that it may not in.
+    spoil(refusals, |facts| {
+        let at = at(facts, &post(3, 3));
+        if let Fact::Asked { wish: Wish::Post { conn, .. }, .. } = &mut facts[at] {
+            *conn = Some(4);
+        }
+        facts.insert(at, refused.clone());
+        facts.push(Fact::Closed { conn: 4, code: Some(4409) });
     });
 }
 

@@ -21,6 +21,8 @@ const HELD_MAX = 2_000
 /** A typing signal is repeated to the server at most this often, and lapses here after `TYPING_LAPSE_MS`. */
 const TYPING_REPEAT_MS = 2_500
 const TYPING_LAPSE_MS = 7_000
+/** A read mark is told at most this often: in a busy room it would use up its budget. */
+const RECEIPT_PAUSE_MS = 250
 
 /** What a view shows of a room; a new object at every change. */
 export interface RoomView {
@@ -50,6 +52,9 @@ export class Room extends EventTarget {
   #typingSent_ms = 0
   #lapses = new Map<number, Timer>()
   #receipt = 0
+  #receiptPause: Timer | undefined
+  /** Read while the last mark rests. */
+  #readSince: Message | null = null
 
   constructor(
     readonly id: string,
@@ -75,6 +80,7 @@ export class Room extends EventTarget {
 
   close(): void {
     if (--this.#opened > 0) return
+    this.#tellReadSince()
     this.client.send({ type: 'unsubscribe', room_id: this.id })
     this.client.forget(this)
     for (const timer of this.#lapses.values()) clearTimeout(timer)
@@ -225,14 +231,27 @@ export class Room extends EventTarget {
   read(message: Message): void {
     const me = this.client.me
     if (me === null || message.seq <= Math.max(this.#receipt, this.view.marks.get(me) ?? 0)) return
+    if (this.#receiptPause !== undefined) {
+      if (message.seq > (this.#readSince?.seq ?? 0)) this.#readSince = message
+      return
+    }
     if (this.client.send({ type: 'read_receipt', room_id: this.id, message_id: message.id })) {
       this.#receipt = message.seq
+      this.#receiptPause = setTimeout(() => this.#tellReadSince(), RECEIPT_PAUSE_MS)
     }
   }
 
   /** Notes that the last receipt had no effect. */
   unread(): void {
     this.#receipt = 0
+  }
+
+  #tellReadSince(): void {
+    clearTimeout(this.#receiptPause)
+    this.#receiptPause = undefined
+    const message = this.#readSince
+    this.#readSince = null
+    if (message !== null) this.read(message)
   }
 
   /** Changes the text of an own message. @throws ChatError */

@@ -1615,7 +1615,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The same `client_id` was sent before */
+            /** @description The same `client_id` was sent before; who is no longer in the room is told its `id`, `seq` and `created_at` alone */
             200: {
                 headers: {
                     [name: string]: unknown;

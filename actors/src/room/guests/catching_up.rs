@@ -70,7 +70,7 @@ impl RoomActor {
     /// Reads the next page for those whose position the ring doesn't reach; one read at a time, from
     /// the earliest of them on, serves all whom it helps.
     fn read_log(&mut self, ctx: &mut Context<Self>) {
-        if self.reading_log {
+        if self.reading_replay {
             return;
         }
         // Who comes later is given what is read now only if nothing is changed meanwhile.
@@ -82,12 +82,12 @@ impl RoomActor {
             .collect();
         let Some(after) = readers.values().min().copied() else { return };
         let Some(changes) = self.view.as_ref().map(|view| view.ring.changes()) else { return };
-        self.reading_log = true;
+        self.reading_replay = true;
         metrics::counter!("chat_replay_reads_total").increment(1);
         let (store, room) = (self.core.store.clone(), self.room);
         let read = async move { store.events(room, after, limits::REPLAY_PAGE).await };
         Self::after(ctx, read, move |room, events: Result<Vec<Event>, StoreError>, ctx| {
-            room.reading_log = false;
+            room.reading_replay = false;
             match events {
                 // The log goes on, but in words that this version doesn't know: another node may.
                 Ok(events) if events.is_empty() => {
