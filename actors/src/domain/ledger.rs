@@ -199,16 +199,6 @@ impl Ledger {
         }
     }
 
-    fn standing(&self, by: Actor) -> Standing {
-        let Actor::Person(user) = by else { return Standing::Service };
-        match self.members.get(&user) {
-            Some(member) if member.is_active && member.participant.is_in() => {
-                Standing::Participant(member.participant.role)
-            }
-            _ => Standing::Outsider,
-        }
-    }
-
     fn permit(&self, command: &Command) -> Result<(), Refusal> {
         let (standing, room_type) = (self.standing(command.by), self.room.room_type);
         let is_staff = self.is_staff(command);
