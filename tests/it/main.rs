@@ -16,6 +16,7 @@ mod docs;
 mod files;
 mod messages;
 mod old_faults;
+mod page;
 mod participants;
 mod people;
 mod roles;
