@@ -55,7 +55,12 @@ async fn part(request: HttpRequest, path: Path<String>) -> Result<HttpResponse, 
     if path.rsplit('/').next().is_none_or(|name| !name.contains('.')) {
         return Ok(page(&request));
     }
-    let caching = if path.starts_with("assets/") { FOR_EVER } else { FOR_MINUTES };
+    let caching = match path.as_str() {
+        // What decides of all else that a browser keeps is asked for each time.
+        "sw.js" => NEVER,
+        path if path.starts_with("assets/") => FOR_EVER,
+        _ => FOR_MINUTES,
+    };
     asset(&request, &path, caching).ok_or_else(ApiError::not_found)
 }
 

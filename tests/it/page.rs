@@ -78,7 +78,7 @@ async fn compressed_forms_have_no_address() {
 
 #[actix_web::test]
 async fn what_decides_of_other_files_is_asked_for_each_time() {
-    for path in ["/chat/", "/chat/r/2c1f4a0e-3a58-4f0e-9d51-0d4e5c1f7a11"] {
+    for path in ["/chat/", "/chat/r/2c1f4a0e-3a58-4f0e-9d51-0d4e5c1f7a11", "/chat/sw.js"] {
         let answer = asks(path, &[]).await;
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
         assert_eq!(header(&answer, CACHE_CONTROL.as_str()), Some("no-cache"), "{path}");

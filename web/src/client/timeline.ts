@@ -90,9 +90,13 @@ export function extendNewer(timeline: Timeline, events: readonly LogEvent[], to:
 
 /** Lets go of the oldest entries beyond what a timeline holds. */
 export function trimmed(timeline: Timeline): Timeline {
-  const extra = timeline.entries.length - ENTRIES_MAX
-  if (extra <= 0) return timeline
-  const entries = timeline.entries.slice(extra)
+  return tailOf(timeline, ENTRIES_MAX)
+}
+
+/** Gives the last `count` entries of a timeline that reaches the end of its log. */
+export function tailOf(timeline: Timeline, count: number): Timeline {
+  const entries = timeline.entries.slice(-count)
+  if (entries.length === timeline.entries.length) return timeline
   return { ...timeline, entries, from: entries[0]!.seq - 1 }
 }
 

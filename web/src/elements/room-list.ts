@@ -23,6 +23,7 @@ import { Watch } from './watch.ts'
 const WAIT_MS = 250
 /** People offered by a search. */
 const PEOPLE_SHOWN = 5
+const OFFLINE = new ChatError('offline', 'offline')
 const SKELETON = [1, 2, 3, 4, 5, 6]
 
 const KIND: Readonly<Record<RoomType, TextKey>> = {
@@ -69,7 +70,9 @@ export class ChatRoomList extends LitElement {
   }
 
   override render() {
-    const connection = this.told ? '' : connectionText(this.client)
+    const { inbox, listTrouble } = this.client
+    const stale = inbox.loaded && listTrouble ? `${t('listFailed')} ${t('retrying')}` : ''
+    const connection = (this.told ? '' : connectionText(this.client)) || stale
     return html`<header>
         <div class="field">${icon('search')}<input type="search" placeholder=${t('searchAll')} aria-label=${t('searchAll')}
           .value=${this.term} @input=${this.#typed} @keydown=${this.#searchKeys} /></div>
@@ -83,6 +86,7 @@ export class ChatRoomList extends LitElement {
 
   #rooms() {
     const { rooms, loaded } = this.client.inbox
+    if (!loaded && this.#trouble) return this.#failed()
     if (!loaded) return SKELETON.map(() => html`<div class="wait"><i></i></div>`)
     if (rooms.length === 0) {
       return html`<div class="none"><b>${t('noRooms')}</b><p class="small">${t('noRoomsHint')}</p>
@@ -99,6 +103,18 @@ export class ChatRoomList extends LitElement {
           : nothing
       }
       ${this.archived ? this.#list(old) : nothing}`
+  }
+
+  /** Why there is no list yet, or no newer one. */
+  get #trouble(): ChatError | null {
+    return this.client.reachable ? this.client.listTrouble : OFFLINE
+  }
+
+  #failed() {
+    const offline = this.#trouble?.code === 'offline'
+    return html`<div class="none" role="status"><b>${t(offline ? 'error_offline' : 'listFailed')}</b>
+      <p class="small">${t('retrying')}</p>
+      <button class="plain" @click=${() => this.client.again()}>${t('tryAgain')}</button></div>`
   }
 
   #list(rooms: readonly ListRoom[]) {

@@ -13,6 +13,7 @@ export const MORE = {
   rooms: 'Rooms',
   newRoom: 'New conversation',
   searchAll: 'Search',
+  listFailed: 'The conversations could not be loaded.',
   noRooms: 'No conversations yet',
   noRoomsHint: 'Find a person and say hello, or make a group for your team.',
   noFound: 'Nothing found for “{q}”',

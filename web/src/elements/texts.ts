@@ -27,6 +27,7 @@ const FIRST = {
   loadOlder: 'Load older messages',
   loadFailed: 'The messages could not be loaded.',
   tryAgain: 'Try again',
+  retrying: 'Trying again…',
   // Messages
   waiting: 'Waiting to be sent',
   sent: 'Sent',

@@ -237,7 +237,9 @@ export class ChatTimeline extends LitElement {
   }
 
   #trouble() {
-    return html`<div class="empty" role="alert"><b>${t('loadFailed')}</b>
+    const { error, gone } = this.view
+    return html`<div class="empty" role="status"><b>${t(error?.code === 'offline' ? 'error_offline' : 'loadFailed')}</b>
+      ${gone ? nothing : html`<p class="small">${t('retrying')}</p>`}
       <button class="plain" @click=${() => this.room.reload()}>${t('tryAgain')}</button></div>`
   }
 
