@@ -21,6 +21,8 @@ import { base, theme } from './theme.ts'
 
 /** From this width on, list and conversation stand side by side. */
 const WIDE_PX = 900
+/** Frames within which the list has come in. */
+const FRAMES_MAX = 60
 
 export class ChatApp extends LitElement {
   static override styles = [theme, base, appStyle]
@@ -198,15 +200,32 @@ export class ChatApp extends LitElement {
     this.#open(roomId)
   }
 
+  /** Puts the cursor into the search. A list that has yet to come in takes no focus before. */
+  async #toSearch(): Promise<void> {
+    if (!this.wide && this.roomId) this.#leave()
+    for (let frame = 0; frame < FRAMES_MAX && !this.list?.matches(':focus-within'); frame++) {
+      this.list?.search()
+      await new Promise(requestAnimationFrame)
+    }
+  }
+
+  /** Shortcuts, where the chat has the focus; on a page of its own also where nothing has it. */
   #key = (event: KeyboardEvent): void => {
-    const from = event.composedPath()[0]
-    const typing = from instanceof HTMLInputElement || from instanceof HTMLTextAreaElement
-    if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey) {
+    const path = event.composedPath()
+    const ours = path.includes(this) || (this.routed && event.target === document.body)
+    if (!ours || event.defaultPrevented || event.isComposing) return
+    const slash = event.key === '/' && !event.ctrlKey && !event.metaKey && !event.altKey
+    if (slash && !isTyping(path[0])) {
       event.preventDefault()
-      if (!this.wide && this.roomId) this.#leave()
-      void this.updateComplete.then(() => this.list?.search())
+      void this.#toSearch()
     } else if (event.key === 'Escape' && this.roomId && !this.wide) {
       this.#leave()
     }
   }
+}
+
+/** Whether what is pressed goes into a text. */
+function isTyping(target: EventTarget | undefined): boolean {
+  if (!(target instanceof HTMLElement)) return false
+  return target.isContentEditable || /^(input|textarea|select)$/.test(target.localName)
 }
