@@ -76,6 +76,8 @@ export class Client extends EventTarget {
   /** The list is the server's, not what was kept. */
   #listed = false
   #kept = EMPTY_INBOX
+  /** Of the outbox: the list shows where something was not sent. */
+  #failed = 0
   #listRetry: Retry
 
   constructor(
@@ -96,7 +98,7 @@ export class Client extends EventTarget {
     this.outbox = new Outbox(
       ports.store(this.server, user),
       (draft, onProgress, signal) => this.#send(draft, onProgress, signal),
-      room => this.#rooms.get(room)?.outboxChanged(),
+      room => this.#outboxChanged(room),
       ports.random,
     )
     this.#socket = new UserSocket(
@@ -299,6 +301,14 @@ export class Client extends EventTarget {
       default:
         this.#rooms.get(frame.room_id)?.hear(frame as RoomFrame)
     }
+  }
+
+  #outboxChanged(room: string): void {
+    this.#rooms.get(room)?.outboxChanged()
+    const { failed } = this.outbox
+    if (failed === this.#failed) return
+    this.#failed = failed
+    this.#changed()
   }
 
   #refused(frame: ErrorFrame): void {

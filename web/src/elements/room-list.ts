@@ -5,6 +5,7 @@ import type { Client } from '../client/client.ts'
 import { ChatError } from '../client/rest.ts'
 import type { ListRoom, RestMessage, RoomType, User } from '../client/wire.ts'
 import { connectionText } from './connection-text.ts'
+import { drafts } from './drafts.ts'
 import { emit } from './events.ts'
 import { hitStyle, hits } from './hits.ts'
 import { icon } from './icons.ts'
@@ -55,7 +56,7 @@ export class ChatRoomList extends LitElement {
 
   constructor() {
     super()
-    new Watch(this, () => [this.client])
+    new Watch(this, () => [this.client, drafts])
   }
 
   override disconnectedCallback(): void {
@@ -145,6 +146,10 @@ export class ChatRoomList extends LitElement {
   }
 
   #preview(room: ListRoom) {
+    if (this.client.outbox.of(room.id).some(entry => entry.state === 'failed'))
+      return html`<i class="danger">${t('failed')}</i>`
+    const draft = room.id === this.current ? '' : this.#draft(room.id)
+    if (draft) return html`<i class="danger">${t('draft')}:</i> ${draft}`
     const { last_message_preview: text, last_message_sender: sender, room_type } = room
     const shown =
       {
@@ -156,6 +161,13 @@ export class ChatRoomList extends LitElement {
     if (!sender || (room_type === 'direct' && !own)) return shown
     const name = own ? t('you') : (sender.full_name || sender.username).split(' ')[0]
     return html`<i>${name}:</i> ${shown}`
+  }
+
+  /** What is being written in a room. */
+  #draft(id: string): string {
+    const place = `${this.client.me} ${id}`
+    const [file] = drafts.files(place)
+    return drafts.text(place).trim() || (file?.name ?? '')
   }
 
   #found() {

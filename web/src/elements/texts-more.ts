@@ -26,6 +26,7 @@ export const MORE = {
   notify: 'Turn on notifications',
   signOut: 'Sign out',
   menu: 'Menu',
+  draft: 'Draft',
   noMessages: 'No messages yet',
   photoPreview: 'Photo',
   filePreview: 'File',

@@ -33,6 +33,7 @@ const FIRST = {
   sent: 'Sent',
   readBy: 'Read by {names}',
   failed: 'Not sent.',
+  unsent: 'Not sent: {n}',
   discard: 'Discard',
   cancel: 'Cancel',
   actions: 'Message actions',

@@ -171,7 +171,7 @@ export class ChatTimeline extends LitElement {
           )}</div>
         </div>
       </div>
-      ${this.away ? this.#jumpButton() : nothing}
+      ${this.away ? html`${this.#jumpButton()} ${this.#unsent()}` : nothing}
     `
   }
 
@@ -230,6 +230,13 @@ export class ChatTimeline extends LitElement {
       @click=${() => void this.showEnd()}>
       ${icon('down')}${count ? html`<span class="count">${count}</span>` : nothing}
     </button>`
+  }
+
+  /** Leads to what has failed, which stands at the end. */
+  #unsent() {
+    const n = this.view.pending.filter(entry => entry.state === 'failed').length
+    if (n === 0) return nothing
+    return html`<button class="unsent danger" @click=${() => void this.showEnd()}>${icon('alert')}${t('unsent', { n })}</button>`
   }
 
   #empty() {
