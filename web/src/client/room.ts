@@ -9,7 +9,7 @@ import type { KeptRoom } from './cache.ts'
 import type { Client } from './client.ts'
 import type { OutboxEntry } from './outbox.ts'
 import { ChatError } from './rest.ts'
-import { atHead, extendNewer, extendOlder, fold, openTimeline, type Timeline, trimmed } from './timeline.ts'
+import { atHead, extendNewer, extendOlder, fold, nearEnd, openTimeline, type Timeline } from './timeline.ts'
 import { AuthNeeded } from './token.ts'
 import type { LogEvent, Message, Participant, Quote, RoomFrame } from './wire.ts'
 
@@ -257,10 +257,11 @@ export class Room extends EventTarget {
     if (before && !atHead(before)) await this.#move(Math.max(0, before.head - PAGE), before.head)
   }
 
-  /** Lets go of old entries; to be called when nobody looks at them. */
+  /** Lets go of old entries; to be called when somebody looks at the end. */
   trim(): void {
     const { timeline } = this.view
-    if (timeline && trimmed(timeline) !== timeline) this.#change({ timeline: trimmed(timeline) })
+    const near = timeline && nearEnd(timeline)
+    if (near && near !== timeline) this.#change({ timeline: near })
   }
 
   /** Sends a text, a file, or both. It is shown at once and stored when the line allows. */
