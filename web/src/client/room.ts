@@ -53,8 +53,9 @@ export class Room extends EventTarget {
   #reveal: Timer | undefined
   /** Counts the loads: an older one's answer changes nothing. */
   #turn = 0
-  #again: Retry
+  #again = new Retry(() => void this.#load(this.#wanted!.epoch, this.#wanted!.head, true))
   #refill = new Retry(() => void this.#fill())
+  /** What is being loaded, or will be tried again. */
   #wanted: { readonly epoch: string; readonly head: number } | null = null
   /** The server has let this line into the room; before, it refuses signals. */
   #followed = false
@@ -70,10 +71,6 @@ export class Room extends EventTarget {
     private readonly client: Client,
   ) {
     super()
-    this.#again = new Retry(
-      () => void this.#load(this.#wanted!.epoch, this.#wanted!.head, true),
-      client.random,
-    )
     this.view = {
       timeline: null,
       pending: client.outbox.of(id),
@@ -106,6 +103,7 @@ export class Room extends EventTarget {
     this.client.send({ type: 'unsubscribe', room_id: this.id })
     this.client.forget(this)
     this.#turn++
+    this.#held = null
     this.#again.end()
     this.#refill.end()
     clearTimeout(this.#reveal)
@@ -358,6 +356,7 @@ export class Room extends EventTarget {
       }
       if (turn !== this.#turn) return
       this.#again.end()
+      this.#wanted = null
       const held = this.#held ?? []
       this.#held = null
       this.client.outbox.storedUpTo(this.id, head)
@@ -373,8 +372,10 @@ export class Room extends EventTarget {
   #failed(cause: unknown): void {
     const error = cause instanceof ChatError ? cause : new ChatError('offline', String(cause))
     const gone = error.status === 403 || error.status === 404
-    if (gone) this.#held = null
-    else if (!(cause instanceof AuthNeeded)) this.#again.later(error.retry_after_ms)
+    if (gone) {
+      this.#held = null
+      this.#wanted = null
+    } else if (!(cause instanceof AuthNeeded)) this.#again.later(error.retry_after_ms)
     this.#change({ error, gone })
   }
 
@@ -449,7 +450,7 @@ export class Room extends EventTarget {
       if (turn === this.#turn) this.#refill.later(floor_ms)
     } finally {
       this.#filling = false
-      if (turn === this.#turn && this.#held && !this.#refill.waiting) void this.#fill()
+      if (this.#held && !this.#wanted && !this.#refill.waiting) void this.#fill()
     }
   }
 
