@@ -1,10 +1,12 @@
 //! The page, the tag and their parts, as they were built into the binary.
+//!
+//! The build has compressed them too: what a client takes best is sent as it lies there.
 
 use std::borrow::Cow;
 
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, ETAG, HeaderValue, IF_NONE_MATCH, LOCATION, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    AcceptEncoding, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ETAG, Encoding, Header,
+    HeaderValue, IF_NONE_MATCH, LOCATION, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::web::{Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -26,6 +28,9 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 const FOR_MINUTES: &str = "public, max-age=300";
 const NEVER: &str = "no-cache";
+/// Encodings that the build makes, each with the end of its files' names, the smallest first.
+static ENCODINGS: [(Encoding, &str, &str); 2] =
+    [(Encoding::brotli(), "br", ".br"), (Encoding::gzip(), "gzip", ".gz")];
 const NOT_BUILT: &str = "The page was not built into this binary: run `npm ci && npm run build` in web/ and \
      build again. The API is at /api/docs/.\n";
 
@@ -50,7 +55,12 @@ async fn part(request: HttpRequest, path: Path<String>) -> Result<HttpResponse, 
     if path.rsplit('/').next().is_none_or(|name| !name.contains('.')) {
         return Ok(page(&request));
     }
-    let caching = if path.starts_with("assets/") { FOR_EVER } else { FOR_MINUTES };
+    let caching = match path.as_str() {
+        // What decides of all else that a browser keeps is asked for each time.
+        "sw.js" => NEVER,
+        path if path.starts_with("assets/") => FOR_EVER,
+        _ => FOR_MINUTES,
+    };
     asset(&request, &path, caching).ok_or_else(ApiError::not_found)
 }
 
@@ -67,15 +77,26 @@ fn page(request: &HttpRequest) -> HttpResponse {
 }
 
 fn asset(request: &HttpRequest, path: &str, caching: &'static str) -> Option<HttpResponse> {
-    let EmbeddedFile { data, metadata, .. } = Dist::get(path)?;
+    // The compressed forms have no address of their own.
+    if ENCODINGS.iter().any(|(_, _, end)| path.ends_with(end)) {
+        return None;
+    }
+    let plain = Dist::get(path)?;
+    let (EmbeddedFile { data, metadata, .. }, encoding) = match compressed(request, path) {
+        Some((file, encoding)) => (file, Some(encoding)),
+        None => (plain, None),
+    };
     let tag = format!("\"{}\"", hex(&metadata.sha256_hash()[..12]));
     let mut answer = HttpResponse::Ok();
     answer.insert_header((CACHE_CONTROL, caching)).insert_header((ETAG, tag.clone()));
-    answer.insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"));
+    answer.insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff")).insert_header((VARY, "accept-encoding"));
     // Modules are loaded by pages of other origins, which must be allowed to read them.
     answer.insert_header(("Access-Control-Allow-Origin", "*"));
     if request.headers().get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
         return Some(answer.status(actix_web::http::StatusCode::NOT_MODIFIED).finish());
+    }
+    if let Some(encoding) = encoding {
+        answer.insert_header((CONTENT_ENCODING, encoding));
     }
     let kind = mime_guess::from_path(path).first_or_octet_stream();
     let kind = if kind.type_() == "text" { format!("{kind}; charset=utf-8") } else { kind.to_string() };
@@ -84,6 +105,15 @@ fn asset(request: &HttpRequest, path: &str, caching: &'static str) -> Option<Htt
         Cow::Borrowed(bytes) => answer.body(bytes),
         Cow::Owned(bytes) => answer.body(bytes),
     })
+}
+
+/// Gives the form of a file that is smallest of those which the client takes, and its encoding's name.
+fn compressed(request: &HttpRequest, path: &str) -> Option<(EmbeddedFile, &'static str)> {
+    let accepted = AcceptEncoding::parse(request).ok()?;
+    let made = ENCODINGS.iter().map(|(encoding, ..)| encoding);
+    let chosen = accepted.negotiate(made)?;
+    let (_, name, end) = ENCODINGS.iter().find(|(encoding, ..)| *encoding == chosen)?;
+    Some((Dist::get(&format!("{path}{end}"))?, name))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -71,7 +71,7 @@ test('a closed tab: what waited is sent by the next one', async () => {
   await same(['kept on disk'])
 })
 
-test('an offline browser comes back without a word about it', async () => {
+test('an offline browser comes back by itself', async () => {
   await phone.context().setOffline(true)
   await phone.evaluate(() => dispatchEvent(new Event('offline')))
   await says(desk, 'while you were away')

@@ -19,6 +19,7 @@ mod hosts;
 mod habits;
 mod messages;
 mod old_faults;
+mod page;
 mod participants;
 mod people;
 mod roles;

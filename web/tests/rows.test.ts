@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { OutboxEntry } from '../src/client/outbox.ts'
 import type { Entry, Timeline } from '../src/client/timeline.ts'
 import type { Message, Participant, RoomFacts } from '../src/client/wire.ts'
 import { isEmoji, prose } from '../src/elements/prose.ts'
@@ -97,5 +98,18 @@ describe('prose', () => {
   it('knows up to three emoji alone', () => {
     for (const text of ['😅', '😅😅😅', '👍🏽', '👩‍👩‍👧', '🇩🇪', '❤️']) expect(isEmoji(text), text).toBe(true)
     for (const text of ['😅😅😅😅', 'ok 😅', '12', '', '#']) expect(isEmoji(text), text).toBe(false)
+  })
+
+  it('have what was not sent last, whatever is sent after it, and under no earlier day', () => {
+    const entry = (content: string, state: 'failed' | 'sending', minute: number) =>
+      ({ client_id: content, content, state, at_ms: START + minute * 60_000, file: null }) as OutboxEntry
+    const pending = [entry('refused', 'failed', -2 * 24 * 60), entry('later', 'sending', 5)]
+    const rows = rowsOf(timelineOf(said(1, ME, 0)), pending, new Map(), ME, null)
+    expect(rows.map(row => (row.kind === 'message' ? row.message.content : row.kind))).toEqual([
+      'day',
+      'text 1',
+      'later',
+      'refused',
+    ])
   })
 })

@@ -6,6 +6,8 @@ import {
   extendNewer,
   extendOlder,
   fold,
+  NEAR_END_MAX,
+  nearEnd,
   openTimeline,
   type Timeline,
 } from '../src/client/timeline.ts'
@@ -139,6 +141,18 @@ describe('a timeline', () => {
     expect(grown.entries).toHaveLength(ENTRIES_MAX)
     expect(grown.from).toBe(0)
     expect(atHead(grown)).toBe(false)
+  })
+
+  it('lets go of what is far above, in messages, once somebody looks at the end', () => {
+    const world = new World()
+    for (let n = 0; n < NEAR_END_MAX; n++) world.step([0, n])
+    const few = world.snapshot(0)
+    expect(nearEnd(few)).toBe(few)
+    for (let n = 0; n < NEAR_END_MAX; n++) world.step([0, n])
+    for (let n = 0; n < NEAR_END_MAX; n++) world.step([7, n])
+    const near = nearEnd(world.snapshot(0))
+    expect(near.entries.filter(entry => entry.kind === 'message')).toHaveLength(NEAR_END_MAX)
+    expect(near).toEqual(world.snapshot(near.from))
   })
 
   it('does not show what comes live while it looks at the past, and counts it', () => {

@@ -1,6 +1,6 @@
 /** The engine's own accounts: signing in, and access tokens from a refresh token. */
 import { ChatError, createApi } from './rest.ts'
-import { AuthNeeded, claimsOf, type TokenSource } from './token.ts'
+import { AuthNeeded, claimsOf, type TokenSource, userOf } from './token.ts'
 
 /** A stored access token with less than this left isn't worth a try. */
 const SPARE_MS = 60_000
@@ -24,25 +24,33 @@ export async function signIn(
   return data
 }
 
+/** Where a session is kept that several tabs use: what one of them has renewed, the others take. */
+export interface SessionStore {
+  read(): Session | null
+  write(session: Session | null): void
+  /** Does `act` while no other tab does: a refresh token is good for one use. */
+  alone<T>(act: () => Promise<T>): Promise<T>
+}
+
 /**
  * Makes a source that first gives the session's access token and then asks for new ones.
  *
- * `keep` is told each new pair; a refresh token that is no longer good ends in `AuthNeeded`.
+ * `store` is told each new pair; a refresh token that is no longer good ends in `AuthNeeded`.
  */
 export function sessionSource(
   server: string,
   session: Session,
-  keep: (session: Session) => void,
+  store: SessionStore,
   fetchOf: typeof fetch = fetch,
 ): TokenSource {
   const api = createApi(server, null, fetchOf)
   let current = session
   let given = false
-  return async () => {
-    const { exp } = claimsOf(current.access)
-    if (!given && (exp === undefined || exp * 1000 > Date.now() + SPARE_MS)) {
-      given = true
-      return current.access
+  const renew = async () => {
+    const kept = store.read()
+    if (kept && kept.access !== current.access && userOf(kept.access) === userOf(current.access)) {
+      current = kept
+      if (lasts(current.access)) return current.access
     }
     try {
       const { data } = await api.POST('/api/token/refresh/', { body: { refresh: current.refresh } })
@@ -54,7 +62,21 @@ export function sessionSource(
       }
       throw cause
     }
-    keep(current)
+    // Who has signed out or in meanwhile, in another tab, stays so.
+    const now = store.read()
+    if (now && userOf(now.access) === userOf(current.access)) store.write(current)
     return current.access
   }
+  return async () => {
+    if (!given && lasts(current.access)) {
+      given = true
+      return current.access
+    }
+    return store.alone(renew)
+  }
+}
+
+function lasts(access: string): boolean {
+  const { exp } = claimsOf(access)
+  return exp === undefined || exp * 1000 > Date.now() + SPARE_MS
 }

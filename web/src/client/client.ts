@@ -4,13 +4,15 @@
  * It owns the socket, the outbox and the inbox, and hands frames to the rooms that are open. It knows no DOM:
  * what differs between a browser and Node comes in as ports.
  */
+import { Retry } from './backoff.ts'
+import { Cache, type CacheStore } from './cache.ts'
 import type { Api } from './calls.ts'
 import { EMPTY_INBOX, type Inbox, withFrame, withoutRoom, withRooms } from './inbox.ts'
 import { type Draft, Outbox, type OutboxStore } from './outbox.ts'
 import { ChatError, createApi } from './rest.ts'
 import { Room } from './room.ts'
 import { type SocketState, UserSocket } from './socket.ts'
-import { type TokenSource, Tokens } from './token.ts'
+import { AuthNeeded, type TokenSource, Tokens } from './token.ts'
 import type { Upload } from './upload.ts'
 import type {
   ClientFrame,
@@ -36,6 +38,8 @@ export interface Ports {
   readonly fetch: typeof fetch
   readonly upload: Upload
   readonly store: (server: string, user: number) => Promise<OutboxStore>
+  /** Where what was read is kept for the time without a line; without, it is in memory only. */
+  readonly cache?: (server: string, user: number) => Promise<CacheStore>
   readonly random: () => number
   readonly now: () => number
 }
@@ -51,7 +55,10 @@ export class Client extends EventTarget {
   readonly server: string
   readonly api: Api
   readonly outbox: Outbox
+  readonly cache: Cache
   inbox: Inbox = EMPTY_INBOX
+  /** Why the list could not be read, while it is tried again. */
+  listTrouble: ChatError | null = null
   /** The person's id; known as soon as there is a token. */
   me: number | null
   username = ''
@@ -66,6 +73,12 @@ export class Client extends EventTarget {
   /** While the list is read: what is heard meanwhile, which may be newer than what is read. */
   #meanwhile: InboxFrame[] | null = null
   #listAgain = false
+  /** The list is the server's, not what was kept. */
+  #listed = false
+  #kept = EMPTY_INBOX
+  /** Of the outbox: the list shows where something was not sent. */
+  #failed = 0
+  #listRetry: Retry
 
   constructor(
     server: string,
@@ -80,10 +93,12 @@ export class Client extends EventTarget {
     this.me = user
     this.#tokens = new Tokens(source, ports.now, first)
     this.api = createApi(this.server, this.#tokens, ports.fetch)
+    this.#listRetry = new Retry(() => void this.list(), ports.random)
+    this.cache = new Cache(ports.cache?.(this.server, user) ?? null)
     this.outbox = new Outbox(
       ports.store(this.server, user),
       (draft, onProgress, signal) => this.#send(draft, onProgress, signal),
-      room => this.#rooms.get(room)?.outboxChanged(),
+      room => this.#outboxChanged(room),
       ports.random,
     )
     this.#socket = new UserSocket(
@@ -102,11 +117,22 @@ export class Client extends EventTarget {
     this.downSince_ms = this.ports.now()
     this.#socket.start()
     void this.outbox.load()
+    void this.#recall()
   }
 
   stop(): void {
     this.#socket.stop()
     this.outbox.stop()
+    this.#listRetry.end()
+    void this.cache.flush()
+  }
+
+  /** Shows the list as it was last until there is a newer one. */
+  async #recall(): Promise<void> {
+    const kept = await this.cache.list()
+    if (!kept || this.inbox.loaded) return
+    this.inbox = { ...kept, loaded: true }
+    this.#changed()
   }
 
   /** Takes another token or source of the same person, and goes on where it stopped. */
@@ -130,6 +156,10 @@ export class Client extends EventTarget {
     if (this.#rooms.get(room.id) === room) this.#rooms.delete(room.id)
   }
 
+  get random(): () => number {
+    return this.ports.random
+  }
+
   send(frame: ClientFrame): boolean {
     return this.#socket.send(frame)
   }
@@ -139,8 +169,24 @@ export class Client extends EventTarget {
     this.#socket.poke()
   }
 
+  /** The person doesn't want to wait for the next try. */
+  again(): void {
+    if (this.state === 'open') void this.list()
+    else this.poke()
+  }
+
   reconnect(): void {
     this.#socket.reconnect()
+  }
+
+  /** The network is gone, says the device: don't wait for the line to be found dead. */
+  lost(): void {
+    this.#socket.lost()
+  }
+
+  /** Whether there is a line, or one is being made for the first time. */
+  get reachable(): boolean {
+    return this.state === 'open' || this.state === 'connecting'
   }
 
   /** Gives an address of a message's file that needs no header; it holds for a day. @throws ChatError */
@@ -155,12 +201,13 @@ export class Client extends EventTarget {
     return url
   }
 
-  /** Reads the list of rooms anew. */
+  /** Reads the list of rooms anew, and again until it has succeeded. */
   async list(): Promise<void> {
     if (this.#meanwhile) {
       this.#listAgain = true
       return
     }
+    this.#listRetry.begun()
     try {
       do {
         this.#listAgain = false
@@ -168,13 +215,24 @@ export class Client extends EventTarget {
         const rooms = await this.#allRooms()
         this.inbox = withRooms(this.inbox, rooms)
         for (const frame of this.#meanwhile) this.inbox = withFrame(this.inbox, frame).inbox
+        this.#listed = true
+        this.#listRetry.end()
+        this.listTrouble = null
         this.#changed()
       } while (this.#listAgain)
     } catch (cause) {
-      if (!(cause instanceof ChatError)) this.#changed()
+      this.#listFailed(cause)
     } finally {
       this.#meanwhile = null
     }
+  }
+
+  /** Without a line the next one brings the list; without a token another one brings the line. */
+  #listFailed(cause: unknown): void {
+    if (cause instanceof AuthNeeded) return
+    this.listTrouble = cause instanceof ChatError ? cause : new ChatError('other', String(cause))
+    if (this.state === 'open') this.#listRetry.later(this.listTrouble.retry_after_ms)
+    this.#changed()
   }
 
   async #allRooms(): Promise<ListRoom[]> {
@@ -195,7 +253,8 @@ export class Client extends EventTarget {
     this.state = state
     if (state === 'open') this.downSince_ms = null
     else this.downSince_ms ??= this.ports.now()
-    if (state !== 'open') this.#fail(new ChatError('offline', 'offline'))
+    if (state !== 'open') this.#failAll(new ChatError('offline', 'offline'))
+    if (!this.reachable) for (const room of this.#rooms.values()) room.unreachable()
     if (state === 'refused') this.dispatchEvent(new Event('auth-needed'))
     this.#changed()
   }
@@ -215,7 +274,8 @@ export class Client extends EventTarget {
         const { inbox, known } = withFrame(this.inbox, frame)
         this.inbox = inbox
         this.#meanwhile?.push(frame)
-        if (!known) void this.list()
+        // One that is about to be tried again needn't be asked for by each frame.
+        if (!known && !this.#listRetry.waiting) void this.list()
         this.#changed()
         this.dispatchEvent(new CustomEvent('news', { detail: frame }))
         return
@@ -225,6 +285,7 @@ export class Client extends EventTarget {
         return
       case 'room_removed':
         this.inbox = withoutRoom(this.inbox, frame.room_id, frame.total_unread)
+        this.cache.forget(frame.room_id)
         this.#listAgain = true
         this.#rooms.get(frame.room_id)?.removed()
         this.#changed()
@@ -242,6 +303,14 @@ export class Client extends EventTarget {
       default:
         this.#rooms.get(frame.room_id)?.hear(frame as RoomFrame)
     }
+  }
+
+  #outboxChanged(room: string): void {
+    this.#rooms.get(room)?.outboxChanged()
+    const { failed } = this.outbox
+    if (failed === this.#failed) return
+    this.#failed = failed
+    this.#changed()
   }
 
   #refused(frame: ErrorFrame): void {
@@ -291,11 +360,13 @@ export class Client extends EventTarget {
     return waiter
   }
 
-  #fail(error: ChatError): void {
+  #failAll(error: ChatError): void {
     for (const client_id of [...this.#waiters.keys()]) this.#waiter(client_id)?.reject(error)
   }
 
   #changed(): void {
+    if (this.#listed && this.inbox !== this.#kept) this.cache.keepList(this.inbox)
+    this.#kept = this.inbox
     this.dispatchEvent(new Event('change'))
   }
 }

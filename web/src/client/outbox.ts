@@ -2,8 +2,9 @@
  * What a person has sent and the server hasn't stored yet.
  *
  * An entry is kept by the store until it is acked or given up, so that it survives a closed tab. It is sent
- * with the same `client_id` however often, so it is stored once. One entry of a room is under way at a time:
- * that keeps their order also when one has to be tried again.
+ * with the same `client_id` however often, so it is stored once. A room has two lanes, texts and files, and
+ * in each one entry is under way at a time: that keeps their order also when one has to be tried again, and
+ * no text waits for a picture to go up.
  */
 import { backoffMs } from './backoff.ts'
 import { ChatError } from './rest.ts'
@@ -49,6 +50,8 @@ export type Send = (
 export const ENTRIES_MAX = 500
 
 interface Lane {
+  readonly room_id: string
+  readonly files: boolean
   attempt: number
   abort: AbortController | null
   timer: ReturnType<typeof setTimeout> | undefined
@@ -81,13 +84,18 @@ export class Outbox {
     return [...this.#entries.values()].filter(entry => entry.room_id === room_id)
   }
 
+  /** How many have failed and wait for a person to decide. */
+  get failed(): number {
+    return [...this.#entries.values()].filter(entry => entry.state === 'failed').length
+  }
+
   /** Takes a draft and sends it as soon as it can. */
   add(draft: Draft): void {
     if (this.#entries.size >= ENTRIES_MAX) throw new ChatError('overloaded', 'too much is waiting')
     this.#entries.set(draft.client_id, waiting(draft))
     void this.store.then(store => store.put(draft)).catch(() => {})
     this.onChange(draft.room_id)
-    void this.#run(draft.room_id)
+    void this.#run(this.#lane(draft))
   }
 
   /** Tries a failed entry again. */
@@ -95,7 +103,7 @@ export class Outbox {
     const entry = this.#entries.get(client_id)
     if (entry?.state !== 'failed') return
     this.#set({ ...entry, state: 'waiting', code: null })
-    void this.#run(entry.room_id)
+    void this.#run(this.#lane(entry))
   }
 
   /** Gives an entry up; one that is under way is cut off. */
@@ -103,7 +111,7 @@ export class Outbox {
     const entry = this.#entries.get(client_id)
     if (!entry) return
     this.#forget(entry)
-    if (entry.state === 'sending') this.#lanes.get(entry.room_id)?.abort?.abort()
+    if (entry.state === 'sending') this.#lane(entry).abort?.abort()
   }
 
   /** Notes that the event of `client_id` is in the timeline, which shows it from now on. */
@@ -119,13 +127,12 @@ export class Outbox {
     }
   }
 
-  /** Tries all rooms at once: the line is back. */
+  /** Tries all lanes at once: the line is back. */
   kick(): void {
-    for (const room of new Set([...this.#entries.values()].map(entry => entry.room_id))) {
-      const lane = this.#lanes.get(room)
-      if (lane) lane.attempt = 0
-      clearTimeout(lane?.timer)
-      void this.#run(room)
+    for (const lane of new Set([...this.#entries.values()].map(entry => this.#lane(entry)))) {
+      lane.attempt = 0
+      clearTimeout(lane.timer)
+      void this.#run(lane)
     }
   }
 
@@ -138,11 +145,22 @@ export class Outbox {
     }
   }
 
-  async #run(room_id: string): Promise<void> {
-    const lane = this.#lanes.get(room_id) ?? { attempt: 0, abort: null, timer: undefined }
-    this.#lanes.set(room_id, lane)
+  #lane({ room_id, file }: Draft): Lane {
+    const files = file !== null
+    const key = `${room_id} ${files}`
+    let lane = this.#lanes.get(key)
+    if (!lane) {
+      lane = { room_id, files, attempt: 0, abort: null, timer: undefined }
+      this.#lanes.set(key, lane)
+    }
+    return lane
+  }
+
+  async #run(lane: Lane): Promise<void> {
     while (!lane.abort && !this.#stopped) {
-      const entry = this.of(room_id).find(one => one.state === 'waiting')
+      const entry = this.of(lane.room_id).find(
+        one => one.state === 'waiting' && (one.file !== null) === lane.files,
+      )
       if (!entry) break
       lane.abort = new AbortController()
       const wait_ms = await this.#try(entry, lane.abort.signal, lane.attempt)
@@ -150,7 +168,7 @@ export class Outbox {
       lane.attempt = wait_ms === null ? 0 : lane.attempt + 1
       if (wait_ms === null) continue
       clearTimeout(lane.timer)
-      lane.timer = setTimeout(() => void this.#run(room_id), wait_ms)
+      lane.timer = setTimeout(() => void this.#run(lane), wait_ms)
       break
     }
   }

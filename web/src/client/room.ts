@@ -4,10 +4,13 @@
  * Frames come from `Client`. Whatever reaches the timeline comes through `#take`, which keeps the order: an
  * event that leaves a hole waits until the hole is read by REST.
  */
+import { Retry } from './backoff.ts'
+import type { KeptRoom } from './cache.ts'
 import type { Client } from './client.ts'
 import type { OutboxEntry } from './outbox.ts'
 import { ChatError } from './rest.ts'
-import { atHead, extendNewer, extendOlder, fold, openTimeline, type Timeline, trimmed } from './timeline.ts'
+import { atHead, extendNewer, extendOlder, fold, nearEnd, openTimeline, type Timeline } from './timeline.ts'
+import { AuthNeeded } from './token.ts'
 import type { LogEvent, Message, Participant, Quote, RoomFrame } from './wire.ts'
 
 /** Events read at a time. */
@@ -23,6 +26,8 @@ const TYPING_REPEAT_MS = 2_500
 const TYPING_LAPSE_MS = 7_000
 /** A read mark is told at most this often: in a busy room it would use up its budget. */
 const RECEIPT_PAUSE_MS = 250
+/** What was kept is shown after this long, though the line hasn't yet brought what is missing. */
+const REVEAL_MS = 1_000
 
 /** What a view shows of a room; a new object at every change. */
 export interface RoomView {
@@ -44,6 +49,16 @@ type Timer = ReturnType<typeof setTimeout>
 export class Room extends EventTarget {
   view: RoomView
   #opened = 0
+  /** The room as it was last, while the line brings what is missing. */
+  #kept: Timeline | null = null
+  #recalling = false
+  #reveal: Timer | undefined
+  /** Counts the loads: an older one's answer changes nothing. */
+  #turn = 0
+  #again = new Retry(() => void this.#load(this.#wanted!.epoch, this.#wanted!.head, true))
+  #refill = new Retry(() => void this.#fill())
+  /** What is being loaded, or will be tried again. */
+  #wanted: { readonly epoch: string; readonly head: number } | null = null
   /** The server has let this line into the room; before, it refuses signals. */
   #followed = false
   #held: LogEvent[] | null = null
@@ -75,7 +90,17 @@ export class Room extends EventTarget {
 
   /** Follows the room until as many `close` calls have come. */
   open(): void {
-    if (this.#opened++ === 0) this.connect()
+    if (this.#opened++ > 0) return
+    const kept = this.view.timeline ? null : this.client.cache.room(this.id)
+    if (!(kept instanceof Promise)) {
+      this.#recall(kept)
+      return
+    }
+    this.#recalling = true
+    void kept.then(found => {
+      this.#recalling = false
+      if (this.#opened > 0) this.#recall(found)
+    })
   }
 
   close(): void {
@@ -83,19 +108,59 @@ export class Room extends EventTarget {
     this.#tellReadSince()
     this.client.send({ type: 'unsubscribe', room_id: this.id })
     this.client.forget(this)
+    this.#turn++
+    this.#held = null
+    this.#again.end()
+    this.#refill.end()
+    clearTimeout(this.#reveal)
     for (const timer of this.#lapses.values()) clearTimeout(timer)
   }
 
   /** Subscribes from where the timeline ends; called at every new line. */
   connect(): void {
     this.#followed = false
-    if (this.#opened === 0) return
-    const { timeline } = this.view
+    if (this.#opened === 0 || this.#recalling) return
+    const timeline = this.#timeline
     this.client.send(
       timeline
         ? { type: 'subscribe', room_id: this.id, since: timeline.head, epoch: timeline.epoch }
         : { type: 'subscribe', room_id: this.id },
     )
+  }
+
+  /** There is no line just now: what was kept is all there is to show. */
+  unreachable(): void {
+    this.#followed = false
+    if (this.#recalling) return
+    this.#show()
+    if (!this.view.timeline && !this.view.gone) this.#change({ error: new ChatError('offline', 'offline') })
+  }
+
+  /** Takes up what was kept and goes on from there. With a line it is shown with what has come since. */
+  #recall(kept: KeptRoom | null): void {
+    if (kept && !this.view.timeline) {
+      this.#kept = kept.timeline
+      const row = this.client.inbox.rooms.find(room => room.id === this.id)
+      this.#change({ marks: kept.marks, unread: row?.unread_count ?? 0 })
+      this.#reveal = setTimeout(() => this.#show(), REVEAL_MS)
+    }
+    this.connect()
+    if (!this.client.reachable) this.unreachable()
+  }
+
+  /** Shows what was kept. */
+  #show(): void {
+    clearTimeout(this.#reveal)
+    const timeline = this.#kept
+    this.#kept = null
+    if (!timeline) return
+    this.#change({ timeline, error: null })
+    for (const entry of timeline.entries) if (entry.kind === 'message') this.#settle(entry.message)
+  }
+
+  /** The timeline, shown or about to be. */
+  get #timeline(): Timeline | null {
+    return this.view.timeline ?? this.#kept
   }
 
   /** Takes a frame about this room. */
@@ -104,13 +169,16 @@ export class Room extends EventTarget {
     switch (known.type) {
       case 'subscribed':
         this.#followed = true
-        this.#change({ unread: known.unread_count, gone: false })
-        if (!this.view.timeline) void this.#load(known.epoch, known.seq)
+        this.#change({ unread: known.unread_count, gone: false, error: null })
+        if (!this.#timeline) void this.#load(known.epoch, known.seq)
         return
       case 'reset':
+        this.#kept = null
         void this.#load(known.epoch, known.seq)
         return
       case 'synced':
+        this.#show()
+        return
       case 'ack':
         return
       case 'typing':
@@ -144,6 +212,7 @@ export class Room extends EventTarget {
 
   /** The person was taken out, or the room is gone. */
   removed(): void {
+    this.client.cache.forget(this.id)
     this.#change({ gone: true })
   }
 
@@ -192,10 +261,11 @@ export class Room extends EventTarget {
     if (before && !atHead(before)) await this.#move(Math.max(0, before.head - PAGE), before.head)
   }
 
-  /** Lets go of old entries; to be called when nobody looks at them. */
+  /** Lets go of old entries; to be called when somebody looks at the end. */
   trim(): void {
     const { timeline } = this.view
-    if (timeline && trimmed(timeline) !== timeline) this.#change({ timeline: trimmed(timeline) })
+    const near = timeline && nearEnd(timeline)
+    if (near && near !== timeline) this.#change({ timeline: near })
   }
 
   /** Sends a text, a file, or both. It is shown at once and stored when the line allows. */
@@ -277,12 +347,24 @@ export class Room extends EventTarget {
   reload(): void {
     this.#change({ error: null, timeline: null })
     this.client.send({ type: 'unsubscribe', room_id: this.id })
+    this.client.poke()
     this.connect()
   }
 
-  async #load(epoch: string, head: number): Promise<void> {
-    this.#held = []
-    this.#stale = false
+  /**
+   * Reads the room and the end of its log, and again until it has succeeded.
+   *
+   * What comes live meanwhile is held, and `repeated` goes on holding what has come since the first try.
+   */
+  async #load(epoch: string, head: number, repeated = false): Promise<void> {
+    const turn = ++this.#turn
+    this.#wanted = { epoch, head }
+    if (!repeated) {
+      this.#again.end()
+      this.#refill.end()
+      this.#held = []
+      this.#stale = false
+    }
     try {
       const { data: room } = await this.client.api.GET('/api/chat/rooms/{id}/', {
         params: { path: { id: this.id } },
@@ -296,6 +378,9 @@ export class Room extends EventTarget {
         timeline = extendOlder(timeline, events, older)
         from = older
       }
+      if (turn !== this.#turn) return
+      this.#again.end()
+      this.#wanted = null
       const held = this.#held ?? []
       this.#held = null
       this.client.outbox.storedUpTo(this.id, head)
@@ -304,10 +389,18 @@ export class Room extends EventTarget {
       for (const event of held) this.#take(event)
       if (this.#stale) this.client.reconnect()
     } catch (cause) {
-      this.#held = null
-      const error = cause instanceof ChatError ? cause : new ChatError('offline', String(cause))
-      this.#change({ error, gone: error.status === 403 || error.status === 404 })
+      if (turn === this.#turn) this.#failed(cause)
     }
+  }
+
+  #failed(cause: unknown): void {
+    const error = cause instanceof ChatError ? cause : new ChatError('offline', String(cause))
+    const gone = error.status === 403 || error.status === 404
+    if (gone) {
+      this.#held = null
+      this.#wanted = null
+    } else if (!(cause instanceof AuthNeeded)) this.#again.later(error.retry_after_ms)
+    this.#change({ error, gone })
   }
 
   async #move(from: number, to: number): Promise<void> {
@@ -337,7 +430,7 @@ export class Room extends EventTarget {
 
   /** Puts a live event into the timeline, in order and once. */
   #take(event: LogEvent): void {
-    const { timeline } = this.view
+    const timeline = this.#timeline
     if (this.#held) {
       if (this.#held.length < HELD_MAX) this.#held.push(event)
       else this.#stale = true
@@ -346,11 +439,13 @@ export class Room extends EventTarget {
     if (!timeline) return
     if (event.seq > timeline.head + 1) {
       this.#held = [event]
+      this.#stale = false
       void this.#fill()
       return
     }
     const next = fold(timeline, event)
-    if (next !== timeline) this.#change({ timeline: next })
+    if (timeline === this.#kept) this.#kept = next
+    else if (next !== timeline) this.#change({ timeline: next })
     if (event.type === 'chat_message') {
       const { message } = event as LogEvent & { message: Message }
       this.#settle(message)
@@ -362,20 +457,24 @@ export class Room extends EventTarget {
   async #fill(): Promise<void> {
     if (this.#filling) return
     this.#filling = true
+    const turn = this.#turn
     try {
       const first = this.#held?.[0]
-      const { timeline } = this.view
+      const timeline = this.#timeline
       if (!first || !timeline) return
       const events = await this.#page(timeline.head, first.seq - 1)
+      if (turn !== this.#turn) return
       const held = this.#held ?? []
       this.#held = null
+      this.#refill.end()
       for (const event of [...events, ...held]) this.#take(event)
-    } catch {
-      this.#held = null
-      this.client.reconnect()
+      if (this.#stale) this.client.reconnect()
+    } catch (cause) {
+      const floor_ms = cause instanceof ChatError ? cause.retry_after_ms : 0
+      if (turn === this.#turn) this.#refill.later(floor_ms)
     } finally {
       this.#filling = false
-      if (this.#held) void this.#fill()
+      if (this.#held && !this.#wanted && !this.#refill.waiting) void this.#fill()
     }
   }
 
@@ -414,6 +513,9 @@ export class Room extends EventTarget {
 
   #change(change: Partial<RoomView>): void {
     this.view = { ...this.view, ...change }
+    const { timeline, marks, gone } = this.view
+    if ((change.timeline || change.marks) && timeline && atHead(timeline) && !gone)
+      this.client.cache.keepRoom({ id: this.id, timeline, marks })
     this.dispatchEvent(new Event('change'))
   }
 }

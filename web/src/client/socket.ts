@@ -88,6 +88,13 @@ export class UserSocket {
     }
   }
 
+  /** The device says that it has no network: the line is dead, and another one comes when it can. */
+  lost(): void {
+    if (this.state !== 'open' && this.state !== 'connecting') return
+    this.#drop(1000)
+    this.#wait()
+  }
+
   /** Gives up the present line and takes another one, now. */
   reconnect(): void {
     if (this.state === 'closed' || this.state === 'refused') return

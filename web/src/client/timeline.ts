@@ -32,6 +32,10 @@ export interface Timeline {
 /** How many entries a timeline holds; beyond, the end that isn't read is let go. */
 export const ENTRIES_MAX = 800
 
+/** How many messages stay while somebody looks at the end, and how many more there are before others go. */
+export const NEAR_END_MAX = 200
+const NEAR_END_SLACK = 50
+
 /** Text of a message that was deleted. */
 export const DELETED = '[Message deleted]'
 
@@ -90,10 +94,27 @@ export function extendNewer(timeline: Timeline, events: readonly LogEvent[], to:
 
 /** Lets go of the oldest entries beyond what a timeline holds. */
 export function trimmed(timeline: Timeline): Timeline {
-  const extra = timeline.entries.length - ENTRIES_MAX
-  if (extra <= 0) return timeline
-  const entries = timeline.entries.slice(extra)
+  return tailOf(timeline, ENTRIES_MAX)
+}
+
+/** Gives the last `count` entries of a timeline that reaches the end of its log. */
+export function tailOf(timeline: Timeline, count: number): Timeline {
+  const entries = timeline.entries.slice(-count)
+  if (entries.length === timeline.entries.length) return timeline
   return { ...timeline, entries, from: entries[0]!.seq - 1 }
+}
+
+/**
+ * Lets go of what lies far above the end, for each message that comes costs what there is to draw.
+ *
+ * Counted in messages, which take up room: a view of folded lines would ask for what was let go at once.
+ */
+export function nearEnd(timeline: Timeline): Timeline {
+  const messages = timeline.entries.filter(entry => entry.kind === 'message')
+  if (messages.length <= NEAR_END_MAX + NEAR_END_SLACK) return trimmed(timeline)
+  const { seq } = messages.at(-NEAR_END_MAX)!
+  const entries = timeline.entries.filter(entry => entry.seq >= seq)
+  return { ...timeline, entries, from: seq - 1 }
 }
 
 /** Gives the message with `id`, if the stretch has it. */

@@ -5,7 +5,7 @@
  */
 import { html, LitElement, nothing, type PropertyValues } from 'lit'
 import { type Session, sessionSource } from '../client/accounts.ts'
-import type { TokenSource } from '../client/token.ts'
+import { type TokenSource, userOf } from '../client/token.ts'
 import { appStyle } from './app-style.ts'
 import { Connection, HOME } from './connection.ts'
 import type { ChatConversation } from './conversation.ts'
@@ -15,12 +15,14 @@ import { Notices } from './notices.ts'
 import { property, query, state } from './reactive.ts'
 import type { ChatRoomList } from './room-list.ts'
 import { Route } from './route.ts'
+import { onOtherTab, SESSIONS } from './session.ts'
 import { t } from './texts.ts'
 import { base, theme } from './theme.ts'
 
 /** From this width on, list and conversation stand side by side. */
 const WIDE_PX = 900
-const SESSION = 'chat session'
+/** Frames within which the list has come in. */
+const FRAMES_MAX = 60
 
 export class ChatApp extends LitElement {
   static override styles = [theme, base, appStyle]
@@ -40,6 +42,9 @@ export class ChatApp extends LitElement {
   #connection = new Connection(this)
   #notices: Notices | null = null
   #route: Route | null = null
+  /** Whose session this is. */
+  #user: number | null = null
+  #listening = new AbortController()
   #resized = new ResizeObserver(() => {
     this.wide = this.clientWidth >= WIDE_PX
   })
@@ -61,8 +66,11 @@ export class ChatApp extends LitElement {
     // Known before anything is drawn, or a conversation is first squeezed in beside the list.
     this.wide = this.clientWidth >= WIDE_PX
     this.#resized.observe(this)
-    addEventListener('keydown', this.#key)
-    if (!this.token && this.accounts) this.#restore()
+    this.#listening = new AbortController()
+    const { signal } = this.#listening
+    addEventListener('keydown', this.#key, { signal })
+    onOtherTab(() => this.#restore(), signal)
+    this.#restore()
     if (this.routed) {
       this.#notices = new Notices(id => this.#open(id))
       this.#route = new Route(id => {
@@ -75,14 +83,15 @@ export class ChatApp extends LitElement {
   override disconnectedCallback(): void {
     super.disconnectedCallback()
     this.#resized.disconnect()
-    removeEventListener('keydown', this.#key)
+    this.#listening.abort()
     this.#notices?.stop()
     this.#route?.stop()
   }
 
   override willUpdate(changed: PropertyValues<this>): void {
     if (changed.has('token') || changed.has('server') || changed.has('session' as keyof ChatApp)) {
-      this.#connection.use(this.token ?? this.session, this.server.replace(/\/$/, ''))
+      const user = this.token ? null : this.#user
+      this.#connection.use(this.token ?? this.session, this.server.replace(/\/$/, ''), user)
     }
     const { client } = this.#connection
     if (client) this.#notices?.follow(client)
@@ -94,9 +103,10 @@ export class ChatApp extends LitElement {
     if (!client) {
       if (this.accounts && !this.token && !this.session)
         return html`<main><chat-sign-in .server=${this.server}></chat-sign-in></main>`
-      return this.#connection.refused
-        ? html`<div class="none" role="status">${t('signedOut')}</div>`
-        : nothing
+      const { refused, failing } = this.#connection
+      if (!refused && !failing) return nothing
+      const why = refused ? t('signedOut') : `${t('error_offline')} ${t('retrying')}`
+      return html`<div class="none" role="status">${why}</div>`
     }
     const { roomId, wide } = this
     return html`<div class="panes ${wide ? '' : 'narrow'} ${roomId ? 'in' : ''}">
@@ -131,10 +141,10 @@ export class ChatApp extends LitElement {
   async #show(id: string, seq: number): Promise<void> {
     await this.updateComplete
     const room = this.#connection.client!.room(id)
-    while (!room.view.timeline && !room.view.error) {
+    while (!room.view.timeline && !room.view.gone && this.roomId === id) {
       await new Promise(done => room.addEventListener('change', done, { once: true }))
     }
-    await this.conversation?.show(seq)
+    if (this.roomId === id) await this.conversation?.show(seq)
   }
 
   #open(id: string): void {
@@ -147,56 +157,75 @@ export class ChatApp extends LitElement {
     this.roomId = ''
   }
 
+  /** Takes up the session that is kept, as this or another tab has left it. */
   #restore(): void {
-    try {
-      const kept = localStorage.getItem(SESSION)
-      if (kept) this.session = this.#sourceOf(JSON.parse(kept) as Session)
-    } catch {
-      this.session = null
-    }
+    if (this.token || !this.accounts) return
+    const kept = SESSIONS.read()
+    const user = kept && userOf(kept.access)
+    if (!kept) this.#end()
+    else if (!this.session || user !== this.#user) this.#begin(kept)
   }
 
   #signedIn(session: Session): void {
-    keep(session)
-    this.session = this.#sourceOf(session)
+    SESSIONS.write(session)
+    this.#begin(session)
   }
 
-  #sourceOf(session: Session): TokenSource {
-    return sessionSource(this.server.replace(/\/$/, ''), session, keep)
+  #begin(session: Session): void {
+    const user = userOf(session.access)
+    if (this.session && user !== this.#user) this.#end()
+    this.#user = user
+    this.session = sessionSource(this.server.replace(/\/$/, ''), session, SESSIONS)
   }
 
   #signOut(): void {
-    keep(null)
+    SESSIONS.write(null)
+    this.#end()
+  }
+
+  #end(): void {
+    if (!this.session) return
+    this.#connection.end()
     this.session = null
-    this.roomId = ''
-    this.#route?.show('')
+    this.#user = null
+    this.making = false
+    this.#open('')
   }
 
   #sessionEnded(): void {
     if (!this.session || this.token) return
-    keep(null)
-    this.session = null
+    const { roomId } = this
+    this.#signOut()
+    // Who signs in again goes on where it was.
+    this.#open(roomId)
   }
 
+  /** Puts the cursor into the search. A list that has yet to come in takes no focus before. */
+  async #toSearch(): Promise<void> {
+    if (!this.wide && this.roomId) this.#leave()
+    for (let frame = 0; frame < FRAMES_MAX && !this.list?.matches(':focus-within'); frame++) {
+      this.list?.search()
+      await new Promise(requestAnimationFrame)
+    }
+  }
+
+  /** Shortcuts, where the chat has the focus; on a page of its own also where nothing has it. */
   #key = (event: KeyboardEvent): void => {
-    const from = event.composedPath()[0]
-    const typing = from instanceof HTMLInputElement || from instanceof HTMLTextAreaElement
-    if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey) {
+    const path = event.composedPath()
+    const ours = path.includes(this) || (this.routed && event.target === document.body)
+    if (!ours || event.defaultPrevented || event.isComposing) return
+    const slash = event.key === '/' && !event.ctrlKey && !event.metaKey && !event.altKey
+    if (slash && !isTyping(path[0])) {
       event.preventDefault()
-      if (!this.wide && this.roomId) this.#leave()
-      void this.updateComplete.then(() => this.list?.search())
+      void this.#toSearch()
     } else if (event.key === 'Escape' && this.roomId && !this.wide) {
       this.#leave()
     }
   }
 }
 
-/** Keeps the session for the next visit; null forgets it. */
-function keep(session: Session | null): void {
-  try {
-    if (session) localStorage.setItem(SESSION, JSON.stringify(session))
-    else localStorage.removeItem(SESSION)
-  } catch {
-    // A browser that keeps nothing asks again next time.
-  }
+/** Whether what is pressed goes into a text. */
+function isTyping(target: EventTarget | undefined): boolean {
+  if (!(target instanceof HTMLElement)) return false
+  return target.isContentEditable || /^(input|textarea|select)$/.test(target.localName)
 }

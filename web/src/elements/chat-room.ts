@@ -1,6 +1,8 @@
 /** `<chat-room>`: one room, for a page that embeds it by task, property or id. */
 import { css, html, LitElement, nothing, type PropertyValues } from 'lit'
+import { Retry } from '../client/backoff.ts'
 import type { Api } from '../client/calls.ts'
+import { ChatError } from '../client/rest.ts'
 import type { TokenSource } from '../client/token.ts'
 import { Connection, HOME } from './connection.ts'
 import { property, state } from './reactive.ts'
@@ -46,6 +48,14 @@ export class ChatRoom extends LitElement {
   #asked = ''
   /** What was asked by: another token may bring another answer. */
   #by: Api | null = null
+  #again = new Retry(() => this.#anew())
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback()
+    // Who comes back asks again if it hasn't got its room.
+    this.#again.end()
+    if (!this.roomId) this.#asked = ''
+  }
 
   override willUpdate(changed: PropertyValues<this>): void {
     if (changed.has('token') || changed.has('server')) {
@@ -55,12 +65,14 @@ export class ChatRoom extends LitElement {
   }
 
   override render() {
-    const { client, refused } = this.#connection
+    const { client, refused, failing } = this.#connection
+    if (failing && !client)
+      return html`<div class="note" role="status">${t('error_offline')} ${t('retrying')}</div>`
     if (refused && !(client && this.roomId))
       return html`<div class="note" role="status">${t('signedOut')}</div>`
     if (this.trouble) {
       return html`<div class="note" role="alert">${this.trouble}
-        <button class="plain" @click=${() => this.#again()}>${t('tryAgain')}</button></div>`
+        <button class="plain" @click=${() => this.#anew()}>${t('tryAgain')}</button></div>`
     }
     if (!client || !this.roomId) return nothing
     return html`<chat-conversation exportparts="header, timeline, composer, connection" .client=${client}
@@ -76,9 +88,9 @@ export class ChatRoom extends LitElement {
     this.#asked = asked
     this.#by = api
     this.roomId = null
-    this.trouble = ''
     if (this.room) {
       this.roomId = this.room
+      this.trouble = ''
       return
     }
     if (this.task === null && this.property === null) return
@@ -89,13 +101,26 @@ export class ChatRoom extends LitElement {
       const { data } = this.task
         ? await api.PUT('/api/chat/tasks/{id}/room/', options)
         : await api.PUT('/api/chat/properties/{id}/room/', options)
-      if (asked === this.#asked) this.roomId = data.id
+      if (asked !== this.#asked || api !== this.#by) return
+      this.roomId = data.id
+      this.trouble = ''
+      this.#again.end()
     } catch (cause) {
-      if (asked === this.#asked) this.trouble = whyFailed((cause as { code?: string }).code ?? '')
+      if (asked === this.#asked && api === this.#by) this.#failed(cause)
     }
   }
 
-  #again(): void {
+  /** Says why there is no room; what may pass is tried again. */
+  #failed(cause: unknown): void {
+    const error = cause instanceof ChatError ? cause : new ChatError('other', String(cause))
+    const passes = error.retryable || error.status >= 500
+    this.trouble = whyFailed(error.code)
+    if (!passes) return
+    this.trouble += ` ${t('retrying')}`
+    this.#again.later(error.retry_after_ms)
+  }
+
+  #anew(): void {
     this.#asked = ''
     this.requestUpdate()
   }

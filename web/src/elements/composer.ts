@@ -1,6 +1,7 @@
 /** Where one writes: text that grows, files, emoji, an answer or an edit under way. */
 import { css, html, LitElement, nothing, type PropertyValues } from 'lit'
 import type { Message } from '../client/wire.ts'
+import { drafts } from './drafts.ts'
 import { emit } from './events.ts'
 import { icon } from './icons.ts'
 import { property, query, state } from './reactive.ts'
@@ -101,12 +102,12 @@ export class ChatComposer extends LitElement {
   @state() private empty = true
   @query('textarea') private area!: HTMLTextAreaElement
   @query('#any') private anyFile!: HTMLInputElement
-  #timer: ReturnType<typeof setTimeout> | undefined
   #resized = new ResizeObserver(() => this.#measure())
 
   override connectedCallback(): void {
     super.connectedCallback()
     this.#resized.observe(this)
+    drafts.addEventListener('elsewhere', this.#elsewhere)
   }
 
   override focus(): void {
@@ -115,7 +116,7 @@ export class ChatComposer extends LitElement {
 
   /** Adds files, as if they had been chosen. */
   attach(files: Iterable<File>): void {
-    this.files = [...this.files, ...files]
+    this.#keep([...this.files, ...files])
     void import('./define-more.ts')
     this.focus()
   }
@@ -137,16 +138,16 @@ export class ChatComposer extends LitElement {
   override disconnectedCallback(): void {
     super.disconnectedCallback()
     this.#resized.disconnect()
-    clearTimeout(this.#timer)
+    drafts.removeEventListener('elsewhere', this.#elsewhere)
   }
 
   override updated(changed: PropertyValues<this>): void {
     if (changed.has('place')) {
-      this.files = []
-      this.#set(this.editing?.content ?? load(this.place))
+      this.files = drafts.files(this.place)
+      this.#set(this.editing?.content ?? drafts.text(this.place))
     }
     if (changed.has('editing') && (this.editing || changed.get('editing'))) {
-      this.#set(this.editing?.content ?? load(this.place))
+      this.#set(this.editing?.content ?? drafts.text(this.place))
       if (this.editing) this.focus()
     }
     if (changed.has('replyTo') && this.replyTo) this.focus()
@@ -185,7 +186,7 @@ export class ChatComposer extends LitElement {
   #chosen() {
     if (this.files.length === 0) return nothing
     return html`<chat-chosen .files=${this.files} .drop=${(file: File) => {
-      this.files = this.files.filter(one => one !== file)
+      this.#keep(this.files.filter(one => one !== file))
     }}></chat-chosen>`
   }
 
@@ -194,9 +195,18 @@ export class ChatComposer extends LitElement {
     this.#measure()
     if (this.editing) return
     emit(this, 'chat-pick', { value: value.trim() ? 'typing' : 'still' })
-    clearTimeout(this.#timer)
-    const { place } = this
-    this.#timer = setTimeout(() => save(place, value), 300)
+    drafts.keepText(this.place, value)
+  }
+
+  /** Another tab has written or sent what stands here. */
+  #elsewhere = (): void => {
+    const text = drafts.text(this.place)
+    if (!this.editing && text !== this.area.value) this.#set(text)
+  }
+
+  #keep(files: readonly File[]): void {
+    this.files = files
+    drafts.keepFiles(this.place, files)
   }
 
   #measure(): void {
@@ -247,10 +257,9 @@ export class ChatComposer extends LitElement {
   #send(): void {
     const text = this.area.value.trim()
     if ((text === '' && this.files.length === 0) || this.over > 0) return
-    clearTimeout(this.#timer)
     const files = [...this.files]
-    this.files = []
-    if (!this.editing) save(this.place, '')
+    this.#keep([])
+    if (!this.editing) drafts.keepText(this.place, '')
     emit(this, 'chat-send', { text, files })
     this.#set('')
     this.focus()
@@ -265,21 +274,4 @@ function coarse(): boolean {
 /** The button doesn't take the focus, so the keyboard of a phone stays. */
 function keepFocus(event: Event): void {
   event.preventDefault()
-}
-
-function load(place: string): string {
-  try {
-    return localStorage.getItem(`chat draft ${place}`) ?? ''
-  } catch {
-    return ''
-  }
-}
-
-function save(place: string, text: string): void {
-  try {
-    if (text) localStorage.setItem(`chat draft ${place}`, text)
-    else localStorage.removeItem(`chat draft ${place}`)
-  } catch {
-    // A browser that keeps nothing keeps no drafts.
-  }
 }

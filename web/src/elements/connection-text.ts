@@ -10,7 +10,9 @@ const OFFLINE_MS = 15_000
 export function connectionText(client: Client): string {
   if (client.state === 'refused') return t('signedOut')
   if (client.downSince_ms === null) return ''
+  // What the device itself says needs no time to be believed.
+  if (!navigator.onLine) return t('offline')
   const down_ms = Date.now() - client.downSince_ms
   if (down_ms < QUIET_MS) return ''
-  return down_ms > OFFLINE_MS || !navigator.onLine ? t('offline') : t('reconnecting')
+  return down_ms > OFFLINE_MS ? t('offline') : t('reconnecting')
 }

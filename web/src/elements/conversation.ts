@@ -11,6 +11,7 @@ import type { Message } from '../client/wire.ts'
 import type { ChatComposer } from './composer.ts'
 import { connectionText } from './connection-text.ts'
 import { conversationStyle } from './conversation-style.ts'
+import { drafts } from './drafts.ts'
 import { type ChatEvent, emit } from './events.ts'
 import { icon } from './icons.ts'
 import type { Over } from './over.ts'
@@ -80,6 +81,10 @@ export class ChatConversation extends LitElement {
     if (this.client.downSince_ms !== null) this.#tick()
   }
 
+  override updated(changed: PropertyValues<this>): void {
+    if (changed.has('replyTo' as keyof ChatConversation)) drafts.keepReply(this.#place, this.replyTo)
+  }
+
   override render() {
     const room = this.#room
     if (!room) return nothing
@@ -136,7 +141,7 @@ export class ChatConversation extends LitElement {
             : nothing
         }</div>`
     }
-    return html`<chat-composer part="composer" .place=${`${this.client.me} ${room.id}`}
+    return html`<chat-composer part="composer" .place=${this.#place}
       .replyTo=${this.replyTo} .editing=${this.editing}
       @chat-send=${this.#send} @chat-edit-last=${this.#editLast} @chat-cancel=${this.#cancel} @chat-pick=${this.#pick}
     ></chat-composer>`
@@ -160,10 +165,15 @@ export class ChatConversation extends LitElement {
     this.#room?.close()
     this.#room = this.roomId ? this.client.room(this.roomId) : null
     this.#room?.open()
-    this.replyTo = null
+    this.replyTo = drafts.reply(this.#place)
     this.editing = null
     this.over = null
     if (this.side === 'search') this.side = null
+  }
+
+  /** Where this room's draft is kept. */
+  get #place(): string {
+    return `${this.client.me} ${this.roomId}`
   }
 
   #toggle(side: Side | null): void {

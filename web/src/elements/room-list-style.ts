@@ -92,6 +92,9 @@ export const roomListStyle = css`
     font-style: normal;
     color: var(--_text);
   }
+  .text .danger {
+    color: var(--_danger);
+  }
   .unread .text {
     color: var(--_text);
     font-weight: 600;

@@ -5,6 +5,7 @@ import type { Client } from '../client/client.ts'
 import { ChatError } from '../client/rest.ts'
 import type { ListRoom, RestMessage, RoomType, User } from '../client/wire.ts'
 import { connectionText } from './connection-text.ts'
+import { drafts } from './drafts.ts'
 import { emit } from './events.ts'
 import { hitStyle, hits } from './hits.ts'
 import { icon } from './icons.ts'
@@ -23,6 +24,7 @@ import { Watch } from './watch.ts'
 const WAIT_MS = 250
 /** People offered by a search. */
 const PEOPLE_SHOWN = 5
+const OFFLINE = new ChatError('offline', 'offline')
 const SKELETON = [1, 2, 3, 4, 5, 6]
 
 const KIND: Readonly<Record<RoomType, TextKey>> = {
@@ -54,7 +56,7 @@ export class ChatRoomList extends LitElement {
 
   constructor() {
     super()
-    new Watch(this, () => [this.client])
+    new Watch(this, () => [this.client, drafts])
   }
 
   override disconnectedCallback(): void {
@@ -69,7 +71,9 @@ export class ChatRoomList extends LitElement {
   }
 
   override render() {
-    const connection = this.told ? '' : connectionText(this.client)
+    const { inbox, listTrouble } = this.client
+    const stale = inbox.loaded && listTrouble ? `${t('listFailed')} ${t('retrying')}` : ''
+    const connection = (this.told ? '' : connectionText(this.client)) || stale
     return html`<header>
         <div class="field">${icon('search')}<input type="search" placeholder=${t('searchAll')} aria-label=${t('searchAll')}
           .value=${this.term} @input=${this.#typed} @keydown=${this.#searchKeys} /></div>
@@ -83,6 +87,7 @@ export class ChatRoomList extends LitElement {
 
   #rooms() {
     const { rooms, loaded } = this.client.inbox
+    if (!loaded && this.#trouble) return this.#failed()
     if (!loaded) return SKELETON.map(() => html`<div class="wait"><i></i></div>`)
     if (rooms.length === 0) {
       return html`<div class="none"><b>${t('noRooms')}</b><p class="small">${t('noRoomsHint')}</p>
@@ -99,6 +104,18 @@ export class ChatRoomList extends LitElement {
           : nothing
       }
       ${this.archived ? this.#list(old) : nothing}`
+  }
+
+  /** Why there is no list yet, or no newer one. */
+  get #trouble(): ChatError | null {
+    return this.client.reachable ? this.client.listTrouble : OFFLINE
+  }
+
+  #failed() {
+    const offline = this.#trouble?.code === 'offline'
+    return html`<div class="none" role="status"><b>${t(offline ? 'error_offline' : 'listFailed')}</b>
+      <p class="small">${t('retrying')}</p>
+      <button class="plain" @click=${() => this.client.again()}>${t('tryAgain')}</button></div>`
   }
 
   #list(rooms: readonly ListRoom[]) {
@@ -129,6 +146,10 @@ export class ChatRoomList extends LitElement {
   }
 
   #preview(room: ListRoom) {
+    if (this.client.outbox.of(room.id).some(entry => entry.state === 'failed'))
+      return html`<i class="danger">${t('failed')}</i>`
+    const draft = room.id === this.current ? '' : this.#draft(room.id)
+    if (draft) return html`<i class="danger">${t('draft')}:</i> ${draft}`
     const { last_message_preview: text, last_message_sender: sender, room_type } = room
     const shown =
       {
@@ -140,6 +161,13 @@ export class ChatRoomList extends LitElement {
     if (!sender || (room_type === 'direct' && !own)) return shown
     const name = own ? t('you') : (sender.full_name || sender.username).split(' ')[0]
     return html`<i>${name}:</i> ${shown}`
+  }
+
+  /** What is being written in a room. */
+  #draft(id: string): string {
+    const place = `${this.client.me} ${id}`
+    const [file] = drafts.files(place)
+    return drafts.text(place).trim() || (file?.name ?? '')
   }
 
   #found() {

@@ -45,7 +45,9 @@ export function rowsOf(
   const direct = timeline.room.room_type === 'direct'
   /** The `seq` up to which a room is being made: its first people come with it. */
   let opened = 1
+  let latest = new Date(0)
   const open = (at: Date) => {
+    latest = at
     const key = at.toDateString()
     if (key === day) return
     day = key
@@ -67,8 +69,11 @@ export function rowsOf(
   }
   const { to, head } = timeline
   if (to === head) {
-    for (const entry of pending) {
-      open(new Date(entry.at_ms))
+    // What has failed stays last, where it can't be overlooked, whatever is sent after it.
+    const failed = (entry: OutboxEntry) => Number(entry.state === 'failed')
+    for (const entry of pending.toSorted((a, b) => failed(a) - failed(b))) {
+      const at = new Date(entry.at_ms)
+      if (at > latest) open(at)
       addMessage(rows, messageOf(entry, me), true, entry)
     }
   }

@@ -27,11 +27,13 @@ const FIRST = {
   loadOlder: 'Load older messages',
   loadFailed: 'The messages could not be loaded.',
   tryAgain: 'Try again',
+  retrying: 'Trying again…',
   // Messages
   waiting: 'Waiting to be sent',
   sent: 'Sent',
   readBy: 'Read by {names}',
   failed: 'Not sent.',
+  unsent: 'Not sent: {n}',
   discard: 'Discard',
   cancel: 'Cancel',
   actions: 'Message actions',

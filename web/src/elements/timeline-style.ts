@@ -101,6 +101,21 @@ export const timelineStyle = css`
     line-height: 20px;
     text-align: center;
   }
+  .unsent {
+    position: absolute;
+    bottom: 12px;
+    left: 50%;
+    z-index: 2;
+    display: flex;
+    align-items: center;
+    gap: 8px;
+    min-height: 44px;
+    padding: 0 16px;
+    border-radius: 22px;
+    background: var(--_surface);
+    box-shadow: var(--_shadow), 0 0 0 1px var(--_line);
+    transform: translateX(-50%);
+  }
   .empty {
     margin: auto;
     padding: 24px;

@@ -10,7 +10,7 @@ import type { Client } from '../client/client.ts'
 import type { Room, RoomView } from '../client/room.ts'
 import type { Entry } from '../client/timeline.ts'
 import { icon } from './icons.ts'
-import type { ChatMessage } from './message.ts'
+import type { ChatMessage, MessageRow } from './message.ts'
 import { property, query, state } from './reactive.ts'
 import { type Row, rowsOf } from './rows.ts'
 import { t } from './texts.ts'
@@ -43,6 +43,9 @@ export class ChatTimeline extends LitElement {
   @query('.scroll') private scroller!: HTMLElement
   @query('.rows') private list!: HTMLElement
   #rows: Row[] = []
+  /** The elements of the rows that are messages, and those rows, both in the order of the list. */
+  #elements: readonly ChatMessage[] = []
+  #messages: readonly MessageRow[] = []
   /** The rows that were there before: others slide in. */
   #drawn: ReadonlySet<string> = new Set()
   #anchor: Anchor | null = null
@@ -113,6 +116,8 @@ export class ChatTimeline extends LitElement {
     if (!timeline) {
       this.#landed = false
       this.#rows = []
+      this.#messages = []
+      this.#elements = []
       return
     }
     if (!this.#landed) {
@@ -123,6 +128,8 @@ export class ChatTimeline extends LitElement {
     const sent = pending.at(-1)
     if (sent && !this.#drawn.has(sent.client_id)) this.#stuck = true
     this.#rows = rowsOf(timeline, pending, marks, me, this.#newAfter)
+    this.#messages = this.#rows.filter(row => row.kind === 'message')
+    if (!this.#messages.some(row => row.key === this.#active)) this.#active = ''
     this.#anchor = this.#stuck || !this.#landed ? null : this.#findAnchor()
   }
 
@@ -133,6 +140,7 @@ export class ChatTimeline extends LitElement {
   /** Puts the view where it belongs once all rows are drawn, which is before anything is painted. */
   async #place(): Promise<void> {
     const rows = [...this.list.querySelectorAll<ChatMessage>('chat-message')]
+    this.#elements = rows
     await Promise.all(rows.filter(row => row.isUpdatePending).map(row => row.updateComplete))
     // Another room may have come meanwhile, and its skeleton stands where the rows were.
     if (!this.isConnected || !this.view.timeline || !this.scroller) return
@@ -171,7 +179,7 @@ export class ChatTimeline extends LitElement {
           )}</div>
         </div>
       </div>
-      ${this.away ? this.#jumpButton() : nothing}
+      ${this.away ? html`${this.#jumpButton()} ${this.#unsent()}` : nothing}
     `
   }
 
@@ -232,12 +240,21 @@ export class ChatTimeline extends LitElement {
     </button>`
   }
 
+  /** Leads to what has failed, which stands at the end. */
+  #unsent() {
+    const n = this.view.pending.filter(entry => entry.state === 'failed').length
+    if (n === 0) return nothing
+    return html`<button class="unsent danger" @click=${() => void this.showEnd()}>${icon('alert')}${t('unsent', { n })}</button>`
+  }
+
   #empty() {
     return html`<div class="empty"><b>${t('emptyRoom')}</b><p class="small">${t('emptyRoomHint')}</p></div>`
   }
 
   #trouble() {
-    return html`<div class="empty" role="alert"><b>${t('loadFailed')}</b>
+    const { error, gone } = this.view
+    return html`<div class="empty" role="status"><b>${t(error?.code === 'offline' ? 'error_offline' : 'loadFailed')}</b>
+      ${gone ? nothing : html`<p class="small">${t('retrying')}</p>`}
       <button class="plain" @click=${() => this.room.reload()}>${t('tryAgain')}</button></div>`
   }
 
@@ -295,15 +312,12 @@ export class ChatTimeline extends LitElement {
     if (!timeline || !this.#landed || document.visibilityState !== 'visible') return
     const edge = this.scroller?.getBoundingClientRect()
     if (!edge || edge.height === 0) return
-    for (let at = this.#rows.length - 1; at >= 0; at--) {
-      const row = this.#rows[at]!
-      if (row.kind !== 'message' || row.pending) continue
-      const element = this.#element(row.key)
-      if (!element || element.getBoundingClientRect().top + 16 > edge.bottom) continue
-      this.#seen = Math.max(this.#seen, row.message.seq)
-      if (!row.mine) this.room.read(row.message)
-      if (!row.mine) return
-    }
+    const below = firstOf(this.#elements, one => one.getBoundingClientRect().top + 16 > edge.bottom)
+    const rows = this.#messages.slice(0, below)
+    const last = rows.findLast(row => !row.pending)
+    if (last) this.#seen = Math.max(this.#seen, last.message.seq)
+    const theirs = rows.findLast(row => !row.pending && !row.mine)
+    if (theirs) this.room.read(theirs.message)
   }
 
   async #older(): Promise<void> {
@@ -333,11 +347,8 @@ export class ChatTimeline extends LitElement {
 
   #findAnchor(): Anchor | null {
     const edge = this.scroller.getBoundingClientRect().top
-    for (const element of this.list.querySelectorAll<HTMLElement>('chat-message')) {
-      const { top, bottom } = element.getBoundingClientRect()
-      if (bottom > edge) return { element, top }
-    }
-    return null
+    const element = this.#elements[firstOf(this.#elements, one => one.getBoundingClientRect().bottom > edge)]
+    return element ? { element, top: element.getBoundingClientRect().top } : null
   }
 
   #element(key: string): ChatMessage | null {
@@ -346,8 +357,7 @@ export class ChatTimeline extends LitElement {
 
   /** The row that Tab comes to. */
   #activeKey(): string {
-    if (this.#rows.some(row => row.key === this.#active)) return this.#active
-    return this.#rows.findLast(row => row.kind === 'message')?.key ?? ''
+    return this.#active || (this.#messages.at(-1)?.key ?? '')
   }
 
   #key = (event: KeyboardEvent): void => {
@@ -355,7 +365,7 @@ export class ChatTimeline extends LitElement {
     const from = event.composedPath()[0]
     if (step === undefined || !(from instanceof HTMLElement) || from.localName !== 'chat-message') return
     event.preventDefault()
-    const all = [...this.list.querySelectorAll<ChatMessage>('chat-message')]
+    const all = this.#elements
     const at = Math.max(0, Math.min(all.length - 1, all.indexOf(from as ChatMessage) + step))
     const next = all[at]
     if (!next) return
@@ -364,6 +374,17 @@ export class ChatTimeline extends LitElement {
     next.scrollIntoView({ block: 'nearest' })
     this.requestUpdate()
   }
+}
+
+/** Gives the place of the first of `all` for which `holds`, as it does for all that follow; else their number. */
+function firstOf<T>(all: readonly T[], holds: (one: T) => boolean): number {
+  let [low, high] = [0, all.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (holds(all[middle]!)) high = middle
+    else low = middle + 1
+  }
+  return low
 }
 
 /** Cuts rows where a new day begins. */

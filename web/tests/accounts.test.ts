@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest'
+import { type Session, type SessionStore, sessionSource } from '../src/client/accounts.ts'
+
+const token = (user: number, seconds: number, name: string) =>
+  `${name}.${btoa(JSON.stringify({ user_id: user, exp: Math.floor(Date.now() / 1000) + seconds }))}.x`
+
+/** What the tabs of one browser share, and a server that takes each refresh token once. */
+function browser(session: Session) {
+  let kept: Session | null = session
+  let queue = Promise.resolve()
+  const used: string[] = []
+  const store: SessionStore = {
+    read: () => kept,
+    write: next => {
+      kept = next
+    },
+    alone(act) {
+      const done = queue.then(act)
+      queue = done.then(
+        () => {},
+        () => {},
+      )
+      return done
+    },
+  }
+  const refresh: typeof fetch = async (_url, init) => {
+    const { refresh } = JSON.parse(String(init?.body)) as { refresh: string }
+    if (used.includes(refresh)) return new Response('{}', { status: 401 })
+    used.push(refresh)
+    const n = used.length
+    return Response.json({ access: token(7, 3600, `new ${n}`), refresh: `refresh ${n}` })
+  }
+  return { store, refresh, used }
+}
+
+describe('the session of several tabs', () => {
+  it('is renewed by one of them, and the others take what it got', async () => {
+    const session = { access: token(7, -10, 'old'), refresh: 'first' }
+    const { store, refresh, used } = browser(session)
+    const tabs = [1, 2, 3].map(() => sessionSource('', session, store, refresh))
+    const given = await Promise.all(tabs.map(tab => (tab as () => Promise<string>)()))
+    expect(used).toEqual(['first'])
+    expect(new Set(given).size).toBe(1)
+    expect(store.read()).toEqual({ access: given[0], refresh: 'refresh 1' })
+  })
+
+  it("is not another person's who has signed in meanwhile", async () => {
+    const session = { access: token(7, -10, 'old'), refresh: 'first' }
+    const { store, refresh } = browser(session)
+    const tab = sessionSource('', session, store, refresh) as () => Promise<string>
+    store.write({ access: token(8, 3600, 'other'), refresh: 'theirs' })
+    expect(await tab()).toMatch(/^new 1/)
+    expect(store.read()?.refresh).toBe('theirs')
+  })
+
+  it('does not come back when another tab has signed out meanwhile', async () => {
+    const session = { access: token(7, -10, 'old'), refresh: 'first' }
+    const { store, refresh } = browser(session)
+    const tab = sessionSource('', session, store, refresh) as () => Promise<string>
+    const renewed = tab()
+    store.write(null)
+    await renewed
+    expect(store.read()).toBe(null)
+  })
+})
