@@ -39,7 +39,10 @@ export type RoomFacts = Pick<
 >
 
 /** A room in a list. */
-export type ListRoom = Told<Schemas['ListedRoom']>
+export type ListRoom = Told<Schemas['ListedRoom']> & {
+  /** The other one of a direct room; servers before this field don't tell. */
+  readonly partner?: User | null
+}
 
 /** How far one person has read a room. */
 export interface Mark {
@@ -120,6 +123,7 @@ export interface InboxFrame {
   readonly display_name: string
   readonly last_message_sender: User | null
   readonly is_active: boolean
+  readonly partner?: User | null
 }
 
 export interface ErrorFrame {

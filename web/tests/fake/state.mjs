@@ -310,6 +310,11 @@ export class State {
     return `Chat #${id.slice(0, 8)}`
   }
 
+  partner(room, caller) {
+    const other = [...room.parts.keys()].find(one => one !== caller)
+    return room.facts.room_type === 'direct' && other ? this.framed(other) : null
+  }
+
   listRoom(room, caller) {
     const last = this.messagesOf(room).findLast(m => !m.is_deleted)
     const kind = { image: '[Image]', file: '[File Attachment]' }[last?.message_type]
@@ -317,6 +322,7 @@ export class State {
       id: room.facts.id,
       display_name: this.displayName(room, caller),
       room_type: room.facts.room_type,
+      partner: this.partner(room, caller),
       is_active: room.facts.is_active,
       archived_at: room.facts.archived_at,
       is_muted: room.parts.get(caller).is_muted,
