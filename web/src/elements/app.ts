@@ -54,6 +54,10 @@ export class ChatApp extends LitElement {
       this.#signedIn((event as ChatEvent<'chat-signed-in'>).detail),
     )
     this.addEventListener('auth-needed', () => this.#sessionEnded())
+    this.addEventListener('chat-side', event => {
+      if (!(event as ChatEvent<'chat-side'>).detail.open) this.#route?.closed()
+      else this.#route?.opened(() => this.conversation?.closeSide())
+    })
   }
 
   override connectedCallback(): void {
@@ -125,6 +129,15 @@ export class ChatApp extends LitElement {
     const { id, seq } = event.detail
     this.#open(id)
     if (seq !== undefined) void this.#show(id, seq)
+    else void this.#write()
+  }
+
+  /** Who chose a room is about to write there; on a phone that would bring its keyboard over what one reads. */
+  async #write(): Promise<void> {
+    if (matchMedia('(pointer: coarse)').matches) return
+    await this.updateComplete
+    await this.conversation?.updateComplete
+    this.conversation?.focus()
   }
 
   /** Shows a message once its room has been read. */
