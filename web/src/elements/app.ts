@@ -1,5 +1,5 @@
 /**
- * `<chat-app>`: the whole chat. List, conversation and panel, or one of them at a time.
+ * The whole chat, in `<chat-app>`. List, conversation and panel, or one of them at a time.
  *
  * With `routed` the address of the page follows what is shown; the page sets it, a host page doesn't.
  */
@@ -16,15 +16,12 @@ import { property, query, state } from './reactive.ts'
 import type { ChatRoomList } from './room-list.ts'
 import { Route } from './route.ts'
 import { t } from './texts.ts'
-import { base, theme } from './theme.ts'
 
 /** From this width on, list and conversation stand side by side. */
 const WIDE_PX = 900
 const SESSION = 'chat session'
 
 export class ChatApp extends LitElement {
-  static override styles = [theme, base, appStyle]
-
   @property() server = HOME
   /** A token of the host; without one, `accounts` offers to sign in. */
   @property() token: TokenSource | null = null
@@ -58,6 +55,13 @@ export class ChatApp extends LitElement {
       if (!(event as ChatEvent<'chat-side'>).detail.open) this.#route?.closed()
       else this.#route?.opened(() => this.conversation?.closeSide())
     })
+  }
+
+  /** In the shadow root of the tag, which has no other content. */
+  protected override createRenderRoot(): HTMLElement {
+    const { adoptedStyleSheets } = this.getRootNode() as ShadowRoot
+    adoptedStyleSheets.push(appStyle.styleSheet!)
+    return this
   }
 
   override connectedCallback(): void {
@@ -94,7 +98,9 @@ export class ChatApp extends LitElement {
   }
 
   override render() {
-    const { client } = this.#connection
+    const { client, foreign } = this.#connection
+    if (foreign)
+      return html`<div class="none" role="alert">${t('error_origin', { origin: location.origin })}</div>`
     if (!client) {
       if (this.accounts && !this.token && !this.session)
         return html`<main><chat-sign-in .server=${this.server}></chat-sign-in></main>`

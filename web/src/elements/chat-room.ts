@@ -55,7 +55,9 @@ export class ChatRoom extends LitElement {
   }
 
   override render() {
-    const { client, refused } = this.#connection
+    const { client, refused, foreign } = this.#connection
+    if (foreign)
+      return html`<div class="note" role="alert">${t('error_origin', { origin: location.origin })}</div>`
     if (refused && !(client && this.roomId))
       return html`<div class="note" role="status">${t('signedOut')}</div>`
     if (this.trouble) {
@@ -63,7 +65,7 @@ export class ChatRoom extends LitElement {
         <button class="plain" @click=${() => this.#again()}>${t('tryAgain')}</button></div>`
     }
     if (!client || !this.roomId) return nothing
-    return html`<chat-conversation exportparts="header, timeline, composer, connection" .client=${client}
+    return html`<chat-conversation exportparts="header, timeline, composer, connection, bubble, own, other" .client=${client}
       .roomId=${this.roomId} .subject=${this.subject}></chat-conversation>`
   }
 
