@@ -50,7 +50,7 @@ for (const [size, options] of Object.entries({ desk: DESK, phone: PHONE })) {
       await fresh.locator('chat-sign-in input[name=username]').fill('nobody')
       await fresh.locator('chat-sign-in input[name=password]').fill('guessed')
       await fresh.locator('chat-sign-in button').click()
-      await fresh.getByText('Name and password do not fit.').waitFor()
+      await fresh.getByText('Wrong username or password.').waitFor()
       await clean(fresh, 'sign-in refused')
       await fresh.context().close()
 

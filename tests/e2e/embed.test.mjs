@@ -13,7 +13,8 @@ before(async () => {
   server = await new Server().start()
   const token = tokenOf({ ...alice, grant: 'task:42' })
   const script = `
-    addEventListener('unread-changed', event => { window.unread = event.detail.unread })
+    window.told = []
+    addEventListener('unread-changed', event => { window.told.push(window.unread = event.detail.unread) })
     addEventListener('message-sent', event => { window.sent = event.detail.text })
     addEventListener('auth-needed', () => { window.asked = (window.asked ?? 0) + 1 })
     const early = document.querySelector('chat-room')
@@ -59,6 +60,59 @@ test('the badge counts what is unread elsewhere, and the page is told', async ()
   await server.call(alice, 'POST', `rooms/${room}/mark_read/`)
   await page.locator('chat-badge [part=count]').waitFor({ state: 'detached' })
   await page.waitForFunction(() => window.unread === 0)
+})
+
+test('the first that a page hears of unread messages is how many there are', async () => {
+  const { id: room } = await server.group('Waiting', bob, alice)
+  await server.call(bob, 'POST', 'messages/', { room, content: 'Are you there?' })
+  const later = await open({ url: server.foreign }, null, DESK, '/')
+  await later.waitForFunction(() => window.told.length > 0)
+  await later.locator('chat-badge [part=count]:has-text("1")').waitFor()
+  assert.deepEqual([...new Set(await later.evaluate(() => window.told))], [1])
+  await later.context().close()
+  await server.call(alice, 'POST', `rooms/${room}/mark_read/`)
+})
+
+test('tags in a shadow root of the page are there too, also in a closed one', async () => {
+  const token = tokenOf(alice)
+  await page.evaluate(token => {
+    const host = document.createElement('div')
+    document.querySelector('#more').append(host)
+    const root = host.attachShadow({ mode: 'closed' })
+    root.innerHTML = '<chat-badge></chat-badge><chat-app></chat-app>'
+    window.inner = [...root.children]
+    for (const one of window.inner) one.token = token
+  }, token)
+  await page.waitForFunction(() => window.inner[1].shadowRoot?.querySelector('chat-room-list')?.shadowRoot)
+  await page.waitForFunction(() =>
+    window.inner[1].shadowRoot.querySelector('chat-room-list').shadowRoot.querySelector('.room'),
+  )
+  assert.ok(await page.evaluate(() => window.inner[0].shadowRoot))
+  await page.evaluate(() => document.querySelector('#more').replaceChildren())
+})
+
+test('a page of another origin than those that are allowed is told so', async () => {
+  const strict = await new Server({ env: { ALLOWED_ORIGINS: 'https://app.example' } }).start()
+  const token = tokenOf({ ...alice, grant: 'task:42' })
+  const body = `<!doctype html><html lang="en"><title>Task</title><chat-room task="42" token="${token}"></chat-room>
+    <chat-room room="00000000-0000-4000-8000-000000000000" token="${token}"></chat-room>
+    <chat-app token="${token}"></chat-app><script type="module" src="${strict.url}/chat-room.js"></script></html>`
+  const end = await host(strict, { '/': { headers: { 'Content-Type': 'text/html' }, body } })
+  try {
+    const refused = await open({ url: strict.foreign }, null, DESK, '/')
+    const said = []
+    refused.on('console', one => said.push(one.text()))
+    const text = `The chat does not allow this page (${strict.foreign}).`
+    for (const tag of ['chat-room[task]', 'chat-room[room]', 'chat-app'])
+      await refused.locator(tag).getByText(text).waitFor()
+    await refused.reload()
+    await refused.locator('chat-app').getByText(text).waitFor()
+    assert.ok(said.some(one => one.includes(`refuses pages of ${strict.foreign}`)))
+    await refused.context().close()
+  } finally {
+    await end()
+    await strict.stop()
+  }
 })
 
 test('a room is shown by property or id too, in the colours of the page', async () => {

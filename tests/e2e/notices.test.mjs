@@ -42,14 +42,14 @@ async function look(state) {
   }, state)
 }
 
-test('a page that nobody looks at notifies, but not of what is muted', async () => {
+test('a page that nobody looks at notifies and says who wrote, but not of what is muted', async () => {
   await look('hidden')
   await server.call(bob, 'POST', 'messages/', { room: quiet.id, content: 'Did you see the match?' })
   await server.call(bob, 'POST', 'messages/', { room: loud.id, content: 'The alarm went off' })
   await desk.waitForFunction(() => window.notices.length > 0)
   await desk.waitForFunction(() => document.title.startsWith('(1)'))
   assert.deepEqual(await desk.evaluate(() => window.notices), [
-    { title: 'Night shift', body: 'The alarm went off' },
+    { title: 'Night shift', body: 'Bob Reed: The alarm went off' },
   ])
   assert.match(await desk.locator('link[rel=icon]').getAttribute('href'), /icon-unread\.svg$/)
 })
@@ -66,5 +66,50 @@ test('a page that is looked at does not notify', async () => {
   await server.call(bob, 'POST', 'messages/', { room: loud.id, content: 'False alarm' })
   await message(desk, 'False alarm').waitFor()
   assert.equal(await desk.evaluate(() => window.notices.length), 1)
+  assert.deepEqual(desk.faults, [])
+})
+
+test('between two nobody is named twice, and a picture is called one', async () => {
+  const body = { room_type: 'direct', participant_ids: [bob.user_id] }
+  const direct = await server.call(alice, 'POST', 'rooms/', body)
+  await desk.locator('button.room:has-text("Bob Reed")').waitFor()
+  await look('hidden')
+  await server.call(bob, 'POST', 'messages/', { room: direct.id, content: 'Are you awake?' })
+  await desk.waitForFunction(() => window.notices.length > 1)
+  assert.deepEqual(await desk.evaluate(() => window.notices.at(-1)), {
+    title: 'Bob Reed',
+    body: 'Are you awake?',
+  })
+})
+
+test('where only a service worker may notify it is asked to, and without one nothing breaks', async () => {
+  await desk.evaluate(() => {
+    window.shown = []
+    window.Notification = class {
+      static permission = 'granted'
+      constructor() {
+        throw new TypeError('Illegal constructor. Use ServiceWorkerRegistration.showNotification() instead.')
+      }
+    }
+    const worker = { showNotification: async (title, options) => window.shown.push({ title, ...options }) }
+    window.worker = undefined
+    Object.defineProperty(navigator, 'serviceWorker', {
+      configurable: true,
+      value: { getRegistration: async () => window.worker },
+    })
+    window.give = () => {
+      window.worker = worker
+    }
+  })
+  const count = unread => desk.waitForFunction(start => document.title.startsWith(start), `(${unread})`)
+  const before = Number(/^\((\d+)\)/.exec(await desk.title())?.[1] ?? 0)
+  await server.call(bob, 'POST', 'messages/', { room: loud.id, content: 'One' })
+  await count(before + 1)
+  await desk.evaluate(() => window.give())
+  await server.call(bob, 'POST', 'messages/', { room: loud.id, content: 'Two' })
+  await desk.waitForFunction(() => window.shown.length > 0)
+  assert.deepEqual(await desk.evaluate(() => window.shown), [
+    { title: 'Night shift', body: 'Bob Reed: Two', tag: loud.id, data: { room: loud.id } },
+  ])
   assert.deepEqual(desk.faults, [])
 })

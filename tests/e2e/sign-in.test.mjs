@@ -25,7 +25,7 @@ async function signIn(name, password) {
 
 test('a wrong password is said to be one', async () => {
   await signIn('maria', 'guessed')
-  await page.getByText('Name and password do not fit.').waitFor()
+  await page.getByText('Wrong username or password.').waitFor()
 })
 
 test('the right one shows the rooms', async () => {

@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest'
 import type { OutboxEntry } from '../src/client/outbox.ts'
 import type { Entry, Timeline } from '../src/client/timeline.ts'
 import type { Message, Participant, RoomFacts } from '../src/client/wire.ts'
-import { isEmoji, prose } from '../src/elements/prose.ts'
 import { rowsOf } from '../src/elements/rows.ts'
 
 const START = Date.parse('2026-11-22T10:00:00Z')
@@ -85,19 +84,6 @@ describe('rows', () => {
     const rows = rowsOf(timeline, [], marks, ME, null).filter(row => row.kind === 'message')
     expect(rows.map(row => row.readers)).toEqual(['3', '2', ''])
     expect(rows.map(row => row.read)).toEqual([true, true, false])
-  })
-})
-
-describe('prose', () => {
-  it('makes links of addresses of the web and of nothing else', () => {
-    const links = (text: string) => prose(text).filter(part => typeof part !== 'string').length
-    expect(links('see https://a.example/b?c=d, and http://e.example.')).toBe(2)
-    expect(links('javascript:alert(1) data:text/html,x ftp://a b')).toBe(0)
-  })
-
-  it('knows up to three emoji alone', () => {
-    for (const text of ['😅', '😅😅😅', '👍🏽', '👩‍👩‍👧', '🇩🇪', '❤️']) expect(isEmoji(text), text).toBe(true)
-    for (const text of ['😅😅😅😅', 'ok 😅', '12', '', '#']) expect(isEmoji(text), text).toBe(false)
   })
 
   it('have what was not sent last, whatever is sent after it, and under no earlier day', () => {

@@ -41,7 +41,10 @@ export type RoomFacts = Pick<
 >
 
 /** A room in a list. */
-export type ListRoom = Told<Schemas['ListedRoom']>
+export type ListRoom = Told<Schemas['ListedRoom']> & {
+  /** The other one of a direct room; servers before this field don't tell. */
+  readonly partner?: User | null
+}
 
 /** How far one person has read a room. */
 export interface Mark {

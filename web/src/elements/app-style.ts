@@ -2,10 +2,10 @@
 import { css } from 'lit'
 
 export const appStyle = css`
-  :host {
+  chat-app-panes {
     display: block;
     position: relative;
-    height: 600px;
+    height: 100%;
     overflow: hidden;
   }
   .panes {
@@ -57,6 +57,12 @@ export const appStyle = css`
   .narrow.in chat-room-list {
     transform: translateX(-25%);
     visibility: hidden;
+  }
+  .narrow:not(.in) main:dir(rtl) {
+    transform: translateX(-100%);
+  }
+  .narrow.in chat-room-list:dir(rtl) {
+    transform: translateX(25%);
   }
   .held main,
   .held chat-room-list {

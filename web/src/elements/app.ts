@@ -1,5 +1,5 @@
 /**
- * `<chat-app>`: the whole chat. List, conversation and panel, or one of them at a time.
+ * The whole chat, in `<chat-app>`. List, conversation and panel, or one of them at a time.
  *
  * With `routed` the address of the page follows what is shown; the page sets it, a host page doesn't.
  */
@@ -17,7 +17,6 @@ import type { ChatRoomList } from './room-list.ts'
 import { Route } from './route.ts'
 import { onOtherTab, SESSIONS } from './session.ts'
 import { t } from './texts.ts'
-import { base, theme } from './theme.ts'
 
 /** From this width on, list and conversation stand side by side. */
 const WIDE_PX = 900
@@ -25,8 +24,6 @@ const WIDE_PX = 900
 const FRAMES_MAX = 60
 
 export class ChatApp extends LitElement {
-  static override styles = [theme, base, appStyle]
-
   @property() server = HOME
   /** A token of the host; without one, `accounts` offers to sign in. */
   @property() token: TokenSource | null = null
@@ -59,6 +56,17 @@ export class ChatApp extends LitElement {
       this.#signedIn((event as ChatEvent<'chat-signed-in'>).detail),
     )
     this.addEventListener('auth-needed', () => this.#sessionEnded())
+    this.addEventListener('chat-side', event => {
+      if (!(event as ChatEvent<'chat-side'>).detail.open) this.#route?.closed()
+      else this.#route?.opened(() => this.conversation?.closeSide())
+    })
+  }
+
+  /** In the shadow root of the tag, which has no other content. */
+  protected override createRenderRoot(): HTMLElement {
+    const { adoptedStyleSheets } = this.getRootNode() as ShadowRoot
+    adoptedStyleSheets.push(appStyle.styleSheet!)
+    return this
   }
 
   override connectedCallback(): void {
@@ -99,7 +107,9 @@ export class ChatApp extends LitElement {
   }
 
   override render() {
-    const { client } = this.#connection
+    const { client, foreign } = this.#connection
+    if (foreign)
+      return html`<div class="none" role="alert">${t('error_origin', { origin: location.origin })}</div>`
     if (!client) {
       if (this.accounts && !this.token && !this.session)
         return html`<main><chat-sign-in .server=${this.server}></chat-sign-in></main>`
@@ -135,6 +145,15 @@ export class ChatApp extends LitElement {
     const { id, seq } = event.detail
     this.#open(id)
     if (seq !== undefined) void this.#show(id, seq)
+    else void this.#write()
+  }
+
+  /** Who chose a room is about to write there; on a phone that would bring its keyboard over what one reads. */
+  async #write(): Promise<void> {
+    if (matchMedia('(pointer: coarse)').matches) return
+    await this.updateComplete
+    await this.conversation?.updateComplete
+    this.conversation?.focus()
   }
 
   /** Shows a message once its room has been read. */

@@ -24,12 +24,14 @@ export class ChatAttach extends LitElement {
   ]
 
   @property() kind: 'attach' | 'emoji' = 'attach'
-  /** Where the composer is: what is chosen for it opens at its end. */
+  /** Where the button is that it was opened by. */
   @property({ attribute: false }) at!: DOMRect
 
   override render() {
-    const { right: x, top: y } = this.at
-    return html`<chat-sheet .label=${t(this.kind)} .anchor=${{ x, y, above: true }}>
+    const { left, right, top: y } = this.at
+    // Over its button and towards the middle: files are at the start of the composer, emoji at its end.
+    const before = (this.kind === 'emoji') !== this.matches(':dir(rtl)')
+    return html`<chat-sheet .label=${t(this.kind)} .anchor=${{ x: before ? right : left, y, above: true, before }}>
       ${
         this.kind === 'emoji'
           ? html`<chat-emoji></chat-emoji>`

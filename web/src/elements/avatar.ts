@@ -18,6 +18,7 @@ export class ChatAvatar extends LitElement {
         background: oklch(0.52 0.1 var(--hue, 250));
         color: #fff;
         user-select: none;
+        forced-color-adjust: none;
       }
       :host([sign]) {
         border-radius: 28%;
@@ -26,7 +27,7 @@ export class ChatAvatar extends LitElement {
         display: grid;
         place-items: center;
         height: 100%;
-        font-size: calc(var(--size, 36px) * 0.38);
+        font-size: max(12px, calc(var(--size, 36px) * 0.38));
         font-weight: 600;
         line-height: 1;
       }
@@ -54,6 +55,8 @@ export class ChatAvatar extends LitElement {
   /** The kind of a task's or property's room. */
   @property({ reflect: true }) sign: 'task' | 'property' | null = null
   @property({ type: Boolean, reflect: true }) online = false
+  /** Too small for more than one letter. */
+  @property({ type: Boolean }) brief = false
 
   override connectedCallback(): void {
     super.connectedCallback()
@@ -65,7 +68,7 @@ export class ChatAvatar extends LitElement {
   }
 
   override render() {
-    return html`<span>${this.sign ? icon(this.sign) : initials(this.name)}</span>`
+    return html`<span>${this.sign ? icon(this.sign) : [...initials(this.name)].slice(0, this.brief ? 1 : 2).join('')}</span>`
   }
 }
 

@@ -65,7 +65,9 @@ export class ChatRoom extends LitElement {
   }
 
   override render() {
-    const { client, refused, failing } = this.#connection
+    const { client, refused, foreign, failing } = this.#connection
+    if (foreign)
+      return html`<div class="note" role="alert">${t('error_origin', { origin: location.origin })}</div>`
     if (failing && !client)
       return html`<div class="note" role="status">${t('error_offline')} ${t('retrying')}</div>`
     if (refused && !(client && this.roomId))
@@ -75,7 +77,7 @@ export class ChatRoom extends LitElement {
         <button class="plain" @click=${() => this.#anew()}>${t('tryAgain')}</button></div>`
     }
     if (!client || !this.roomId) return nothing
-    return html`<chat-conversation exportparts="header, timeline, composer, connection" .client=${client}
+    return html`<chat-conversation exportparts="header, timeline, composer, connection, bubble, own, other" .client=${client}
       .roomId=${this.roomId} .subject=${this.subject}></chat-conversation>`
   }
 

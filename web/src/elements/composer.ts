@@ -41,10 +41,11 @@ export class ChatComposer extends LitElement {
       }
       textarea:focus-visible {
         border-color: color-mix(in srgb, var(--_accent) 50%, var(--_surface-2));
-        outline: 0;
+        outline-color: transparent;
       }
       .send,
       .send:hover {
+        border: 1px solid transparent;
         background: var(--_accent);
         color: var(--_on-accent);
       }
@@ -161,11 +162,11 @@ export class ChatComposer extends LitElement {
       ${this.over > 0 ? html`<div class="over" role="status">${t('tooLong', { n: this.over })}</div>` : nothing}
       <form @submit=${this.#submit}>
         <button type="button" class="icon" aria-label=${t('attach')} ?hidden=${Boolean(this.editing)}
-          @click=${() => emit(this, 'chat-pick', { value: 'attach' })}>${icon('attach')}</button>
+          @click=${(event: Event) => this.#pick(event, 'attach')}>${icon('attach')}</button>
         <textarea rows="1" dir="auto" placeholder=${t('write')} aria-label=${t('write')} enterkeyhint=${coarse() ? 'enter' : 'send'}
           @input=${this.#typed} @keydown=${this.#key} @paste=${this.#paste}></textarea>
         <button type="button" class="icon smile" aria-label=${t('emoji')}
-          @click=${() => emit(this, 'chat-pick', { value: 'emoji' })}>${icon('smile')}</button>
+          @click=${(event: Event) => this.#pick(event, 'emoji')}>${icon('smile')}</button>
         <button class="icon send" aria-label=${label} ?disabled=${!ready} @pointerdown=${keepFocus}>${icon(this.editing ? 'check' : 'send')}</button>
         <input id="any" type="file" multiple tabindex="-1" aria-hidden="true" @change=${this.#picked} />
       </form>
@@ -188,6 +189,10 @@ export class ChatComposer extends LitElement {
     return html`<chat-chosen .files=${this.files} .drop=${(file: File) => {
       this.#keep(this.files.filter(one => one !== file))
     }}></chat-chosen>`
+  }
+
+  #pick(event: Event, value: 'attach' | 'emoji'): void {
+    emit(this, 'chat-pick', { value, at: (event.currentTarget as Element).getBoundingClientRect() })
   }
 
   #typed = (): void => {

@@ -96,6 +96,8 @@ export class Connection implements ReactiveController {
   refused = false
   /** The source has failed to answer whether there is a token, and is asked again. */
   failing = false
+  /** The server is there, but takes no calls from pages of this origin. */
+  foreign = false
   #source: TokenSource | null = null
   #server = HOME
   #turn = 0
@@ -106,6 +108,7 @@ export class Connection implements ReactiveController {
   #online = () => {
     if (this.#again.waiting) this.#again.now()
   }
+  #probed = false
 
   constructor(private readonly host: ReactiveControllerHost & HTMLElement) {
     host.addController(this)
@@ -118,6 +121,7 @@ export class Connection implements ReactiveController {
    */
   use(source: TokenSource | null, server: string, user: number | null = null): void {
     if (source === this.#source && server === this.#server) return
+    if (server !== this.#server) this.foreign = this.#probed = false
     this.#source = source
     this.#server = server
     this.#user = user
@@ -184,6 +188,7 @@ export class Connection implements ReactiveController {
       this.client = take(this.#server, user, source, first, this.#user !== null)
       this.client.addEventListener('change', this.#changed)
       this.client.addEventListener('auth-needed', this.#authNeeded)
+      this.#tell()
       if (this.client.state === 'refused') this.client.renew(source, first)
     }
   }
@@ -197,12 +202,27 @@ export class Connection implements ReactiveController {
   }
 
   #changed = (): void => {
-    if (this.client?.state === 'open') this.refused = false
+    if (this.client?.state === 'open') this.refused = this.foreign = false
+    if (this.client?.state === 'waiting') void this.#probe()
     this.host.requestUpdate()
-    const unread = this.client?.inbox.total_unread ?? 0
-    if (unread === this.#told) return
-    this.#told = unread
-    emit(this.host, 'unread-changed', { unread })
+    this.#tell()
+  }
+
+  /** Tells the page how much is unread, which is known as soon as the server has said whose line it is. */
+  #tell(): void {
+    const { username, inbox } = this.client!
+    if (!username || inbox.total_unread === this.#told) return
+    this.#told = inbox.total_unread
+    emit(this.host, 'unread-changed', { unread: this.#told })
+  }
+
+  /** Finds out once whether it is the server that refuses: a browser tells a script only that nothing came. */
+  async #probe(): Promise<void> {
+    if (this.#probed || this.client?.username || this.#server === location.origin) return
+    this.#probed = true
+    const { isForeign } = await import('./foreign.ts')
+    this.foreign = await isForeign(this.#server)
+    this.host.requestUpdate()
   }
 
   #authNeeded = (): void => {

@@ -69,22 +69,13 @@ export const conversationStyle = css`
     border-top: 1px solid var(--_line);
     color: var(--_text-2);
   }
-  .drop {
-    position: absolute;
-    inset: 8px;
-    z-index: 5;
-    display: grid;
-    place-items: center;
-    border: 2px dashed var(--_accent);
-    border-radius: 16px;
-    background: color-mix(in srgb, var(--_surface) 88%, transparent);
-    font-weight: 600;
-    pointer-events: none;
+  .nothing {
+    margin: auto;
+    padding: 24px;
+    text-align: center;
   }
-  chat-side {
-    flex: none;
-    width: 320px;
-    border-inline-start: 1px solid var(--_line);
+  .nothing b {
+    font-weight: 600;
   }
   .toast {
     position: absolute;
@@ -99,22 +90,5 @@ export const conversationStyle = css`
     color: var(--_surface);
     font-size: 13px;
     box-shadow: var(--_shadow);
-  }
-  @container (max-width: 699px) {
-    chat-side {
-      position: absolute;
-      inset: 0;
-      z-index: 3;
-      width: auto;
-      border: 0;
-      background: var(--_surface);
-      animation: slide 180ms ease-out;
-    }
-  }
-  @keyframes slide {
-    from {
-      transform: translateX(40%);
-      opacity: 0;
-    }
   }
 `

@@ -16,7 +16,7 @@ import { type ChatEvent, emit } from './events.ts'
 import { icon } from './icons.ts'
 import type { Over } from './over.ts'
 import { property, query, state } from './reactive.ts'
-import { roomName, subjectSign } from './room-name.ts'
+import { colourKey, roomName, subjectSign } from './room-name.ts'
 import type { Side } from './side.ts'
 import { t, whyFailed } from './texts.ts'
 import { base } from './theme.ts'
@@ -70,6 +70,16 @@ export class ChatConversation extends LitElement {
     this.#ticking = false
   }
 
+  /** Puts the cursor where one writes. */
+  override focus(): void {
+    this.composer?.focus()
+  }
+
+  /** Closes what stands beside or over the conversation; whoever calls knows of it. */
+  closeSide(): void {
+    this.side = null
+  }
+
   /** Shows the message at `seq`, and where it stands. */
   async show(seq: number): Promise<void> {
     await this.updateComplete
@@ -89,20 +99,33 @@ export class ChatConversation extends LitElement {
     const room = this.#room
     if (!room) return nothing
     const { view } = room
+    if (view.gone && !view.timeline) return this.#nothing()
     return html`
       <div class="main">
         ${this.#header(room)} ${this.#connection()}
-        <chat-timeline .client=${this.client} .room=${room} .view=${view} part="timeline"
+        <chat-timeline exportparts="bubble, own, other" .client=${this.client} .room=${room} .view=${view} part="timeline"
           @chat-reply=${this.#reply} @chat-actions=${this.#act} @chat-jump=${this.#jump} @chat-file=${this.#file}
           @chat-retry=${(event: ChatEvent<'chat-retry'>) => this.client.outbox.retry(event.detail.client_id)}
           @chat-discard=${(event: ChatEvent<'chat-discard'>) => this.client.outbox.discard(event.detail.client_id)}
         ></chat-timeline>
         ${this.#bottom(room)}
-        ${this.dropping ? html`<div class="drop">${t('dropHere')}</div>` : nothing}
+        ${this.dropping ? html`<chat-drop></chat-drop>` : nothing}
         ${this.toast ? html`<div class="toast" role="alert">${this.toast}</div>` : nothing}
       </div>
       ${this.#aside(room)} ${this.#overlay(room)}
     `
+  }
+
+  /** There is no such room, or none that one may see: the server doesn't tell which. */
+  #nothing() {
+    return html`<div class="main"><header part="header">${this.#backButton()}</header>
+      <div class="nothing" role="alert"><b>${t('noRoom')}</b><p class="small">${t('noRoomHint')}</p></div></div>`
+  }
+
+  #backButton() {
+    return this.back
+      ? html`<button class="icon" aria-label=${t('back')} @click=${() => emit(this, 'chat-back', null)}>${icon('back')}</button>`
+      : nothing
   }
 
   #header(room: Room) {
@@ -111,14 +134,10 @@ export class ChatConversation extends LitElement {
     const sign = subjectSign(view.timeline?.room.room_type)
     const { live, text } = presence(room, this.client.me)
     return html`<header part="header">
-      ${
-        this.back
-          ? html`<button class="icon" aria-label=${t('back')} @click=${() => emit(this, 'chat-back', null)}>${icon('back')}</button>`
-          : nothing
-      }
+      ${this.#backButton()}
       <button class="who" @click=${() => this.#toggle('panel')}>
-        <chat-avatar .name=${name} .key=${room.id} .sign=${sign}></chat-avatar>
-        <div><h2 class="cut">${name}</h2><div class="small cut ${live ? 'live' : ''}">${text}</div></div><span class="unseen">${t('details')}</span>
+        <chat-avatar .name=${name} .key=${colourKey(room, this.client)} .sign=${sign}></chat-avatar>
+        <div><h2 class="cut" dir="auto">${name}</h2><div class="small cut ${live ? 'live' : ''}">${text}</div></div><span class="unseen">${t('details')}</span>
       </button>
       <button class="icon" aria-label=${t('searchRoom')} @click=${() => this.#toggle('search')}>${icon('search')}</button>
     </header>
@@ -168,7 +187,13 @@ export class ChatConversation extends LitElement {
     this.replyTo = drafts.reply(this.#place)
     this.editing = null
     this.over = null
-    if (this.side === 'search') this.side = null
+    if (this.side === 'search') this.#beside(null)
+  }
+
+  #beside(side: Side | null): void {
+    const was = this.side
+    this.side = side
+    if (Boolean(was) !== Boolean(side)) emit(this, 'chat-side', { open: Boolean(side) })
   }
 
   /** Where this room's draft is kept. */
@@ -177,7 +202,7 @@ export class ChatConversation extends LitElement {
   }
 
   #toggle(side: Side | null): void {
-    this.side = this.side === side ? null : side
+    this.#beside(this.side === side ? null : side)
     if (this.side) void load()
     else this.composer?.focus()
   }
@@ -221,7 +246,7 @@ export class ChatConversation extends LitElement {
     const { value } = event.detail
     if (value === 'typing' || value === 'still') this.#room?.type(value === 'typing')
     else if (value === 'attach' && !matchMedia('(pointer: coarse)').matches) this.composer?.choose()
-    else this.#open({ kind: value as 'attach' | 'emoji', at: this.composer!.getBoundingClientRect() })
+    else this.#open({ kind: value as 'attach' | 'emoji', at: event.detail.at! })
   }
 
   #act = (event: ChatEvent<'chat-actions'>): void => {
@@ -291,7 +316,7 @@ export class ChatConversation extends LitElement {
     event.stopPropagation()
     const { seq } = event.detail
     if (seq === undefined) return
-    if (this.clientWidth < 700) this.side = null
+    if (this.clientWidth < 700) this.#beside(null)
     void this.show(seq)
   }
 
@@ -309,6 +334,7 @@ export class ChatConversation extends LitElement {
     event.preventDefault()
     const inside = event.type === 'dragover' || this.contains(event.relatedTarget as Node | null)
     this.dropping = inside && Boolean(event.dataTransfer?.types.includes('Files'))
+    if (this.dropping) void load()
   }
 
   #drop = (event: DragEvent): void => {

@@ -1,4 +1,4 @@
-/** Registers `<chat-app>` and its own parts. */
+/** Registers what is in `<chat-app>`. */
 import './define-more.ts'
 import { ChatApp } from './app.ts'
 import { ChatNewRoom } from './new-room.ts'
@@ -10,5 +10,5 @@ register({
   'chat-room-list': ChatRoomList,
   'chat-new-room': ChatNewRoom,
   'chat-sign-in': ChatSignIn,
-  'chat-app': ChatApp,
+  'chat-app-panes': ChatApp,
 })

@@ -2,6 +2,7 @@
 import { ChatActions } from './actions.ts'
 import { ChatAttach } from './attach.ts'
 import { ChatChosen } from './chosen.ts'
+import { ChatDrop } from './drop.ts'
 import { ChatEmoji } from './emoji.ts'
 import { addIcons } from './icons.ts'
 import { MORE_PATHS } from './icons-more.ts'
@@ -23,6 +24,7 @@ register({
   'chat-actions': ChatActions,
   'chat-attach': ChatAttach,
   'chat-chosen': ChatChosen,
+  'chat-drop': ChatDrop,
   'chat-emoji': ChatEmoji,
   'chat-over': ChatOver,
   'chat-panel': ChatPanel,

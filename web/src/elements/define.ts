@@ -1,5 +1,7 @@
-/** Registers the elements that a room needs at once. */
+/** Registers the tags, and the elements that a room needs at once. */
+import { ChatAppTag } from './app-tag.ts'
 import { ChatAvatar } from './avatar.ts'
+import { ChatBadge } from './chat-badge.ts'
 import { ChatRoom } from './chat-room.ts'
 import { ChatComposer } from './composer.ts'
 import { ChatConversation } from './conversation.ts'
@@ -14,4 +16,6 @@ register({
   'chat-composer': ChatComposer,
   'chat-conversation': ChatConversation,
   'chat-room': ChatRoom,
+  'chat-badge': ChatBadge,
+  'chat-app': ChatAppTag,
 })

@@ -1,4 +1,4 @@
-/** The gesture from the left edge: the conversation follows the finger and gives way to the list. */
+/** The gesture from the edge where a line begins: the conversation follows the finger and gives way to the list. */
 
 /** A finger that comes down this near to the edge means to go back. */
 const EDGE_PX = 24
@@ -14,6 +14,8 @@ interface Hooks {
 export class EdgeBack {
   #x: number | null = null
   #way = 0
+  /** `-1` where one reads from right to left. */
+  #ahead = 1
 
   constructor(
     private readonly host: HTMLElement,
@@ -26,8 +28,10 @@ export class EdgeBack {
   }
 
   #down(event: PointerEvent): void {
-    const left = event.clientX - this.host.getBoundingClientRect().left
-    if (event.pointerType !== 'touch' || left > EDGE_PX || !this.hooks.pane()) return
+    const { left, right } = this.host.getBoundingClientRect()
+    this.#ahead = this.host.matches(':dir(rtl)') ? -1 : 1
+    const inside = this.#ahead > 0 ? event.clientX - left : right - event.clientX
+    if (event.pointerType !== 'touch' || inside > EDGE_PX || !this.hooks.pane()) return
     this.#x = event.clientX
     event.stopPropagation()
   }
@@ -35,9 +39,9 @@ export class EdgeBack {
   #move(event: PointerEvent): void {
     const pane = this.hooks.pane()
     if (this.#x === null || !pane) return
-    this.#way = Math.max(0, event.clientX - this.#x)
+    this.#way = Math.max(0, (event.clientX - this.#x) * this.#ahead)
     pane.classList.add('held')
-    main(pane).style.transform = `translateX(${this.#way}px)`
+    main(pane).style.transform = `translateX(${this.#way * this.#ahead}px)`
   }
 
   #up(): void {

@@ -4,6 +4,7 @@ import dataUrl from 'emoji-picker-element-data/en/cldr/data.json?url'
 import { css, html, LitElement } from 'lit'
 import { emit } from './events.ts'
 import { query, state } from './reactive.ts'
+import { searchField, searchFieldStyle } from './search-field.ts'
 import { t } from './texts.ts'
 import { base } from './theme.ts'
 
@@ -15,6 +16,7 @@ const FOUND_MAX = 80
 export class ChatEmoji extends LitElement {
   static override styles = [
     base,
+    searchFieldStyle,
     css`
       :host {
         display: grid;
@@ -43,6 +45,7 @@ export class ChatEmoji extends LitElement {
   ]
 
   @state() private list: readonly { unicode: string; name: string }[] = []
+  @state() private term = ''
   @query('input') private input!: HTMLInputElement
   #database = new Database({ dataSource: dataUrl })
 
@@ -57,8 +60,10 @@ export class ChatEmoji extends LitElement {
   }
 
   override render() {
-    return html`<input type="search" placeholder=${t('searchEmoji')} aria-label=${t('searchEmoji')}
-        @input=${() => void this.#show()} />
+    return html`${searchField(t('searchEmoji'), this.term, () => {
+      this.term = this.input.value
+      void this.#show()
+    })}
       <div class="grid" role="group" aria-label=${t('emoji')}>${this.list.map(
         one => html`<button aria-label=${one.name} title=${one.name}
           @click=${() => emit(this, 'chat-pick', { value: one.unicode })}>${one.unicode}</button>`,
@@ -66,7 +71,7 @@ export class ChatEmoji extends LitElement {
   }
 
   async #show(): Promise<void> {
-    const term = this.input?.value.trim() ?? ''
+    const term = this.term.trim()
     const found =
       term.length > 1
         ? (await this.#database.getEmojiBySearchQuery(term)).slice(0, FOUND_MAX)

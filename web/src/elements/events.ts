@@ -22,7 +22,9 @@ export interface ChatEvents {
   'chat-signed-in': { access: string; refresh: string }
   'chat-sign-out': null
   'chat-new-room': null
-  'chat-pick': { value: string }
+  'chat-pick': { value: string; at?: DOMRect }
+  'chat-side': { open: boolean }
+  'chat-grew': { by: number; bottom: number }
 }
 
 export type ChatEvent<K extends keyof ChatEvents> = CustomEvent<ChatEvents[K]>

@@ -4,9 +4,6 @@ import type { RestMessage } from '../client/wire.ts'
 import { momentOf } from './moment.ts'
 
 export const hitStyle = css`
-  input::-webkit-search-cancel-button {
-    appearance: none;
-  }
   .hit {
     display: grid;
     grid-template-columns: 1fr auto;
@@ -48,9 +45,9 @@ export function hits(
 ): TemplateResult {
   return html`<ul>${found.map(
     one => html`<li><button class="hit" @click=${() => choose(one)}>
-      <b class="cut">${one.sender.full_name || one.sender.username}${where(one)}</b>
+      <b class="cut" dir="auto">${one.sender.full_name || one.sender.username}${where(one)}</b>
       <time class="small" datetime=${one.created_at}>${momentOf(one.created_at)}</time>
-      <span>${marked(one.content || one.attachment_name || '', term)}</span></button></li>`,
+      <span dir="auto">${marked(one.content || one.attachment_name || '', term)}</span></button></li>`,
   )}</ul>`
 }
 

@@ -13,5 +13,8 @@ export const MORE_PATHS = {
   archive: 'M3 4h18v5H3zm2 5v11h14V9m-9 4h4',
   leave: 'M14 4H5v16h9m-4-8h11m-4-4 4 4-4 4',
   download: 'M12 4v11m-5-4 5 5 5-5M5 20h14',
+  next: 'm9 5 7 7-7 7',
+  zoomIn: 'M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14zm9 2-4-4M8 11h6m-3-3v6',
+  zoomOut: 'M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14zm9 2-4-4M8 11h6',
   star: 'M12 3.5 14.6 9l6 .8-4.4 4.2 1.1 6L12 17l-5.3 3 1.1-6L3.4 9.8l6-.8z',
 }

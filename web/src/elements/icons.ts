@@ -32,7 +32,10 @@ export function addIcons(more: Partial<Record<IconName, string>>): void {
   Object.assign(paths, more)
 }
 
+/** Those that point along the line of reading. */
+const TURNS: ReadonlySet<IconName> = new Set(['back', 'reply', 'send', 'leave', 'next'])
+
 /** Draws an icon; it says nothing to a screen reader, its button does. */
 export function icon(name: IconName): TemplateResult {
-  return html`<svg viewBox="0 0 24 24" aria-hidden="true"><path d=${paths[name] ?? ''}></path></svg>`
+  return html`<svg class=${TURNS.has(name) ? 'turns' : ''} viewBox="0 0 24 24" aria-hidden="true"><path d=${paths[name] ?? ''}></path></svg>`
 }

@@ -7,7 +7,7 @@ export const messageStyle = css`
     position: relative;
     padding: 2px 12px 0;
     outline: 0;
-    touch-action: pan-y;
+    touch-action: pan-y pinch-zoom;
   }
   :host([first]) {
     padding-top: 12px;
@@ -36,6 +36,8 @@ export const messageStyle = css`
     background: var(--_surface-2);
     border-end-start-radius: 4px;
     border-start-start-radius: 4px;
+    outline: 1px solid transparent;
+    outline-offset: -1px;
     overflow-wrap: anywhere;
   }
   .mine .bubble {
@@ -82,6 +84,7 @@ export const messageStyle = css`
     font-size: 13px;
     font-weight: 600;
     color: light-dark(oklch(0.5 0.12 var(--hue)), oklch(0.78 0.1 var(--hue)));
+    color: oklch(from var(--_surface-2) clamp(0.48, (0.62 - l) * 99, 0.8) 0.11 var(--hue));
   }
   .text {
     display: flow-root;
@@ -147,12 +150,24 @@ export const messageStyle = css`
   .more:focus-visible {
     opacity: 1;
   }
-  :host(:hover) .later {
-    opacity: 1;
-    inset-inline-start: calc(100% + 44px);
+  @media (hover: hover) {
+    :host(:hover) .later,
+    :host(:focus-visible) .later {
+      opacity: 1;
+      inset-inline-start: calc(100% + 44px);
+    }
+    :host(:hover) .mine .later,
+    :host(:focus-visible) .mine .later {
+      inset-inline: auto calc(100% + 44px);
+    }
   }
-  :host(:hover) .mine .later {
-    inset-inline: auto calc(100% + 44px);
+  :host([timed]) .line .later {
+    position: static;
+    float: none;
+    display: flex;
+    justify-content: flex-end;
+    margin: 2px 0 0;
+    opacity: 1;
   }
   .quote {
     display: block;
@@ -173,18 +188,18 @@ export const messageStyle = css`
   .picture {
     position: relative;
     display: block;
-    width: 280px;
+    width: var(--width, 280px);
     max-width: calc(100% + 16px);
-    height: 210px;
+    aspect-ratio: var(--shape, 4/3);
     margin: 2px -8px 4px;
     border-radius: 12px;
+    min-height: 64px;
     overflow: hidden;
     background: var(--_wash);
   }
   .picture .picture {
     width: 100%;
     max-width: none;
-    height: 100%;
     margin: 0;
     opacity: 1;
   }
@@ -192,7 +207,10 @@ export const messageStyle = css`
     display: block;
     width: 100%;
     height: 100%;
-    object-fit: cover;
+    object-fit: contain;
+  }
+  .bubble:has(> .picture) {
+    max-width: min(100% - 56px, max(var(--width, 280px), 200px) + 8px);
   }
   .doc {
     display: flex;
@@ -266,8 +284,8 @@ export const messageStyle = css`
     padding-top: 4px;
   }
   .readers chat-avatar {
-    width: 18px;
-    --size: 18px;
+    width: 20px;
+    --size: 20px;
   }
   .swipe {
     position: absolute;

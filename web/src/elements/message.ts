@@ -19,6 +19,15 @@ export type MessageRow = Extract<Row, { kind: 'message' }>
 /** Small signs of readers shown; beyond, a count. */
 const READERS_MAX = 5
 
+interface Shape {
+  readonly width: number
+  readonly ratio: number
+}
+
+/** The shapes of pictures by their messages: what is drawn again has its size at once. */
+const shapes = new Map<string, Shape>()
+const SHAPES_MAX = 1_000
+
 export class ChatMessage extends LitElement {
   static override styles = [base, messageStyle]
 
@@ -42,6 +51,12 @@ export class ChatMessage extends LitElement {
         return
       event.preventDefault()
       this.#actions(event.clientX, event.clientY, false)
+    })
+    // Where nothing hovers, a tap shows the time that only the last of a group has in sight.
+    this.addEventListener('click', event => {
+      const on = event.composedPath()[0] as Element
+      if (matchMedia('(hover: none)').matches && on.closest('.bubble') && !on.closest('a, button'))
+        this.toggleAttribute('timed')
     })
     this.addEventListener('keydown', event => {
       if (event.key !== 'Enter' || event.composedPath()[0] !== this) return
@@ -70,6 +85,7 @@ export class ChatMessage extends LitElement {
     this.last = last
     this.style.setProperty('--hue', String(hueOf(String(message.sender.id))))
     if (message.message_type !== 'image') return
+    this.#shape(shapes.get(message.id))
     if (pending?.file && !this.#local) this.#local = URL.createObjectURL(pending.file)
     if (this.#local) this.url = this.#local
     else if (message.attachment && !this.url) whenVisible(this, () => void this.#sign())
@@ -86,7 +102,7 @@ export class ChatMessage extends LitElement {
         <div class="bubble ${huge ? 'huge' : ''}" part="bubble ${mine ? 'own' : 'other'}">
           ${
             first && this.named && !mine
-              ? html`<div class="name cut">${author}</div>`
+              ? html`<div class="name cut" dir="auto">${author}</div>`
               : html`<span class="unseen">${mine ? t('you') : author}: </span>`
           }
           ${this.#quote()} ${this.#file()} ${this.#text()}
@@ -102,31 +118,35 @@ export class ChatMessage extends LitElement {
     `
   }
 
-  #avatar(id: number, name: string) {
-    return html`<chat-avatar .name=${name} .key=${String(id)}></chat-avatar>`
+  #avatar(id: number, name: string, brief = false) {
+    return html`<chat-avatar .name=${name} .key=${String(id)} ?brief=${brief}></chat-avatar>`
   }
 
   #quote() {
     const quote = this.row.message.reply_to
     if (!quote || this.row.message.is_deleted) return nothing
-    const name = this.people.get(quote.sender.id)?.user.full_name ?? quote.sender.username
+    const { id, username } = quote.sender
+    const name = id === this.client.me ? t('you') : (this.people.get(id)?.user.full_name ?? username)
     return html`<button class="quote"
       @click=${() => emit(this, 'chat-jump', { id: quote.id })}>
-      <b class="cut">${name}</b><span class="cut">${quote.content || t('file')}</span>
+      <b class="cut" dir="auto">${name}</b><span class="cut" dir="auto">${quote.content || t('file')}</span>
     </button>`
   }
 
   #text() {
     const { message } = this.row
     const text = message.is_deleted ? t('deleted') : message.content
-    return html`<div class="text ${text ? '' : 'bare'}" dir="auto">${message.is_deleted ? text : prose(text)}${this.#meta()}</div>`
+    const { last, pending } = this.row
+    const shown = last || pending || message.is_edited
+    // A time beside the bubble is on the side that the page's direction says, not the text's.
+    return html`<div class="text ${text ? '' : 'bare'}" dir="auto">${message.is_deleted ? text : prose(text)}${shown ? this.#meta() : nothing}</div>
+      ${shown ? nothing : this.#meta('later')}`
   }
 
-  #meta() {
-    const { message, mine, pending, last, read } = this.row
+  #meta(place = '') {
+    const { message, mine, pending, read } = this.row
     const state = pending ? pending.state : 'stored'
-    const shown = last || pending || message.is_edited
-    return html`<span class="meta ${shown ? '' : 'later'}" title=${wholeTime(message.created_at)}>
+    return html`<span class="meta ${place}" title=${wholeTime(message.created_at)}>
       ${message.is_edited && !message.is_deleted ? html`<span>${t('edited')}</span>` : nothing}
       <time datetime=${message.created_at}>${timeOf(message.created_at)}</time>
       ${mine && !message.is_deleted ? sign(state, read) : nothing}</span>`
@@ -141,7 +161,7 @@ export class ChatMessage extends LitElement {
       return html`<div class="picture">
         <button class="picture" aria-label=${t('openImage', { name })} ?disabled=${Boolean(pending)}
           @click=${() => emit(this, 'chat-file', message)}>
-          ${this.url ? html`<img src=${this.url} alt="" draggable="false" @error=${this.#lost} />` : nothing}
+          ${this.url ? html`<img src=${this.url} alt="" draggable="false" @load=${this.#loaded} @error=${this.#lost} />` : nothing}
         </button>
         ${busy ? this.#ring(pending.progress) : nothing}
       </div>`
@@ -175,7 +195,7 @@ export class ChatMessage extends LitElement {
     const names = ids.map(name).filter(Boolean).join(', ')
     return html`<div class="readers small" title=${t('readBy', { names })}>
       <span class="unseen">${t('readBy', { names })}</span>
-      ${ids.slice(0, READERS_MAX).map(id => this.#avatar(id, name(id)))}
+      ${ids.slice(0, READERS_MAX).map(id => this.#avatar(id, name(id), true))}
       ${ids.length > READERS_MAX ? `+${ids.length - READERS_MAX}` : nothing}
     </div>`
   }
@@ -205,6 +225,25 @@ export class ChatMessage extends LitElement {
   #actions(x: number, y: number, touch: boolean): void {
     const { message, pending } = this.row
     if (!message.is_deleted && !pending) emit(this, 'chat-actions', { message, x, y, touch })
+  }
+
+  /** A picture has come: its place takes its true shape, and the timeline is told by how much it grew. */
+  #loaded = (event: Event): void => {
+    const { naturalWidth: width, naturalHeight: height } = event.target as HTMLImageElement
+    const { offsetHeight: before } = this
+    const { bottom } = this.getBoundingClientRect()
+    const shape = { width: Math.min(280, Math.max(96, width), (340 * width) / height), ratio: width / height }
+    if (shapes.size >= SHAPES_MAX) shapes.clear()
+    shapes.set(this.row.message.id, shape)
+    this.#shape(shape)
+    const by = this.offsetHeight - before
+    if (by !== 0) emit(this, 'chat-grew', { by, bottom })
+  }
+
+  #shape(shape: Shape | undefined): void {
+    if (!shape) return
+    this.style.setProperty('--width', `${shape.width}px`)
+    this.style.setProperty('--shape', String(shape.ratio))
   }
 
   /** The server refused the address that was good before: ask for another once it is looked at again. */

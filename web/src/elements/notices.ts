@@ -1,6 +1,7 @@
 /** What a person sees of the chat without looking at it: title, sign of the tab, notifications. */
 import type { Client } from '../client/client.ts'
-import type { InboxFrame } from '../client/wire.ts'
+import type { InboxFrame, RoomType } from '../client/wire.ts'
+import { t } from './texts.ts'
 
 export class Notices {
   #client: Client | null = null
@@ -44,28 +45,38 @@ export class Notices {
   }
 
   #news = (event: Event): void => {
-    const { room_id, unread_count, display_name, last_message_preview } = (event as CustomEvent<InboxFrame>)
-      .detail
+    const { detail: frame } = event as CustomEvent<InboxFrame>
+    const { room_id, unread_count, display_name } = frame
     const before = this.#unread.get(room_id) ?? 0
     this.#unread.set(room_id, unread_count)
     const room = this.#client!.inbox.rooms.find(one => one.id === room_id)
     if (document.visibilityState === 'visible' || unread_count <= before || room?.is_muted) return
-    this.#notify(room_id, display_name, last_message_preview)
+    void notify(room_id, display_name, bodyOf(frame, room?.room_type), () => this.open(room_id))
   }
+}
 
-  #notify(room: string, title: string, body: string): void {
-    if (!('Notification' in globalThis) || Notification.permission !== 'granted') return
-    let notice: Notification
-    try {
-      notice = new Notification(title, { body, tag: room })
-    } catch {
-      // Chrome on Android only lets service workers notify; the title and the tab's sign are left.
-      return
-    }
+/** What was said, and in a room of several by whom. */
+function bodyOf(
+  { last_message_preview: text, last_message_sender: sender }: InboxFrame,
+  type?: RoomType,
+): string {
+  const shown = { '[Image]': t('photoPreview'), '[File Attachment]': t('filePreview') }[text] ?? text
+  return sender && type !== 'direct' ? `${sender.full_name || sender.username}: ${shown}` : shown
+}
+
+async function notify(room: string, title: string, body: string, open: () => void): Promise<void> {
+  if (!('Notification' in globalThis) || Notification.permission !== 'granted') return
+  const options = { body, tag: room }
+  try {
+    const notice = new Notification(title, options)
     notice.onclick = () => {
       focus()
       notice.close()
-      this.open(room)
+      open()
     }
+  } catch {
+    // Chrome on Android lets only service workers notify. Without one the title and the tab's sign are left.
+    const worker = await navigator.serviceWorker?.getRegistration().catch(() => undefined)
+    await worker?.showNotification(title, { ...options, data: { room } }).catch(() => {})
   }
 }

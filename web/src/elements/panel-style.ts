@@ -37,6 +37,11 @@ export const panelStyle = css`
     font-weight: 600;
     border-color: var(--_accent);
   }
+  @media (forced-colors: active) {
+    [role='tab']:not([aria-selected='true']) {
+      border-color: Canvas;
+    }
+  }
   [role='tabpanel'] {
     flex: 1;
     min-height: 0;

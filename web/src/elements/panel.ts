@@ -30,7 +30,8 @@ export class ChatPanel extends LitElement {
   @state() private tab: Tab = 'panelPeople'
   @state() private adding = false
   @state() private acting: { person: Participant; place: Place } | null = null
-  @state() private leaving = false
+  /** What is asked about before it is done, for others feel it too. */
+  @state() private asking: 'leave' | 'archive' | null = null
   @state() private files: { pictures: RestMessage[]; documents: RestMessage[] } | null = null
   @state() private trouble = ''
 
@@ -78,7 +79,7 @@ export class ChatPanel extends LitElement {
     )
     return html`<li class="person">
       <chat-avatar .name=${name} .key=${String(one.user.id)} ?online=${online}></chat-avatar>
-      <span><span class="cut">${name}</span><span class="small">${about.join(', ') || `@${one.user.username}`}</span></span>
+      <span><span class="cut" dir="auto">${name}</span><span class="small">${about.join(', ') || `@${one.user.username}`}</span></span>
       ${
         this.#mayRule && !own
           ? html`<button class="icon" aria-label=${t('personActions', { name })} @click=${(
@@ -121,21 +122,15 @@ export class ChatPanel extends LitElement {
             <button class="plain">${t('rename')}</button></form>`
           : nothing
       }
-      ${row(muted ? 'bell' : 'mute', muted ? 'unmute' : 'mute', () => this.#mute(!muted), 'muteHint')}
+      ${muted ? row('bell', 'unmute', () => this.#mute(false), 'unmuteHint') : row('mute', 'mute', () => this.#mute(true), 'muteHint')}
       ${
-        this.#mayRule
-          ? row('archive', archived ? 'unarchive' : 'archive', () => this.#archive(!archived), 'archiveHint')
-          : nothing
+        !this.#mayRule
+          ? nothing
+          : archived
+            ? row('archive', 'unarchive', () => this.#archive(false), 'unarchiveHint')
+            : row('archive', 'archive', () => this.#ask('archive'), 'archiveHint')
       }
-      ${row(
-        'leave',
-        'leave',
-        () => {
-          this.leaving = true
-        },
-        undefined,
-        true,
-      )}
+      ${row('leave', 'leave', () => this.#ask('leave'), undefined, true)}
     `
   }
 
@@ -144,16 +139,18 @@ export class ChatPanel extends LitElement {
       event.stopPropagation()
       this.adding = false
       this.acting = null
-      this.leaving = false
+      this.asking = null
     }
     if (this.adding) {
       return html`<chat-sheet .label=${t('addPeople')} @chat-close=${stop}>
         <chat-people-picker .client=${this.client} .without=${new Set(this.view.timeline!.people.keys())}
           .choose=${(user: User) => this.#add(user)}></chat-people-picker></chat-sheet>`
     }
-    if (this.leaving) {
-      return html`<chat-sheet .label=${t('leave')} @chat-close=${stop}><div class="none"><p>${t('leaveSure')}</p><br />
-        <button class="solid danger" @click=${() => this.#leave()}>${t('leave')}</button>
+    const { asking } = this
+    if (asking) {
+      const act = () => (asking === 'leave' ? this.#leave() : this.#archive(true))
+      return html`<chat-sheet .label=${t(asking)} @chat-close=${stop}><div class="none"><p>${t(`${asking}Sure`)}</p><br />
+        <button class="solid danger" @click=${act}>${t(asking)}</button>
         <button class="plain" @click=${stop}>${t('cancel')}</button></div></chat-sheet>`
     }
     const { acting } = this
@@ -173,7 +170,8 @@ export class ChatPanel extends LitElement {
   }
 
   #tabKeys = (event: KeyboardEvent): void => {
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key]
+    const ahead = this.matches(':dir(rtl)') ? -1 : 1
+    const step = { ArrowLeft: -ahead, ArrowRight: ahead }[event.key]
     if (step === undefined) return
     this.#open(TABS[(TABS.indexOf(this.tab) + step + TABS.length) % TABS.length]!)
     void this.updateComplete.then(() => this.renderRoot.querySelector<HTMLElement>(`#${this.tab}`)?.focus())
@@ -225,7 +223,12 @@ export class ChatPanel extends LitElement {
     })
   }
 
+  #ask(about: 'leave' | 'archive'): void {
+    this.asking = about
+  }
+
   #archive(archived: boolean): Promise<void> {
+    this.asking = null
     const options = { params: { path: { id: this.room.id } } }
     return this.#try(() =>
       archived
@@ -235,7 +238,7 @@ export class ChatPanel extends LitElement {
   }
 
   async #leave(): Promise<void> {
-    this.leaving = false
+    this.asking = null
     await this.#try(() =>
       this.client.api.POST('/api/chat/rooms/{id}/leave/', { params: { path: { id: this.room.id } } }),
     )

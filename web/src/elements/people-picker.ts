@@ -5,6 +5,7 @@ import { ChatError } from '../client/rest.ts'
 import type { User } from '../client/wire.ts'
 import { icon } from './icons.ts'
 import { property, query, state } from './reactive.ts'
+import { searchField, searchFieldStyle } from './search-field.ts'
 import { t, whyFailed } from './texts.ts'
 import { base } from './theme.ts'
 
@@ -13,6 +14,7 @@ const WAIT_MS = 200
 export class ChatPeoplePicker extends LitElement {
   static override styles = [
     base,
+    searchFieldStyle,
     css`
       :host {
         display: flex;
@@ -20,8 +22,8 @@ export class ChatPeoplePicker extends LitElement {
         min-height: 0;
         gap: 8px;
       }
-      input::-webkit-search-cancel-button {
-        appearance: none;
+      .field {
+        flex: none;
       }
       ul {
         flex: 1;
@@ -63,6 +65,7 @@ export class ChatPeoplePicker extends LitElement {
   @property({ attribute: false }) choose: (user: User) => void = () => {}
   @state() private found: readonly User[] | null = null
   @state() private trouble = ''
+  @state() private term = ''
   @query('input') private input!: HTMLInputElement
   #timer: ReturnType<typeof setTimeout> | undefined
 
@@ -78,7 +81,7 @@ export class ChatPeoplePicker extends LitElement {
 
   override render() {
     const found = this.found?.filter(user => user.id !== this.client.me && !this.without.has(user.id))
-    return html`<input type="search" placeholder=${t('findPeople')} aria-label=${t('findPeople')} @input=${this.#typed} />
+    return html`${searchField(t('findPeople'), this.term, this.#typed)}
       ${this.trouble ? html`<p class="none danger" role="alert">${this.trouble}</p>` : nothing}
       ${found?.length === 0 ? html`<p class="none small">${t('noFound', { q: this.input.value })}</p>` : nothing}
       <ul>${found?.map(
@@ -90,6 +93,7 @@ export class ChatPeoplePicker extends LitElement {
   }
 
   #typed = (): void => {
+    this.term = this.input.value
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => void this.#look(), WAIT_MS)
   }

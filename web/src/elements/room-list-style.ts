@@ -16,22 +16,20 @@ export const roomListStyle = css`
     min-height: 56px;
     padding: env(safe-area-inset-top) 8px 0 12px;
   }
-  header .field {
-    position: relative;
-    flex: 1;
+  .me {
+    --size: 32px;
   }
-  header .field svg {
-    position: absolute;
-    inset-inline-start: 12px;
-    top: calc(50% - 9px);
-    width: 18px;
-    height: 18px;
-    color: var(--_text-2);
-    pointer-events: none;
+  .whose {
+    display: flex;
+    align-items: center;
+    gap: 12px;
+    min-width: 220px;
+    padding: 8px 12px 12px;
+    --size: 40px;
   }
-  header input {
-    padding-inline-start: 38px;
-    border-radius: 20px;
+  .whose > span {
+    display: grid;
+    min-width: 0;
   }
   .list {
     flex: 1;
@@ -44,7 +42,7 @@ export const roomListStyle = css`
   }
   .room {
     display: grid;
-    grid-template: 'sign name time' 'sign text count' / auto 1fr auto;
+    grid-template: 'sign .' 'sign .' / auto 1fr;
     align-items: center;
     gap: 0 12px;
     width: 100%;
@@ -61,11 +59,23 @@ export const roomListStyle = css`
   .room[aria-current='true'] {
     background: var(--_mine);
   }
+  @media (forced-colors: active) {
+    .room[aria-current='true']:not(:focus-visible) {
+      outline: 2px solid Highlight;
+      outline-offset: -2px;
+    }
+  }
   .room chat-avatar {
     grid-area: sign;
   }
+  .line {
+    display: flex;
+    align-items: center;
+    gap: 8px;
+    min-width: 0;
+  }
   .name {
-    grid-area: name;
+    flex: 1;
     display: flex;
     align-items: center;
     gap: 4px;
@@ -79,16 +89,19 @@ export const roomListStyle = css`
     color: var(--_text-2);
   }
   .room time {
-    grid-area: time;
     font-size: 12px;
     color: var(--_text-2);
   }
   .text {
-    grid-area: text;
+    display: flex;
+    gap: 4px;
+    flex: 1;
+    min-width: 0;
     color: var(--_text-2);
     line-height: 20px;
   }
   .text i {
+    flex: none;
     font-style: normal;
     color: var(--_text);
   }
@@ -100,8 +113,7 @@ export const roomListStyle = css`
     font-weight: 600;
   }
   .count {
-    grid-area: count;
-    justify-self: end;
+    outline: 1px solid transparent;
     min-width: 20px;
     padding: 0 6px;
     border-radius: 10px;

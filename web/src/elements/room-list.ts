@@ -4,6 +4,7 @@ import { repeat } from 'lit/directives/repeat.js'
 import type { Client } from '../client/client.ts'
 import { ChatError } from '../client/rest.ts'
 import type { ListRoom, RestMessage, RoomType, User } from '../client/wire.ts'
+import { Captions } from './captions.ts'
 import { connectionText } from './connection-text.ts'
 import { drafts } from './drafts.ts'
 import { emit } from './events.ts'
@@ -14,8 +15,9 @@ import { momentOf } from './moment.ts'
 import { findPeople } from './people-picker.ts'
 import { property, query, state } from './reactive.ts'
 import { roomListStyle } from './room-list-style.ts'
-import { subjectSign } from './room-name.ts'
-import { findMessages, isLong } from './search.ts'
+import { partnerOf, subjectSign } from './room-name.ts'
+import { findMessages, isSearched } from './search.ts'
+import { searchField, searchFieldStyle } from './search-field.ts'
 import type { Place } from './sheet.ts'
 import { type TextKey, t, whyFailed } from './texts.ts'
 import { base } from './theme.ts'
@@ -35,7 +37,7 @@ const KIND: Readonly<Record<RoomType, TextKey>> = {
 }
 
 export class ChatRoomList extends LitElement {
-  static override styles = [base, menuStyle, hitStyle, roomListStyle]
+  static override styles = [base, menuStyle, hitStyle, searchFieldStyle, roomListStyle]
 
   @property({ attribute: false }) client!: Client
   @property() current = ''
@@ -44,6 +46,7 @@ export class ChatRoomList extends LitElement {
   /** Something else in sight tells how the connection is. */
   @property({ type: Boolean }) told = false
   @state() private term = ''
+  @state() private typed = ''
   @state() private people: readonly User[] = []
   @state() private messages: readonly RestMessage[] = []
   /** The term that people and messages were found for; none yet while it is looked for. */
@@ -51,8 +54,12 @@ export class ChatRoomList extends LitElement {
   @state() private trouble = ''
   @state() private archived = false
   @state() private menu: Place | null = null
+  /** Who is signed in, as soon as it has been asked. */
+  @state() private self: User | null = null
   @query('input') private input!: HTMLInputElement
   #timer: ReturnType<typeof setTimeout> | undefined
+  #captions = new Captions(() => this.requestUpdate())
+  #askedFor: Client | null = null
 
   constructor() {
     super()
@@ -62,6 +69,11 @@ export class ChatRoomList extends LitElement {
   override disconnectedCallback(): void {
     super.disconnectedCallback()
     clearTimeout(this.#timer)
+  }
+
+  override willUpdate(): void {
+    if (this.client.me !== this.self?.id) this.self = null
+    if (this.client !== this.#askedFor && this.client.state === 'open') void this.#askSelf()
   }
 
   /** Puts the cursor into the search. */
@@ -75,10 +87,11 @@ export class ChatRoomList extends LitElement {
     const stale = inbox.loaded && listTrouble ? `${t('listFailed')} ${t('retrying')}` : ''
     const connection = (this.told ? '' : connectionText(this.client)) || stale
     return html`<header>
-        <div class="field">${icon('search')}<input type="search" placeholder=${t('searchAll')} aria-label=${t('searchAll')}
-          .value=${this.term} @input=${this.#typed} @keydown=${this.#searchKeys} /></div>
+        ${searchField(t('searchAll'), this.typed, this.#typed, this.#searchKeys)}
         <button class="icon" aria-label=${t('newRoom')} @click=${() => emit(this, 'chat-new-room', null)}>${icon('plus')}</button>
-        <button class="icon" aria-label=${t('menu')} aria-haspopup="menu" ?hidden=${!this.#hasMenu} @click=${this.#openMenu}>${icon('more')}</button>
+        <button class="icon me" aria-haspopup="menu" @click=${this.#openMenu}>
+          <span class="unseen">${t('menuOf', { name: this.#ownName })}</span>
+          <chat-avatar .name=${this.#ownName} .key=${String(this.client.me)}></chat-avatar></button>
       </header>
       ${connection ? html`<div class="bar" role="status">${connection}</div>` : nothing}
       <nav class="list" aria-label=${t('rooms')} @keydown=${this.#listKeys}>${this.term ? this.#found() : this.#rooms()}</nav>
@@ -131,17 +144,17 @@ export class ChatRoomList extends LitElement {
     const unread = unread_count > 0 && !is_muted
     return html`<li><button class="room ${unread ? 'unread' : ''} ${is_muted ? 'quiet' : ''}"
       aria-current=${room.id === this.current} @click=${() => emit(this, 'chat-open-room', { id: room.id })}>
-      <chat-avatar .name=${room.display_name} .key=${room.id} .sign=${subjectSign(room.room_type)}></chat-avatar>
-      <span class="name"><span class="unseen">${t(KIND[room.room_type])}: </span><span class="cut">${subjectOf(room)}</span>${
+      <chat-avatar .name=${room.display_name} .key=${String(partnerOf(room, this.client.me)?.id ?? room.id)}
+        .sign=${subjectSign(room.room_type)}></chat-avatar>
+      <span class="line"><span class="name"><span class="unseen">${t(KIND[room.room_type])}: </span><span class="cut" dir="auto">${subjectOf(room)}</span>${
         is_muted ? html`${icon('mute')}<span class="unseen">${t('muted')}</span>` : nothing
       }</span>
-      <time datetime=${room.last_message_time}>${momentOf(room.last_message_time)}</time>
-      <span class="text cut">${this.#preview(room)}</span>
-      ${
+      <time datetime=${room.last_message_time}>${momentOf(room.last_message_time)}</time></span>
+      <span class="line"><span class="text">${this.#preview(room)}</span>${
         unread_count > 0
           ? html`<span class="count"><span class="unseen">${t('unread', { n: unread_count })}</span><span aria-hidden="true">${unread_count}</span></span>`
           : nothing
-      }
+      }</span>
     </button></li>`
   }
 
@@ -151,16 +164,18 @@ export class ChatRoomList extends LitElement {
     const draft = room.id === this.current ? '' : this.#draft(room.id)
     if (draft) return html`<i class="danger">${t('draft')}:</i> ${draft}`
     const { last_message_preview: text, last_message_sender: sender, room_type } = room
-    const shown =
-      {
-        '[Image]': t('photoPreview'),
-        '[File Attachment]': t('filePreview'),
-        'No messages yet': t('noMessages'),
-      }[text] ?? text
+    const kind = { '[Image]': t('photoPreview'), '[File Attachment]': t('filePreview') }[text]
+    const shown = kind
+      ? this.#captions.of(this.client, room) || kind
+      : text === 'No messages yet'
+        ? t('noMessages')
+        : text
     const own = sender?.id === this.client.me
-    if (!sender || (room_type === 'direct' && !own)) return shown
+    // A block of its own: a text from right to left is cut at its end, not where it begins.
+    const said = html`<span class="cut" dir="auto">${shown}</span>`
+    if (!sender || (room_type === 'direct' && !own)) return said
     const name = own ? t('you') : (sender.full_name || sender.username).split(' ')[0]
-    return html`<i>${name}:</i> ${shown}`
+    return html`<i>${name}:</i> ${said}`
   }
 
   /** What is being written in a room. */
@@ -173,7 +188,10 @@ export class ChatRoomList extends LitElement {
   #found() {
     const term = this.term.toLowerCase()
     const rooms = this.client.inbox.rooms.filter(room => room.display_name.toLowerCase().includes(term))
-    const { people, messages, trouble } = this
+    const { messages, trouble } = this
+    // Whoever is found as a conversation isn't offered a second time as a person.
+    const found = new Set(rooms.map(room => partnerOf(room, this.client.me)?.id))
+    const people = this.people.filter(user => !found.has(user.id))
     const named = new Map(this.client.inbox.rooms.map(room => [room.id, room.display_name]))
     if (!trouble && rooms.length + people.length + messages.length === 0) {
       const looking = this.looked !== this.term
@@ -186,8 +204,8 @@ export class ChatRoomList extends LitElement {
           ? html`<h3>${t('foundPeople')}</h3><ul>${people.map(
               user => html`<li><button class="room" @click=${() => this.#talk(user)}>
               <chat-avatar .name=${user.full_name || user.username} .key=${String(user.id)}></chat-avatar>
-              <span class="name"><span class="cut">${user.full_name || user.username}</span></span>
-              <span class="text cut">@${user.username}</span></button></li>`,
+              <span class="line"><span class="name"><span class="cut" dir="auto">${user.full_name || user.username}</span></span></span>
+              <span class="line"><span class="text cut">@${user.username}</span></span></button></li>`,
             )}</ul>`
           : nothing
       }
@@ -208,7 +226,12 @@ export class ChatRoomList extends LitElement {
       event.stopPropagation()
       this.menu = null
     }
-    return html`<chat-sheet .anchor=${place} @chat-close=${close}><div class="menu" role="menu" aria-label=${t('menu')} @keydown=${menuKeys}>
+    const name = this.#ownName
+    const { username, me } = this.client
+    return html`<chat-sheet .anchor=${place} @chat-close=${close}>
+      <div class="whose"><chat-avatar .name=${name} .key=${String(me)}></chat-avatar>
+        <span><b class="cut" dir="auto">${name}</b><span class="small cut">@${this.self?.username ?? username}</span></span></div>
+      <div class="menu" role="menu" aria-label=${t('menu')} @keydown=${menuKeys}>
       ${
         mayAsk()
           ? html`<button role="menuitem" @click=${() => {
@@ -225,8 +248,8 @@ export class ChatRoomList extends LitElement {
     </div></chat-sheet>`
   }
 
-  get #hasMenu(): boolean {
-    return this.accounts || mayAsk()
+  get #ownName(): string {
+    return this.self?.full_name || this.client.username || t('you')
   }
 
   #openMenu = (event: MouseEvent): void => {
@@ -234,8 +257,21 @@ export class ChatRoomList extends LitElement {
     this.menu = { x: left, y: bottom }
   }
 
+  /** Asks once for each person who signs in; without an answer the username says who it is. */
+  async #askSelf(): Promise<void> {
+    const { client } = this
+    this.#askedFor = client
+    try {
+      const { data } = await client.api.GET('/api/chat/users/me/')
+      if (client === this.client) this.self = data
+    } catch {
+      this.#askedFor = null
+    }
+  }
+
   #typed = (): void => {
-    this.term = this.input.value.trim()
+    this.typed = this.input.value
+    this.term = this.typed.trim()
     this.trouble = ''
     clearTimeout(this.#timer)
     if (this.term) this.#timer = setTimeout(() => void this.#look(this.term), WAIT_MS)
@@ -264,7 +300,7 @@ export class ChatRoomList extends LitElement {
     return this.#try(async () => {
       const [people, messages] = await Promise.all([
         findPeople(this.client, term, PEOPLE_SHOWN),
-        isLong(term) ? findMessages(this.client, term) : [],
+        isSearched(term) ? findMessages(this.client, term) : [],
       ])
       if (term !== this.term) return
       this.looked = term
@@ -283,6 +319,7 @@ export class ChatRoomList extends LitElement {
   #searchKeys = (event: KeyboardEvent): void => {
     if (event.key === 'Escape' && this.term) {
       event.stopPropagation()
+      this.typed = ''
       this.term = ''
       this.trouble = ''
       this.#show([], [])

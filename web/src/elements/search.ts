@@ -7,19 +7,21 @@ import { emit } from './events.ts'
 import { hitStyle, hits } from './hits.ts'
 import { icon } from './icons.ts'
 import { property, query, state } from './reactive.ts'
+import { searchField, searchFieldStyle } from './search-field.ts'
 import { t, whyFailed } from './texts.ts'
 import { base } from './theme.ts'
 
+/** Letters that say enough to look for. */
 const QUERY_MIN = 2
-const CJK = /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}]/u
-/** The server looks for nothing shorter. */
-export const isLong = (term: string): boolean => [...term].length >= QUERY_MIN || CJK.test(term)
+/** A sign of these scripts is a word, or nearly. */
+const WORDLIKE = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}]/u
 const WAIT_MS = 250
 
 export class ChatSearch extends LitElement {
   static override styles = [
     base,
     hitStyle,
+    searchFieldStyle,
     css`
       :host {
         display: flex;
@@ -50,6 +52,7 @@ export class ChatSearch extends LitElement {
   @property() roomId = ''
   @state() private found: readonly RestMessage[] | null = null
   @state() private term = ''
+  @state() private typed = ''
   @state() private trouble = ''
   @query('input') private input!: HTMLInputElement
   #timer: ReturnType<typeof setTimeout> | undefined
@@ -66,11 +69,11 @@ export class ChatSearch extends LitElement {
   override render() {
     const { found, term, trouble } = this
     return html`<header>
-        <input type="search" placeholder=${t('searchRoom')} aria-label=${t('searchRoom')} @input=${this.#typed} />
+        ${searchField(t('searchRoom'), this.typed, this.#typed)}
         <button class="icon" aria-label=${t('close')} @click=${() => emit(this, 'chat-close', null)}>${icon('close')}</button>
       </header>
       <div class="list" aria-live="polite">
-        ${isLong(term) ? nothing : html`<p class="none small">${t('searchHint')}</p>`}
+        ${!isSearched(term) ? html`<p class="none small">${t('searchHint')}</p>` : nothing}
         ${trouble ? html`<p class="none small" role="alert">${trouble}</p>` : nothing}
         ${found?.length === 0 ? html`<p class="none small">${t('noFound', { q: term })}</p>` : nothing}
         ${found ? hits(found, term, one => emit(this, 'chat-open-room', { id: one.room, seq: one.seq })) : nothing}
@@ -78,10 +81,11 @@ export class ChatSearch extends LitElement {
   }
 
   #typed = (): void => {
-    this.term = this.input.value.trim()
+    this.typed = this.input.value
+    this.term = this.typed.trim()
     this.trouble = ''
     clearTimeout(this.#timer)
-    if (!isLong(this.term)) this.found = null
+    if (!isSearched(this.term)) this.found = null
     else this.#timer = setTimeout(() => void this.#look(this.term), WAIT_MS)
   }
 
@@ -93,6 +97,11 @@ export class ChatSearch extends LitElement {
       this.trouble = whyFailed(cause instanceof ChatError ? cause.code : 'other')
     }
   }
+}
+
+/** Whether messages are looked through for `term`. */
+export function isSearched(term: string): boolean {
+  return [...term].length >= QUERY_MIN || WORDLIKE.test(term)
 }
 
 /** Finds messages. @throws ChatError when the server can't be asked */

@@ -9,11 +9,12 @@ import { property, query } from './reactive.ts'
 import { t } from './texts.ts'
 import { base } from './theme.ts'
 
-/** A point to open at: below and right of it, or `above` and left. */
+/** A point to open at: below and right of it, or `above` it, or left of it (`before`). */
 export interface Place {
   readonly x: number
   readonly y: number
   readonly above?: boolean
+  readonly before?: boolean
 }
 
 /** Pulled down further than this, a sheet closes. */
@@ -26,10 +27,10 @@ export class ChatSheet extends LitElement {
       dialog {
         color: var(--_text);
         background: var(--_surface);
-        border: 0;
+        border: 1px solid var(--_line);
         padding: 8px;
         border-radius: 16px;
-        box-shadow: var(--_shadow), 0 0 0 1px var(--_line);
+        box-shadow: var(--_shadow);
         max-width: min(400px, calc(100vw - 32px));
         max-height: min(640px, calc(100dvh - 32px));
         overflow: auto;
@@ -42,6 +43,7 @@ export class ChatSheet extends LitElement {
       }
       dialog.menu {
         position: fixed;
+        inset: auto;
         margin: 0;
         min-width: 200px;
       }
@@ -131,8 +133,8 @@ export class ChatSheet extends LitElement {
     if (!this.anchor) return
     // Not by its rectangle, which is smaller as long as it grows.
     const { offsetWidth: width, offsetHeight: height } = this.dialog
-    const { above } = this.anchor
-    const left = this.anchor.x - (above ? width + 8 : 0)
+    const { above, before } = this.anchor
+    const left = this.anchor.x - (before ? width : 0)
     const top = this.anchor.y - (above ? height + 8 : 0)
     const x = Math.max(8, Math.min(left, innerWidth - width - 8))
     const y = Math.max(8, Math.min(top, innerHeight - height - 8))

@@ -10,7 +10,32 @@ export class ChatSide extends LitElement {
   static override styles = css`
     :host {
       display: grid;
+      flex: none;
+      width: 320px;
       min-height: 0;
+      border-inline-start: 1px solid var(--_line);
+    }
+    @container (max-width: 699px) {
+      :host {
+        position: absolute;
+        inset: 0;
+        z-index: 3;
+        width: auto;
+        border: 0;
+        background: var(--_surface);
+        animation: slide 180ms ease-out;
+      }
+    }
+    @media (prefers-reduced-motion: reduce) {
+      :host {
+        animation: none;
+      }
+    }
+    @keyframes slide {
+      from {
+        transform: translateX(40%);
+        opacity: 0;
+      }
     }
   `
 

@@ -65,6 +65,15 @@ export class ChatSignIn extends LitElement {
   @state() private busy = false
   @state() private trouble = ''
 
+  /** Nothing else can be done here, so one may type at once; a page around it keeps the focus that it gave. */
+  override firstUpdated(): void {
+    if (document.activeElement === document.body) this.#field('username').focus()
+  }
+
+  #field(name: string): HTMLInputElement {
+    return this.renderRoot.querySelector(`[name=${name}]`)!
+  }
+
   override render() {
     return html`<form @submit=${this.#submit}>
       <div class="mark">${icon('property')}</div>
@@ -87,6 +96,7 @@ export class ChatSignIn extends LitElement {
     } catch (cause) {
       const { status } = cause instanceof ChatError ? cause : { status: 0 }
       this.trouble = status === 401 ? t('badSignIn') : status === 429 ? t('tooMany') : t('error_offline')
+      if (status === 401) this.#field('password').select()
     } finally {
       this.busy = false
     }

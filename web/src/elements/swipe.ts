@@ -1,4 +1,4 @@
-/** A finger on a message: a swipe to the right answers it, a long press opens its actions. */
+/** A finger on a message: a swipe along the line of reading answers it, a long press opens its actions. */
 
 /** How far a swipe goes before it counts. */
 const REACH_PX = 64
@@ -45,7 +45,8 @@ export class SwipeReply {
 
   #move(event: PointerEvent): void {
     if (!this.#start || event.pointerId !== this.#start.id) return
-    const dx = event.clientX - this.#start.x
+    const ahead = this.host.matches(':dir(rtl)') ? -1 : 1
+    const dx = (event.clientX - this.#start.x) * ahead
     const dy = event.clientY - this.#start.y
     if (Math.hypot(dx, dy) > SLACK_PX) clearTimeout(this.#press)
     if (!this.#swiping) {
@@ -56,7 +57,7 @@ export class SwipeReply {
     }
     this.#way = dx < REACH_PX ? Math.max(0, dx) : REACH_PX + (dx - REACH_PX) / 4
     const { line, sign } = this.hooks.moving()
-    line.style.transform = `translateX(${this.#way}px)`
+    line.style.transform = `translateX(${this.#way * ahead}px)`
     sign.style.opacity = String(Math.min(1, this.#way / REACH_PX))
     sign.toggleAttribute('full', this.#way >= REACH_PX)
   }

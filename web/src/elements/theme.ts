@@ -128,6 +128,7 @@ export const base = css`
     font-weight: 600;
     min-height: 44px;
     padding: 0 20px;
+    border: 1px solid transparent;
     border-radius: 12px;
     text-align: center;
   }
@@ -144,7 +145,6 @@ export const base = css`
     padding: 0 12px;
     min-height: 40px;
     width: 100%;
-    outline: 0;
   }
   input::placeholder,
   textarea::placeholder {
@@ -155,9 +155,8 @@ export const base = css`
     outline: 2px solid var(--_accent);
     outline-offset: -2px;
   }
-  input:focus-visible {
-    border-color: var(--_accent);
-    outline-width: 1px;
+  svg.turns:dir(rtl) {
+    transform: scaleX(-1);
   }
   .small {
     font-size: 13px;

@@ -15,6 +15,7 @@ export const timelineStyle = css`
     overflow: auto;
     overflow-anchor: none;
     overscroll-behavior: contain;
+    touch-action: pan-y pinch-zoom;
     display: flex;
     flex-direction: column;
     padding: 8px 0;
@@ -34,20 +35,21 @@ export const timelineStyle = css`
   }
   .day {
     position: sticky;
-    top: 0;
+    top: -8px;
     z-index: 1;
     display: flex;
     justify-content: center;
-    padding: 12px 0 4px;
+    padding: 8px 0 4px;
+    background: linear-gradient(var(--_surface) 80%, transparent);
     pointer-events: none;
   }
   .day span {
     padding: 2px 12px;
     border-radius: 12px;
     background: var(--_surface);
-    box-shadow: 0 0 0 1px var(--_line);
+    border: 1px solid var(--_line);
     font-size: 12px;
-    line-height: 20px;
+    line-height: 18px;
     color: var(--_text-2);
   }
   .new {
@@ -83,10 +85,11 @@ export const timelineStyle = css`
     place-items: center;
     width: 44px;
     height: 44px;
+    border: 1px solid var(--_line);
     border-radius: 50%;
     background: var(--_surface);
     color: var(--_text-2);
-    box-shadow: var(--_shadow), 0 0 0 1px var(--_line);
+    box-shadow: var(--_shadow);
   }
   .count {
     position: absolute;

@@ -9,6 +9,7 @@ import { repeat } from 'lit/directives/repeat.js'
 import type { Client } from '../client/client.ts'
 import type { Room, RoomView } from '../client/room.ts'
 import type { Entry } from '../client/timeline.ts'
+import type { ChatEvent } from './events.ts'
 import { icon } from './icons.ts'
 import type { ChatMessage, MessageRow } from './message.ts'
 import { property, query, state } from './reactive.ts'
@@ -24,6 +25,8 @@ const END_PX = 48
 const AHEAD_PX = 600
 /** System lines shown before the rest is folded. */
 const FOLD_AFTER = 3
+/** How long the line "New" stays once all below it has been read. */
+const NEW_MS = 4_000
 
 /** Where the view stands, so that it stands there again after a change. */
 interface Anchor {
@@ -52,6 +55,7 @@ export class ChatTimeline extends LitElement {
   #stuck = true
   #landed = false
   #newAfter: number | null = null
+  #unmark: ReturnType<typeof setTimeout> | undefined
   #seen = 0
   #loading = false
   #active = ''
@@ -67,11 +71,18 @@ export class ChatTimeline extends LitElement {
       new Pull(this, { scroller: () => this.scroller, older: () => void this.#older() })
     }
     this.addEventListener('touchstart', load, { once: true, passive: true })
+    this.addEventListener('chat-grew', event => {
+      const { by, bottom } = (event as ChatEvent<'chat-grew'>).detail
+      if (this.#stuck) this.#toEnd()
+      else if (bottom <= this.scroller.getBoundingClientRect().top) this.scroller.scrollTop += by
+    })
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback()
     this.#resized.disconnect()
+    clearTimeout(this.#unmark)
+    this.#unmark = undefined
     document.removeEventListener('visibilitychange', this.#look)
   }
 
@@ -118,12 +129,16 @@ export class ChatTimeline extends LitElement {
       this.#rows = []
       this.#messages = []
       this.#elements = []
+      this.away = false
       return
     }
     if (!this.#landed) {
+      clearTimeout(this.#unmark)
+      this.#unmark = undefined
       this.#newAfter = this.#unreadAfter()
       this.#seen = this.#newAfter ?? timeline.to
     }
+    if (this.#landed && document.visibilityState !== 'visible') this.#newAfter ??= this.#seen
     this.#drawn = new Set(this.#rows.map(row => row.key))
     const sent = pending.at(-1)
     if (sent && !this.#drawn.has(sent.client_id)) this.#stuck = true
@@ -155,6 +170,7 @@ export class ChatTimeline extends LitElement {
       this.#anchor = null
     }
     this.#look()
+    this.#unmarkLater()
   }
 
   override render() {
@@ -207,7 +223,7 @@ export class ChatTimeline extends LitElement {
         return this.#system(row)
       case 'message':
         return html`<chat-message data-key=${row.key} tabindex=${row.key === this.#activeKey() ? 0 : -1} .row=${row}
-          .client=${this.client} .people=${this.view.timeline!.people} ?fresh=${this.#landed && this.#stuck && !this.#drawn.has(row.key)}
+          .client=${this.client} .people=${this.view.timeline!.people} exportparts="bubble, own, other" ?fresh=${this.#landed && this.#stuck && !this.#drawn.has(row.key)}
           .named=${this.view.timeline!.room.room_type !== 'direct'}></chat-message>`
     }
   }
@@ -302,6 +318,7 @@ export class ChatTimeline extends LitElement {
     this.#stuck = rest < END_PX && timeline.to === timeline.head
     this.away = rest > clientHeight / 2 || timeline.to !== timeline.head
     this.#look()
+    this.#unmarkLater()
     if (scrollTop < AHEAD_PX) void this.#older()
     if (rest < AHEAD_PX) void this.#newer()
   }
@@ -318,6 +335,17 @@ export class ChatTimeline extends LitElement {
     if (last) this.#seen = Math.max(this.#seen, last.message.seq)
     const theirs = rows.findLast(row => !row.pending && !row.mine)
     if (theirs) this.room.read(theirs.message)
+  }
+
+  /** All has been read: the line "New" goes after a while, and comes back for what is missed while nobody looks. */
+  #unmarkLater(): void {
+    if (this.#newAfter === null || this.#unmark || !this.#stuck || document.visibilityState !== 'visible')
+      return
+    this.#unmark = setTimeout(() => {
+      this.#unmark = undefined
+      this.#newAfter = null
+      this.requestUpdate()
+    }, NEW_MS)
   }
 
   async #older(): Promise<void> {

@@ -1,103 +1,87 @@
-/** One picture of a room over everything; arrows go to the ones before and after. */
-import { css, html, LitElement, nothing } from 'lit'
+/** One picture of a room over everything: the ones before and after, closer, and away by a pull. */
+import { html, LitElement, nothing } from 'lit'
 import type { Client } from '../client/client.ts'
 import { ChatError } from '../client/rest.ts'
 import type { RoomView } from '../client/room.ts'
 import type { Message } from '../client/wire.ts'
 import { emit } from './events.ts'
+import { Glass } from './glass.ts'
 import { icon } from './icons.ts'
 import { property, query, state } from './reactive.ts'
 import { keepEscape } from './sheet.ts'
 import { t, whyFailed } from './texts.ts'
 import { base } from './theme.ts'
+import { viewerStyle } from './viewer-style.ts'
 import { wholeTime } from './when.ts'
 
+/** Pictures of the room that are asked for at a time, and how often, in search of the one that is shown. */
+const PAGE = 100
+const PAGES_MAX = 10
+
 export class ChatViewer extends LitElement {
-  static override styles = [
-    base,
-    css`
-      dialog {
-        width: 100vw;
-        height: 100dvh;
-        max-width: none;
-        max-height: none;
-        padding: 0;
-        border: 0;
-        background: #101215;
-        color: #fff;
-        overflow: hidden;
-      }
-      dialog[open] {
-        display: flex;
-        flex-direction: column;
-      }
-      header {
-        display: flex;
-        align-items: center;
-        gap: 8px;
-        padding: calc(8px + env(safe-area-inset-top)) 8px 8px 16px;
-      }
-      header > div {
-        flex: 1;
-        min-width: 0;
-      }
-      .icon,
-      .icon:hover,
-      .small {
-        color: #d5d9df;
-      }
-      .icon:hover {
-        background: #fff2;
-      }
-      b {
-        font-weight: 600;
-      }
-      .stage {
-        display: grid;
-        flex: 1;
-        min-height: 0;
-        place-items: center;
-        padding: 0 8px calc(16px + env(safe-area-inset-bottom));
-        touch-action: pinch-zoom;
-      }
-      img {
-        max-width: 100%;
-        max-height: 100%;
-        min-height: 0;
-        border-radius: 4px;
-        object-fit: contain;
-      }
-    `,
-  ]
+  static override styles = [base, viewerStyle]
 
   @property({ attribute: false }) client!: Client
   @property({ attribute: false }) message!: Message
   @property({ attribute: false }) view!: RoomView
   @state() private url = ''
   @state() private trouble = ''
+  @state() private zoomed = false
+  /** The room's pictures, the newest first, and how many there are in all. */
+  @state() private all: readonly Message[] = []
+  @state() private count = 0
   @query('dialog') private dialog!: HTMLDialogElement
-  #x: number | null = null
+  @query('.stage') private stage!: HTMLElement
+  #glass = new Glass({
+    picture: () => this.renderRoot.querySelector('img'),
+    stage: () => this.stage,
+    step: step => this.#step(step),
+    close: () => this.dialog.close(),
+    zoomed: zoomed => {
+      this.zoomed = zoomed
+    },
+  })
 
   override firstUpdated(): void {
     this.dialog.showModal()
+    this.stage.addEventListener('wheel', this.#glass.wheel, { passive: false })
+    this.#known()
     void this.#load()
+    void this.#list()
+  }
+
+  get #at(): number {
+    return this.all.findIndex(one => one.id === this.message.id)
   }
 
   override render() {
-    const { message, url } = this
+    const { message, url, count, zoomed } = this
     const name = message.attachment_name ?? ''
-    return html`<dialog aria-label=${t('picture', { name })} @close=${() => emit(this, 'chat-close', null)} @keydown=${this.#key}>
+    const at = this.#at
+    return html`<dialog tabindex="-1" aria-label=${t('picture', { name })} @close=${() => emit(this, 'chat-close', null)} @keydown=${this.#key}>
       <header>
-        <div><b class="cut">${message.sender.full_name || message.sender.username}</b>
+        <div><b class="cut" dir="auto">${message.sender.full_name || message.sender.username}</b>
         <div class="small cut">${wholeTime(message.created_at)}</div></div>
+        ${at >= 0 ? html`<span class="small count" role="status">${t('pictureOf', { n: count - at, all: count })}</span>` : nothing}
+        <button class="icon" aria-label=${t(zoomed ? 'zoomOut' : 'zoomIn')} @click=${() => this.#glass.toggle()}>${icon(zoomed ? 'zoomOut' : 'zoomIn')}</button>
         ${url ? html`<a class="icon" href=${url} download=${name} target="_blank" rel="noopener" aria-label=${t('download')}>${icon('download')}</a>` : nothing}
         <button class="icon" aria-label=${t('close')} @click=${() => this.dialog.close()}>${icon('close')}</button>
       </header>
-      <div class="stage" @pointerdown=${this.#down} @pointerup=${this.#up} @click=${this.#outside}>
+      <div class="stage ${zoomed ? 'zoomed' : ''}" @pointerdown=${this.#glass.down} @pointermove=${this.#glass.move}
+        @pointerup=${this.#glass.up} @pointercancel=${this.#glass.lost} @click=${this.#outside} @dblclick=${this.#glass.double}>
         ${url ? html`<img src=${url} alt=${name} draggable="false" />` : nothing}
         ${this.trouble ? html`<p role="alert">${this.trouble}</p>` : nothing}
       </div>
+      ${this.#arrow(1, 'earlier', 'back')} ${this.#arrow(-1, 'later', 'next')}
+      ${message.content ? html`<p class="caption" dir="auto">${message.content}</p>` : nothing}
     </dialog>`
+  }
+
+  /** `step` is one in the list, where the newest is first: `1` goes to the one before in time. */
+  #arrow(step: 1 | -1, text: 'earlier' | 'later', sign: 'back' | 'next') {
+    return this.all[this.#at + step] && this.#at >= 0
+      ? html`<button class="icon arrow ${text}" aria-label=${t(text)} @click=${() => this.#step(step)}>${icon(sign)}</button>`
+      : nothing
   }
 
   async #load(): Promise<void> {
@@ -111,36 +95,66 @@ export class ChatViewer extends LitElement {
     }
   }
 
-  #step(step: 1 | -1): void {
+  /** What the timeline has is there at once. */
+  #known(): void {
     const pictures = (this.view.timeline?.entries ?? []).flatMap(entry =>
       entry.kind === 'message' && entry.message.message_type === 'image' && !entry.message.is_deleted
         ? [entry.message]
         : [],
     )
-    const next = pictures[pictures.findIndex(one => one.id === this.message.id) + step]
+    this.all = pictures.toReversed()
+    this.count = pictures.length
+  }
+
+  /** Asks for the room's pictures until the one that is shown is among them. */
+  async #list(): Promise<void> {
+    const { room_id: room } = this.message
+    const all: Message[] = []
+    try {
+      for (let page = 1; page <= PAGES_MAX; page++) {
+        const query = { room, message_type: 'image' as const, page, page_size: PAGE }
+        const { data } = await this.client.api.GET('/api/chat/messages/', { params: { query } })
+        all.push(...data.results.map(one => ({ ...one, room_id: one.room })))
+        if (!('count' in data)) return
+        if (!data.next || all.slice(0, -1).some(one => one.id === this.message.id)) {
+          this.all = all
+          this.count = data.count
+          return
+        }
+      }
+    } catch {
+      // What the timeline has is all that one can step through.
+    }
+  }
+
+  #step(step: 1 | -1): void {
+    const at = this.#at
+    const next = at < 0 ? undefined : this.all[at + step]
     if (!next) return
+    this.#glass.reset()
     this.message = next
     this.url = ''
     this.trouble = ''
     void this.#load()
+    void this.#keepFocus()
+  }
+
+  /** The arrow that had the focus may be gone at an end; keys shall go on to work. */
+  async #keepFocus(): Promise<void> {
+    await this.updateComplete
+    if (!(this.renderRoot as ShadowRoot).activeElement) this.dialog.focus()
   }
 
   #key = (event: KeyboardEvent): void => {
     keepEscape(event)
-    if (event.key === 'ArrowLeft') this.#step(-1)
-    if (event.key === 'ArrowRight') this.#step(1)
-  }
-
-  #down = (event: PointerEvent): void => {
-    this.#x = event.pointerType === 'touch' ? event.clientX : null
-  }
-
-  #up = (event: PointerEvent): void => {
-    const way = this.#x === null ? 0 : event.clientX - this.#x
-    if (Math.abs(way) > 64) this.#step(way > 0 ? -1 : 1)
+    const back = this.matches(':dir(rtl)') ? -1 : 1
+    if (event.key === 'ArrowLeft') this.#step(back as 1 | -1)
+    else if (event.key === 'ArrowRight') this.#step(-back as 1 | -1)
+    else if (event.key === '+' || event.key === '-') this.#glass.by(event.key === '+' ? 1.5 : 1 / 1.5)
+    else if (event.key === '0') this.#glass.reset()
   }
 
   #outside = (event: Event): void => {
-    if (event.target === event.currentTarget) this.dialog.close()
+    if (event.target === event.currentTarget && !this.#glass.moved) this.dialog.close()
   }
 }

@@ -1,8 +1,10 @@
 /** Times and sizes in words, in the browser's language. */
 import { t } from './texts.ts'
 
-const TIME = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' })
-const LONG = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' })
+const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' })
+const DAY: Intl.DateTimeFormatOptions = { weekday: 'long', day: 'numeric', month: 'long' }
+const LONG = new Intl.DateTimeFormat(undefined, DAY)
+const LONG_AGO = new Intl.DateTimeFormat(undefined, { ...DAY, year: 'numeric' })
 const WHOLE = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'short' })
 const DAY_MS = 86_400_000
 
@@ -23,11 +25,12 @@ function midnight(at: Date): number {
   return new Date(at.getFullYear(), at.getMonth(), at.getDate()).getTime()
 }
 
-/** A day for a separator: "Today", "Yesterday", a date. */
+/** A day for a separator: "Today", "Yesterday", a date, which has its year when that isn't this one. */
 export function dayOf(at: Date, now = new Date()): string {
   const days = daysAgo(at, now)
   if (days === 0) return t('today')
-  return days === 1 ? t('yesterday') : LONG.format(at)
+  if (days === 1) return t('yesterday')
+  return (at.getFullYear() === now.getFullYear() ? LONG : LONG_AGO).format(at)
 }
 
 export function sizeOf(bytes: number): string {

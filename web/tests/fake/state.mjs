@@ -321,8 +321,8 @@ export class State {
     return {
       id: room.facts.id,
       display_name: this.displayName(room, caller),
-      partner: this.partner(room, caller),
       room_type: room.facts.room_type,
+      partner: this.partner(room, caller),
       is_active: room.facts.is_active,
       archived_at: room.facts.archived_at,
       is_muted: room.parts.get(caller).is_muted,

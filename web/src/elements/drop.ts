@@ -1,0 +1,28 @@
+/** What lies over a conversation while files are dragged over it. */
+import { css, html, LitElement } from 'lit'
+import { t } from './texts.ts'
+import { base } from './theme.ts'
+
+export class ChatDrop extends LitElement {
+  static override styles = [
+    base,
+    css`
+      :host {
+        position: absolute;
+        inset: 8px;
+        z-index: 5;
+        display: grid;
+        place-items: center;
+        border: 2px dashed var(--_accent);
+        border-radius: 16px;
+        background: color-mix(in srgb, var(--_surface) 88%, transparent);
+        font-weight: 600;
+        pointer-events: none;
+      }
+    `,
+  ]
+
+  override render() {
+    return html`<span>${t('dropHere')}</span>`
+  }
+}
