@@ -109,7 +109,9 @@ impl Doorway {
                 return Err(match error {
                     InvalidToken::Refused => told(ConnectError::Unauthorized),
                     InvalidToken::BadGrant if handshake.offered_chat_v1 => {
-                        [&accept[..], &codec::close_because(CloseCode::Unauthorized, BAD_GRANT)].concat().into()
+                        [&accept[..], &codec::close_because(CloseCode::Unauthorized, BAD_GRANT)]
+                            .concat()
+                            .into()
                     }
                     InvalidToken::BadGrant => Refusal::unauthorized("token_not_valid", BAD_GRANT).to_bytes(),
                 });

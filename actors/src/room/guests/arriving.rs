@@ -264,8 +264,7 @@ impl RoomActor {
             }
             Purpose::Return(_) => {}
         }
-        let is_known =
-            |since: &Seq| !is_of_another && *since <= head && head.0 - since.0 <= replay_max;
+        let is_known = |since: &Seq| !is_of_another && *since <= head && head.0 - since.0 <= replay_max;
         let (position, resumes) = match (seat.purpose, since) {
             (_, None) => (head, false),
             // Its client believes that it has heard all: it is told all, however much that has become.
