@@ -98,9 +98,7 @@ impl Format {
     pub(super) fn of_extension(extension: &str) -> Option<Self> {
         let is = |known: &&str| known.eq_ignore_ascii_case(extension);
         let mut table = TABLE.iter();
-        table
-            .find(|row| row.extensions.iter().chain(row.aliases).any(|known| is(&known)))
-            .map(|row| row.format)
+        table.find(|row| row.extensions.iter().chain(row.aliases).any(is)).map(|row| row.format)
     }
 
     /// The format that is stored under a content type.

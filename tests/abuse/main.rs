@@ -35,7 +35,7 @@ const CALM: Duration = Duration::from_secs(12);
 const ABUSE: Duration = Duration::from_secs(40);
 /// What the server may take more than in the run without abuse, in KiB. Each of these attacks alone took
 /// gigabytes of a server without bounds.
-const MORE_KIB: u64 = 200 * 1024;
+const MORE_KIB: u64 = 300 * 1024;
 /// What it may take more at the end of the abuse than near its beginning: nothing of it stays.
 const GROWTH_KIB: u64 = 48 * 1024;
 /// How many times as long others may wait, and what they may wait anyway: the attackers, the server and the

@@ -9,7 +9,7 @@ use crate::world::{ANN, BOB, CAT, DAN, World, delete, on_both};
 
 on_both!(
     admins_staff_and_the_host_delete_what_others_wrote,
-    between_two_people_each_deletes_his_own_alone,
+    between_two_people_each_deletes_their_own_alone,
     a_deletion_says_in_whose_right_and_the_log_why,
     nobody_else_deletes_and_nothing_twice,
     an_account_that_ends_takes_its_messages_as_their_author,
@@ -45,7 +45,7 @@ async fn admins_staff_and_the_host_delete_what_others_wrote(world: &World) {
     }
 }
 
-async fn between_two_people_each_deletes_his_own_alone(world: &World) {
+async fn between_two_people_each_deletes_their_own_alone(world: &World) {
     let room = world.direct(ANN, BOB).await.unwrap().room;
     world.make_staff(ANN).await;
     world.make_staff(DAN).await;

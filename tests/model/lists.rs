@@ -5,6 +5,7 @@
 //! wants what and when; how it interleaves is up to the server and the machine.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -302,18 +303,17 @@ impl World<'_> {
     async fn agrees(&mut self) -> Result<(), String> {
         let mut told = BTreeMap::new();
         for device in &self.devices {
+            let Entry::Vacant(place) = told.entry(device.who) else { continue };
             let person = &self.people[device.who];
-            if !told.contains_key(&device.who) {
-                let unread = person.gets("unread/").await;
-                let page = person.gets(LIST).await;
-                let rows = page["results"].as_array().expect("results").iter();
-                let counts = rows.filter(|row| row["is_muted"] == false && row["is_active"] == true);
-                let sum: i64 = counts.map(|row| row["unread_count"].as_i64().expect("a count")).sum();
-                if unread["unread_count"] != sum {
-                    return Err(format!("{} are unread, the list has {sum}", unread["unread_count"]));
-                }
-                told.insert(device.who, Shown::of(&page, unread["unread_count"].clone()));
+            let unread = person.gets("unread/").await;
+            let page = person.gets(LIST).await;
+            let rows = page["results"].as_array().expect("results").iter();
+            let counts = rows.filter(|row| row["is_muted"] == false && row["is_active"] == true);
+            let sum: i64 = counts.map(|row| row["unread_count"].as_i64().expect("a count")).sum();
+            if unread["unread_count"] != sum {
+                return Err(format!("{} are unread, the list has {sum}", unread["unread_count"]));
             }
+            place.insert(Shown::of(&page, unread["unread_count"].clone()));
         }
         let come = self.devices.iter().map(|device| device.comes_to(&told[&device.who]));
         for (device, come) in self.devices.iter().zip(join_all(come).await) {

@@ -163,14 +163,14 @@ impl InboxActor {
             }
         }
         for told in rooms {
-            self.refresh_line(user, reading, told, is_shown);
+            self.refresh_line(user, reading, &told, is_shown);
         }
         if let Some(onlooker) = self.people.get_mut(&user).filter(|_| reading.is_whole()) {
             onlooker.fit();
         }
     }
 
-    fn refresh_line(&mut self, user: UserId, reading: &Reading, told: InboxRoom, is_shown: bool) {
+    fn refresh_line(&mut self, user: UserId, reading: &Reading, told: &InboxRoom, is_shown: bool) {
         let (room, head) = (told.room.id, told.room.head);
         if reading.left.get(&room).is_some_and(|left| *left > head) {
             return;
@@ -183,7 +183,7 @@ impl InboxActor {
         }
         let is_new = known.is_none();
         self.lapses_at(user, room, told.muted_until);
-        let line = Line::of(&told, self.followed.get(&room).map(|followed| &followed.face));
+        let line = Line::of(told, self.followed.get(&room).map(|followed| &followed.face));
         let is_told = is_shown && (is_asked || self.line(user, room) != Some(&line));
         #[cfg(feature = "planted-bugs")]
         let is_told = is_told && !crate::planted::Bug::UntoldLine.is_planted();

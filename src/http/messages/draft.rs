@@ -166,7 +166,8 @@ async fn keep(rest: &Rest, sender: UserId, received: Received) -> Result<Upload,
 }
 
 fn too_large(rest: &Rest) -> ApiError {
-    let detail = format!("The file is larger than allowed. {}", rest.uploads.allowed());
+    let detail =
+        format!("The file, or the rest of the form, is larger than allowed. {}", rest.uploads.allowed());
     ApiError::coded(ErrorCode::TooLarge, detail)
 }
 

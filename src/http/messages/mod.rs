@@ -254,14 +254,11 @@ fn drafted(wanted: &MessageWanted, upload: Option<&Upload>) -> Result<Draft, Api
     if wanted.content.is_empty() && upload.is_none() {
         return Err(Refusal::Blank.into());
     }
-    let attachment = match upload {
-        None => None,
-        Some(upload) => Some(Attachment {
-            file: FileId(upload.stored.id),
-            name: upload.stored.name.clone(),
-            size: i64::try_from(upload.stored.size).unwrap_or(i64::MAX),
-        }),
-    };
+    let attachment = upload.map(|upload| Attachment {
+        file: FileId(upload.stored.id),
+        name: upload.stored.name.clone(),
+        size: i64::try_from(upload.stored.size).unwrap_or(i64::MAX),
+    });
     let digest =
         Draft::digest_of(&wanted.content, wanted.reply_to, upload.map(|upload| &upload.stored.digest));
     Ok(Draft {

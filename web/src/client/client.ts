@@ -284,7 +284,7 @@ export class Client extends EventTarget {
         void this.list()
         return
       case 'room_removed':
-        this.inbox = withoutRoom(this.inbox, frame.room_id, frame.total_unread)
+        this.inbox = withoutRoom(this.inbox, frame)
         this.cache.forget(frame.room_id)
         this.#listAgain = true
         this.#rooms.get(frame.room_id)?.removed()

@@ -1,5 +1,5 @@
 /** The list of a person's rooms, as a value. */
-import type { InboxFrame, ListRoom } from './wire.ts'
+import type { InboxFrame, ListRoom, RoomRemoved } from './wire.ts'
 
 export interface Inbox {
   readonly rooms: readonly ListRoom[]
@@ -23,7 +23,7 @@ export function withFrame(inbox: Inbox, frame: InboxFrame): { inbox: Inbox; know
   return { inbox: { ...inbox, rooms: sorted(rooms), total_unread }, known }
 }
 
-export function withoutRoom(inbox: Inbox, room_id: string, total_unread: number): Inbox {
+export function withoutRoom(inbox: Inbox, { room_id, total_unread }: RoomRemoved): Inbox {
   return { ...inbox, rooms: inbox.rooms.filter(room => room.id !== room_id), total_unread }
 }
 

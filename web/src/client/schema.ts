@@ -826,11 +826,8 @@ export interface components {
         MessagesBody: components["schemas"]["Page_Message"] | components["schemas"]["MessageRunBody"];
         /** @description Whether a room is muted for oneself. */
         MuteParticipant: {
-            /**
-             * @description Whether it is; yes when left out.
-             * @default true
-             */
-            muted: boolean | null;
+            /** @description Whether it is; yes when left out. */
+            muted?: boolean | null;
             /**
              * Format: date-time
              * @description When that lapses by itself.
@@ -1736,6 +1733,7 @@ export interface operations {
     get_messages_search: {
         parameters: {
             query: {
+                /** @description One sign of Chinese, Japanese or Korean is enough */
                 q: string;
                 room?: string;
                 /** @description Which page, from 1; what is no number is 1. */

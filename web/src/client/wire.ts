@@ -130,6 +130,13 @@ export interface InboxFrame {
   readonly is_muted: boolean
 }
 
+/** A room is no longer in the list. */
+export interface RoomRemoved {
+  readonly type: 'room_removed'
+  readonly room_id: string
+  readonly total_unread: number
+}
+
 export interface ErrorFrame {
   readonly type: 'error'
   readonly code?: string
@@ -151,7 +158,7 @@ export type PersonFrame =
       readonly protocol: number
     }
   | { readonly type: 'room_added'; readonly room: RoomFacts }
-  | { readonly type: 'room_removed'; readonly room_id: string; readonly total_unread: number }
+  | RoomRemoved
   | { readonly type: 'pong'; readonly n?: number }
   | { readonly type: 'auth_ok'; readonly expires_at: string }
   | { readonly type: 'going_away'; readonly retry_after: number }
