@@ -130,7 +130,7 @@ async fn what_an_earlier_version_took_in_is_found_and_folded_in_pieces() {
 
     assert_eq!(found(&world, "oile").await.len(), 25);
     change(&world, room, edit(&said[0], "The roof")).await;
-    change(&world, room, Change::Delete { message: said[1].id }).await;
+    change(&world, room, Change::Delete { message: said[1].id, reason: None }).await;
     for is_taken_in in [false, true] {
         if is_taken_in {
             take_in(&world).await;

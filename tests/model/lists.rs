@@ -358,7 +358,7 @@ async fn done(
     };
     match deed {
         Deed::Says => {
-            _ = asks(Method::POST, "messages/".into(), json!({"room": room, "content": text})).await
+            _ = asks(Method::POST, "messages/".into(), json!({"room": room, "content": text})).await;
         }
         Deed::ReadsAll => _ = asks(Method::POST, format!("rooms/{room}/mark_read/"), json!({})).await,
         Deed::Mutes(muted) => {

@@ -58,13 +58,13 @@ fn a_reader_that_was_behind_for_more_rooms_than_are_kept_back_is_told_all_of_the
                 subject: None,
                 title: None,
                 people: vec![BOB],
-                granted: false,
+                granted: None,
                 open_subjects: true,
             };
             let opened = world.truth.store.open_room(&open).await.expect("no faults").expect("it may be");
             rooms.push(opened.room);
         }
-        let mut socket = Socket::open(&world, node.clone(), BOB, None);
+        let mut socket = Socket::open(&world, node.clone(), BOB, world.second(), None);
         let greeting = loop {
             let texts = socket.next_texts().await.expect("a greeting");
             if let Some(first) = texts.into_iter().next() {

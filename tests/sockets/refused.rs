@@ -278,7 +278,7 @@ async fn nothing_stays_of_rooms_that_are_asked_for_in_vain() {
     let theirs = ben.makes_group(&[]).await;
     let (mut list, _) = ana.signs_in().await;
     for n in 0..200_u32 {
-        let room = match n % 20 {
+        let room = match n % 40 {
             0 | 1 => theirs.clone(),
             _ => uuid::Uuid::new_v4().to_string(),
         };

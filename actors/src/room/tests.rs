@@ -57,7 +57,7 @@ fn staged(faults: impl Faults, limits: Limits, test: impl AsyncFnOnce(MemoryEngi
             subject: None,
             title: None,
             people: vec![BOB],
-            granted: false,
+            granted: None,
             open_subjects: true,
         };
         let room = store.open_room(&open).await.expect("it works").expect("it may be").room;

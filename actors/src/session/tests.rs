@@ -58,7 +58,7 @@ async fn room_of(engine: &MemoryEngine, people: &[UserId]) -> RoomId {
         subject: None,
         title: None,
         people: people[1..].to_vec(),
-        granted: false,
+        granted: None,
         open_subjects: true,
     };
     engine.store.open_room(&open).await.expect("it works").expect("it may be").room

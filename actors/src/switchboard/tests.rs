@@ -25,7 +25,8 @@ async fn told(switchboard: Addr<SwitchboardActor>, clock: Clock) -> Vec<(u64, Ve
 #[tokio::test(start_paused = true)]
 async fn each_silent_socket_is_pinged_and_closed_when_it_is_said() {
     let clock = Clock::start(DateTime::UNIX_EPOCH);
-    let all = LocalSet::new().run_until(async {
+    let local = LocalSet::new();
+    let all = local.run_until(async {
         let switchboard = SwitchboardActor::new(Arc::new(Limits::default()), clock).start();
         // They are looked at in turn, and begin between two ticks.
         tokio::time::sleep(Duration::from_millis(300)).await;

@@ -31,7 +31,7 @@ use crate::history::History;
 pub(crate) type Claim = (&'static str, fn(&History) -> Result<(), String>);
 
 /// All of them.
-pub(crate) const ALL: [Claim; 20] = [
+pub(crate) const ALL: [Claim; 21] = [
     ("the log is dense", dense::check),
     ("a client_id is stored once", client_ids::check),
     ("what is acked stays", acked_stays::check),
