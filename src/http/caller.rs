@@ -58,7 +58,15 @@ impl Caller {
     /// # Errors
     /// 403.
     pub fn actor(&self) -> Result<Actor, ApiError> {
-        if self.is_service { Ok(Actor::Service) } else { self.user().map(Actor::Person) }
+        if self.is_service { Ok(Actor::Service) } else { self.holder() }
+    }
+
+    /// The user, by the token that they came with.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn holder(&self) -> Result<Actor, ApiError> {
+        Ok(Actor::Holder { user: self.user()?, issued_at: self.issued_at })
     }
 
     /// Whether it is the host application.

@@ -2,7 +2,7 @@
 
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use actors::domain::command::{Actor, Change, Command, Refusal, Reply};
+use actors::domain::command::{Change, Command, Refusal, Reply};
 use actors::domain::ids::{ParticipantId, RoomId, UserId};
 use actors::domain::participant::Role;
 use actors::domain::room::RoomType;
@@ -263,16 +263,12 @@ pub async fn mute(
     body: Body,
 ) -> Result<Json<ParticipantBody>, ApiError> {
     let seen = found(&rest, &caller, &id).await?;
-    let user = caller.user()?;
-    if user != seen.participant.user.id {
+    if caller.user()? != seen.participant.user.id {
         return Err(ApiError::forbidden());
     }
     let Mute { muted, until } = body.object_or_nothing().await?;
-    let command = Command {
-        room: seen.participant.room,
-        by: Actor::Person(user),
-        change: Change::Mute { muted, until },
-    };
+    let command =
+        Command { room: seen.participant.room, by: caller.holder()?, change: Change::Mute { muted, until } };
     let reply = blaming(rest.engine.command(command).await, |refusal| match refusal {
         Refusal::NotParticipant => ApiError::not_found(),
         other => other.into(),

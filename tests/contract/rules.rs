@@ -23,6 +23,7 @@ on_both!(
     a_retry_by_one_who_is_out_tells_nothing_of_the_room,
     an_archived_room_takes_nothing_new,
     who_is_not_in_the_room_does_nothing,
+    a_revoked_token_does_nothing_from_that_commit_on,
     writing_to_a_direct_room_brings_the_partner_back,
     the_last_admin_stays,
     a_stray_reply_is_refused_or_dropped,
@@ -132,6 +133,21 @@ async fn an_archived_room_takes_nothing_new(world: &World) {
     world.does(BOB, room, Change::Leave).await.unwrap();
     world.does(ANN, room, Change::Unarchive).await.unwrap();
     world.says(ANN, room, "again").await;
+}
+
+async fn a_revoked_token_does_nothing_from_that_commit_on(world: &World) {
+    let room = world.group(&[ANN, BOB]).await;
+    let by_token_of = |issued_at| {
+        let by = Actor::Holder { user: BOB, issued_at };
+        Command { by, ..say(BOB, room, "hi") }
+    };
+    assert!(world.run(by_token_of(99)).await.is_ok());
+    world.revoke_tokens(BOB, 100).await;
+    assert_eq!(world.run(by_token_of(99)).await, Err(Refusal::NotParticipant));
+    let read = Command { change: Change::Read(ReadTarget::Head), ..by_token_of(99) };
+    assert_eq!(world.run(read).await, Err(Refusal::NotParticipant));
+    assert!(world.run(by_token_of(100)).await.is_ok());
+    assert!(world.run(say(ANN, room, "ho")).await.is_ok());
 }
 
 async fn who_is_not_in_the_room_does_nothing(world: &World) {

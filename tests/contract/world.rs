@@ -142,6 +142,17 @@ impl World {
         }
     }
 
+    /// Makes a person's tokens from before `second` (Unix time) void.
+    pub(crate) async fn revoke_tokens(&self, user: UserId, second: i64) {
+        match &self.directory {
+            Directory::Memory(store) => store.revoke_tokens(user, second),
+            Directory::Postgres(postgres) => {
+                let sql = format!("UPDATE people SET tokens_valid_from = {second} WHERE id = {user}");
+                postgres.database.run(&sql).await;
+            }
+        }
+    }
+
     pub(crate) async fn open(&self, open: &OpenRoom) -> Result<Opened, Refusal> {
         self.store.open_room(open).await.unwrap()
     }

@@ -13,8 +13,15 @@ use super::signal::Signal;
 /// Who wants something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Actor {
-    /// A person.
+    /// A user, whenever they signed in.
     Person(UserId),
+    /// A user by a token: void where that was issued before the user's tokens were revoked.
+    Holder {
+        /// Whose it is.
+        user: UserId,
+        /// When it was issued; Unix time in seconds.
+        issued_at: i64,
+    },
     /// The host application, by a service token.
     Service,
 }
@@ -24,8 +31,17 @@ impl Actor {
     #[must_use]
     pub fn person(self) -> Option<UserId> {
         match self {
-            Self::Person(user) => Some(user),
+            Self::Person(user) | Self::Holder { user, .. } => Some(user),
             Self::Service => None,
+        }
+    }
+
+    /// When the token was issued by which this is wanted; Unix time in seconds.
+    #[must_use]
+    pub fn issued_at(self) -> Option<i64> {
+        match self {
+            Self::Holder { issued_at, .. } => Some(issued_at),
+            Self::Person(_) | Self::Service => None,
         }
     }
 }

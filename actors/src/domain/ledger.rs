@@ -85,12 +85,22 @@ pub struct Member {
     pub participant: Participant,
     /// Whether the account may do anything at all.
     pub is_active: bool,
+    /// Tokens issued before this second are void; Unix time.
+    pub tokens_valid_from: Option<i64>,
     /// Whether the room is muted for this person.
     pub is_muted: bool,
     /// When that lapses.
     pub muted_until: Option<DateTime<Utc>>,
     /// Whether this person, who is out, went without being taken out.
     pub left_willingly: bool,
+}
+
+impl Member {
+    /// Whether what `by` wants counts: the account is active, and its token wasn't revoked.
+    fn honours(&self, by: Actor) -> bool {
+        let is_void = by.issued_at().is_some_and(|at| self.tokens_valid_from.is_some_and(|from| at < from));
+        self.is_active && !is_void
+    }
 }
 
 /// What was sent under a `client_id`.
@@ -147,8 +157,8 @@ impl Ledger {
         if self.room.is_deleted {
             return Err(Refusal::RoomNotFound);
         }
-        if let (Change::Post(draft), Some(user)) = (&command.change, command.by.person())
-            && let Some(first) = self.sent_before(user, draft)?
+        if let Change::Post(draft) = &command.change
+            && let Some(first) = self.sent_before(command.by, draft)?
         {
             return Ok(Outcome { events: Vec::new(), signal: None, reply: first });
         }
@@ -184,12 +194,12 @@ impl Ledger {
     /// The answer to a message that was sent under the same `client_id` before. It stays true for one who
     /// has left the room, but an outsider isn't shown what became of the message since, or of the one that it
     /// answers.
-    fn sent_before(&self, user: UserId, draft: &Draft) -> Result<Option<Reply>, Refusal> {
-        let Some(client_id) = draft.client_id else { return Ok(None) };
+    fn sent_before(&self, by: Actor, draft: &Draft) -> Result<Option<Reply>, Refusal> {
+        let (Some(client_id), Some(user)) = (draft.client_id, by.person()) else { return Ok(None) };
         match self.sent.get(&(user, client_id)) {
             None => Ok(None),
             Some(sent) if sent.digest != draft.digest => Err(Refusal::ClientIdConflict),
-            Some(Sent { message, .. }) if self.standing(Actor::Person(user)) == Standing::Outsider => {
+            Some(Sent { message, .. }) if self.standing(by) == Standing::Outsider => {
                 let (message, seq, created_at) = (message.id, message.seq, message.created_at);
                 Ok(Some(Reply::SentBefore { message, seq, created_at }))
             }
@@ -226,7 +236,7 @@ impl Ledger {
     fn standing(&self, by: Actor) -> Standing {
         let Some(user) = by.person() else { return Standing::Service };
         match self.members.get(&user) {
-            Some(member) if member.is_active && member.participant.is_in() => {
+            Some(member) if member.honours(by) && member.participant.is_in() => {
                 Standing::Participant(member.participant.role)
             }
             _ => Standing::Outsider,

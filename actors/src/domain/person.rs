@@ -13,6 +13,8 @@ pub struct Person {
     pub author: Author,
     /// Whether this person may do anything at all.
     pub is_active: bool,
+    /// Tokens issued before this second are void; Unix time.
+    pub tokens_valid_from: Option<i64>,
     /// Whether this person is of the host application's staff.
     pub is_staff: bool,
 }

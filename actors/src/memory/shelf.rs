@@ -250,7 +250,9 @@ fn lend(ledger: &mut Ledger, place: &Place, people: &People) {
 /// A member with what the directory says of the person now.
 pub(super) fn member_as_now(place: &Place, people: &People) -> Member {
     let mut member = place.member.clone();
-    member.is_active = people.get(&member.participant.user.id).is_some_and(|person| person.is_active);
+    let person = people.get(&member.participant.user.id);
+    member.is_active = person.is_some_and(|person| person.is_active);
+    member.tokens_valid_from = person.and_then(|person| person.tokens_valid_from);
     member.participant.user = author_as_now(&member.participant.user, people);
     member
 }

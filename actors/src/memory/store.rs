@@ -130,7 +130,7 @@ impl MemoryStore {
         let kept = state.rights.get(&author.id).and_then(|(right, _)| right.tokens_valid_from);
         state.set_right(PersonChange { user: author.id, is_active, tokens_valid_from: kept });
         let is_staff = state.people.get(&author.id).is_some_and(|person| person.is_staff);
-        state.people.insert(author.id, Person { author, is_active, is_staff });
+        state.people.insert(author.id, Person { author, is_active, is_staff, tokens_valid_from: kept });
     }
 
     /// Says whether a person of the directory is of the staff.
@@ -145,6 +145,9 @@ impl MemoryStore {
         let mut state = self.state();
         if let Some((right, _)) = state.rights.get(&user).copied() {
             state.set_right(PersonChange { tokens_valid_from: Some(second), ..right });
+            if let Some(person) = state.people.get_mut(&user) {
+                person.tokens_valid_from = Some(second);
+            }
         }
     }
 

@@ -155,7 +155,8 @@ impl SessionActor {
         ctx: &mut Context<Self>,
     ) {
         let Some(outbox) = self.outbox().cloned() else { return };
-        let command = Command { room, by: Actor::Person(self.user), change };
+        let by = Actor::Holder { user: self.user, issued_at: self.issued_at };
+        let command = Command { room, by, change };
         let origin = Origin::Session { session: self.id, addr: ctx.address(), outbox, client_id };
         let submit = Submit { command, origin };
         if let Some(queue) = self.queued.get_mut(&room) {

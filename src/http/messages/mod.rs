@@ -397,7 +397,7 @@ async fn command(
     read: &ReadMessage,
     change: Change,
 ) -> Result<Reply, ApiError> {
-    let by = actors::domain::command::Actor::Person(caller.user()?);
+    let by = caller.holder()?;
     let done = rest.engine.command(Command { room: read.message.room, by, change }).await;
     // One who was taken out since the message was read is one who isn't in the room.
     blaming(done, |refusal| match refusal {

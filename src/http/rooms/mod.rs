@@ -272,7 +272,7 @@ pub async fn unarchive(
     params(("id" = Uuid, Path)), responses((status = 200, body = Done)))]
 pub async fn leave(rest: Data<Rest>, caller: Caller, id: Path<String>) -> Result<Json<Done>, ApiError> {
     let room = room_id(&id)?;
-    let by = Actor::Person(caller.user()?);
+    let by = caller.holder()?;
     let left = rest.engine.command(Command { room, by, change: Change::Leave }).await;
     blaming(left, |refusal| match refusal {
         Refusal::LastAdmin => ApiError::Said(refusal.to_string()),
@@ -286,7 +286,7 @@ pub async fn leave(rest: Data<Rest>, caller: Caller, id: Path<String>) -> Result
     params(("id" = Uuid, Path)), responses((status = 200, body = Done)))]
 pub async fn mark_read(rest: Data<Rest>, caller: Caller, id: Path<String>) -> Result<Json<Done>, ApiError> {
     let room = room_id(&id)?;
-    command(&rest, room, Actor::Person(caller.user()?), Change::Read(ReadTarget::Head)).await?;
+    command(&rest, room, caller.holder()?, Change::Read(ReadTarget::Head)).await?;
     Ok(Json(Done { message: "Room marked as read" }))
 }
 

@@ -76,7 +76,7 @@ pub(super) const ROSTERS: &str = concat!(
 pub(super) const PEOPLE: &str = concat!(
     "SELECT u.id, ",
     author_columns!(),
-    ", u.is_active, u.is_staff FROM people u WHERE u.id = ANY($1)"
+    ", u.is_active, u.is_staff, u.tokens_valid_from FROM people u WHERE u.id = ANY($1)"
 );
 
 /// Unused participant ids.

@@ -41,7 +41,7 @@ macro_rules! participant_columns {
 /// What stands behind the columns of a participant `p` who is the person `u`, for [`member`].
 macro_rules! member_columns {
     () => {
-        "u.is_active, p.is_muted, p.muted_until, p.left_willingly"
+        "u.is_active, p.is_muted, p.muted_until, p.left_willingly, u.tokens_valid_from"
     };
 }
 
@@ -106,9 +106,14 @@ pub(super) fn author(row: &Row, id: UserId, at: usize) -> Author {
     }
 }
 
-/// Reads a person of `u.id`, the author's columns, `u.is_active` and `u.is_staff`.
+/// Reads a person of `u.id`, the author's columns, `u.is_active`, `u.is_staff` and `u.tokens_valid_from`.
 pub(super) fn person(row: &Row) -> Person {
-    Person { author: author(row, UserId(row.get(0)), 1), is_active: row.get(4), is_staff: row.get(5) }
+    Person {
+        author: author(row, UserId(row.get(0)), 1),
+        is_active: row.get(4),
+        is_staff: row.get(5),
+        tokens_valid_from: row.get(6),
+    }
 }
 
 /// Reads the participant whose columns begin at `at`.
@@ -134,6 +139,7 @@ pub(super) fn member(row: &Row) -> Member {
         is_muted: row.get(PARTICIPANT_WIDTH + 1),
         muted_until: row.get(PARTICIPANT_WIDTH + 2),
         left_willingly: row.get(PARTICIPANT_WIDTH + 3),
+        tokens_valid_from: row.get(PARTICIPANT_WIDTH + 4),
     }
 }
 

@@ -45,6 +45,7 @@ impl Ledger {
         let member = Member {
             participant,
             is_active: person.is_active,
+            tokens_valid_from: person.tokens_valid_from,
             is_muted: false,
             muted_until: None,
             left_willingly: false,
@@ -66,7 +67,7 @@ impl Ledger {
     }
 
     pub(super) fn remove(&mut self, by: Actor, user: UserId) -> Result<Outcome, Refusal> {
-        let leaves = by == Actor::Person(user);
+        let leaves = by.person() == Some(user);
         if self.room.room_type == RoomType::Direct && !leaves {
             return Err(Refusal::DirectRoom);
         }
@@ -102,7 +103,7 @@ impl Ledger {
     pub(super) fn take_out(&mut self, by: Actor, user: UserId) -> Event {
         let now = self.now;
         let member = self.members.get_mut(&user).expect("the caller has looked the member up");
-        member.left_willingly = by == Actor::Person(user);
+        member.left_willingly = by.person() == Some(user);
         let participant = &mut member.participant;
         participant.left_at = Some(now);
         let body = EventBody::ParticipantLeft(Box::new(participant.clone()));
