@@ -126,7 +126,8 @@ async fn ids_and_booleans_may_come_as_text_and_uuids_without_hyphens() {
     assert_eq!(alice.get(&format!("/api/chat/rooms/{simple}/")).await.is(200)["id"], room);
     let task = crate::stage::fresh_id();
     let body = json!({"room_type": "task", "task": task.to_string()});
-    assert_eq!(alice.post("/api/chat/rooms/", body).await.is(201)["task"], task);
+    let holder = alice.granted(&format!("task:{task}")).await;
+    assert_eq!(holder.post("/api/chat/rooms/", body).await.is(201)["task"], task);
     let place = format!("/api/chat/participants/{}/", alice.place_of(&bob, &room).await);
     assert_eq!(alice.patch(&place, json!({"is_admin": "True"})).await.is(200)["is_admin"], true);
     alice.patch(&place, json!({"is_admin": "perhaps"})).await.blames(&["is_admin"]);

@@ -137,21 +137,21 @@ async fn storm(world: &Rc<World>, chance: &mut Chance, until: Instant) {
             52..66 => world.hub.set_weather(weather(chance)),
             66..74 => break_link(world, place, chance),
             74..82 => part(world, place, chance),
-            82..90 => forge(world, place, &seen, chance),
-            94..97 => {
+            82..89 => forge(world, place, &seen, chance),
+            89..92 => {
                 let user = chance.pick(&world.users);
                 let nodes = world.nodes();
                 let told = nodes.first().filter(|_| chance.percent(60));
                 world.rename(user, &format!("named {}", chance.below(1_000)), told.map(|node| &**node));
             }
-            90..94 => {
+            92..95 => {
                 // The first one stays, so that no room is without any admin for long.
                 let user = UserId(2 + chance.below(4) as i64);
                 let nodes = world.nodes();
                 let told = nodes.first().filter(|_| chance.percent(60));
                 world.set_right(user, chance.percent(50), told.map(|node| &**node));
             }
-            94..99 => {
+            95..99 => {
                 let (user, nodes) = (chance.pick(&world.users), world.nodes());
                 let told = nodes.first().filter(|_| chance.percent(60));
                 world.revoke(user, told.map(|node| &**node));

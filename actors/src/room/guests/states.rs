@@ -4,6 +4,7 @@ use actix::{Handler, Message};
 use bytes::Bytes;
 
 use crate::domain::ids::UserId;
+use crate::domain::signal::ReadMark;
 use crate::limits;
 use crate::protocol::codec;
 use crate::protocol::server::{MarkView, ServerFrame};
@@ -55,15 +56,19 @@ impl RoomActor {
     fn send_states(&mut self, id: SessionId) {
         let (Some(view), Some(seat)) = (&self.view, self.guests.get(id)) else { return };
         let (room_id, outbox) = (self.room, &seat.guest.outbox);
+        // A mark before the first message covers none, and whoever was here was not told of it either.
+        let covers_any = |mark: &&ReadMark| mark.message.is_some();
         if view.people.len() <= limits::READ_STATE_PEOPLE_MAX {
             let marks = self.states.marks.get_or_insert_with(|| {
-                let present = self.marks.values().filter(|mark| view.people.contains(&mark.user));
+                let present =
+                    self.marks.values().filter(|mark| view.people.contains(&mark.user)).filter(covers_any);
                 let marks = present.map(MarkView::from).collect();
                 codec::encode(&ServerFrame::ReadState { room_id, marks })
             });
             outbox.push(marks.clone());
         } else {
-            let own = self.marks.get(&seat.guest.user).map(MarkView::from).into_iter().collect();
+            let own = self.marks.get(&seat.guest.user).filter(covers_any);
+            let own = own.map(MarkView::from).into_iter().collect();
             outbox.send(&ServerFrame::ReadState { room_id, marks: own });
         }
         if view.shows_presence() {
