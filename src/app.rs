@@ -53,6 +53,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const STOP_AFTER_DRAIN: Duration = Duration::from_secs(10);
 /// Connections of one address to the figures.
 const FIGURES_CONNECTIONS_MAX: usize = 16;
+/// How much longer than one that is read a body that nobody reads may rest: the reader's answer goes first.
+const UNREAD_BODY_PATIENCE: Duration = Duration::from_secs(5);
 /// How long sockets get to take their close frames at the stop.
 const CLOSE_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -341,6 +343,7 @@ fn house_rules(settings: &Settings, of_each_address: usize) -> HouseRules {
         addresses: Addresses::new(of_each_address, settings.trusted_proxies.clone()),
         patience: Patience {
             head: Duration::from_secs(settings.limits.header_seconds),
+            body: Duration::from_secs(settings.limits.body_stall_seconds) + UNREAD_BODY_PATIENCE,
             answer: Duration::from_secs(settings.limits.answer_stall_seconds),
         },
     }

@@ -336,8 +336,8 @@ impl Handler<Changed> for PeopleActor {
     type Result = ();
 
     fn handle(&mut self, Changed(change): Changed, _: &mut Self::Context) {
-        if let Some(core) = self.core.as_ref().filter(|_| !change.is_active) {
-            // It may have been erased, with its name.
+        if let Some(core) = &self.core {
+            // It may have been renamed, or erased with its name.
             core.registry.do_send(Forget { user: change.user });
         }
         let Some(sessions) = self.here.get_mut(&change.user) else { return };

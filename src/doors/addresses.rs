@@ -2,18 +2,30 @@
 //!
 //! An office behind one address may have any number of people. What it can't have is any number of
 //! connections that nobody has proved to be anyone: each keeps buffers, and there is no one else to count
-//! them by. The connections of trusted proxies aren't counted, for they are everybody's.
+//! them by. One on which someone has shown a good token is that user's from then on, who may have so many.
+//! The connections of trusted proxies aren't counted, for they are everybody's.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use actors::domain::ids::UserId;
 
 use crate::config::TrustedProxies;
 
+/// Connections of one user; beyond it further ones stay their address's.
+const USER_MAX: usize = 200;
+
+/// Whose a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Owner {
+    Address(IpAddr),
+    User(UserId),
+}
+
 /// What is known of the connections of each address.
 pub struct Addresses {
-    open: Mutex<HashMap<IpAddr, usize>>,
+    open: Mutex<HashMap<Owner, usize>>,
     each_max: usize,
     trusted: TrustedProxies,
 }
@@ -28,54 +40,65 @@ impl Addresses {
     /// Counts a connection of this address; none when it has too many.
     #[must_use]
     pub fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Arc<Stranger>> {
-        let address = network(address);
         let is_counted = !self.trusted.contains(address.to_canonical());
-        if is_counted {
-            let mut open = self.open();
-            let count = open.entry(address).or_default();
-            if *count >= self.each_max {
-                return None;
-            }
-            *count += 1;
+        let owner = is_counted.then_some(Owner::Address(network(address)));
+        if let Some(owner) = owner
+            && !self.count(owner, self.each_max)
+        {
+            return None;
         }
-        Some(Arc::new(Stranger { addresses: self.clone(), address, is_counted: AtomicBool::new(is_counted) }))
+        Some(Arc::new(Stranger { addresses: self.clone(), owner: Mutex::new(owner) }))
     }
 
-    fn leave(&self, address: IpAddr) {
-        let mut open = self.open();
-        if let Some(count) = open.get_mut(&address) {
+    /// Counts one more of this owner's; false where there are too many.
+    fn count(&self, owner: Owner, most: usize) -> bool {
+        let mut open = lock(&self.open);
+        let count = open.entry(owner).or_default();
+        let fits = *count < most;
+        *count += usize::from(fits);
+        fits
+    }
+
+    fn leave(&self, owner: Owner) {
+        let mut open = lock(&self.open);
+        if let Some(count) = open.get_mut(&owner) {
             *count -= 1;
             if *count == 0 {
-                open.remove(&address);
+                open.remove(&owner);
             }
         }
-    }
-
-    fn open(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        // Nothing in here can panic half way.
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A connection of which nobody knows whose it is; counted until it is known or gone.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing in here can panic half way.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A connection, counted as its address's until it is known whose it is; none's where it isn't counted.
 pub struct Stranger {
     addresses: Arc<Addresses>,
-    address: IpAddr,
-    is_counted: AtomicBool,
+    owner: Mutex<Option<Owner>>,
 }
 
 impl Stranger {
-    /// Someone with a good token is at the other end.
-    pub fn is_known(&self) {
-        if self.is_counted.load(Ordering::Relaxed) && self.is_counted.swap(false, Ordering::Relaxed) {
-            self.addresses.leave(self.address);
+    /// This user is at the other end. A connection that several use stays the first one's.
+    pub fn is_known(&self, user: UserId) {
+        let mut owner = lock(&self.owner);
+        if let Some(before @ Owner::Address(_)) = *owner
+            && self.addresses.count(Owner::User(user), USER_MAX)
+        {
+            *owner = Some(Owner::User(user));
+            self.addresses.leave(before);
         }
     }
 }
 
 impl Drop for Stranger {
     fn drop(&mut self) {
-        self.is_known();
+        if let Some(owner) = lock(&self.owner).take() {
+            self.addresses.leave(owner);
+        }
     }
 }
 
@@ -90,7 +113,7 @@ pub fn network(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use super::{Addresses, IpAddr, TrustedProxies, network};
+    use super::{Addresses, IpAddr, TrustedProxies, USER_MAX, UserId, lock, network};
 
     fn address(text: &str) -> IpAddr {
         text.parse().expect("an address")
@@ -106,11 +129,25 @@ mod tests {
         assert!(addresses.enter(address("10.0.0.2")).is_some(), "another");
         drop(one);
         let three = addresses.enter(address("10.0.0.1")).expect("a place that was given back");
-        two.is_known();
-        two.is_known();
+        two.is_known(UserId(1));
+        two.is_known(UserId(2));
         assert!(addresses.enter(address("10.0.0.1")).is_some(), "who is known is no stranger");
         drop((two, three));
-        assert!(addresses.open().is_empty(), "nothing is kept of who has left");
+        assert!(lock(&addresses.open).is_empty(), "nothing is kept of who has left");
+    }
+
+    #[test]
+    fn a_user_has_so_many_and_the_others_stay_the_addresss() {
+        let addresses = Addresses::new(USER_MAX + 1, TrustedProxies::default());
+        let enter = || addresses.enter(address("10.0.0.1"));
+        let mut own: Vec<_> = (0..USER_MAX).map(|_| enter().expect("a place")).collect();
+        own.iter().for_each(|one| one.is_known(UserId(1)));
+        let more: Vec<_> = (0..=USER_MAX).map(|_| enter().expect("a place")).collect();
+        more.iter().for_each(|one| one.is_known(UserId(1)));
+        assert!(enter().is_none(), "they are still the address's");
+        own.pop();
+        more[0].is_known(UserId(1));
+        assert!(enter().is_some());
     }
 
     #[test]
@@ -118,6 +155,10 @@ mod tests {
         let trusted = TrustedProxies::parse(&["10.0.0.0/8".to_owned()]).expect("a network");
         let addresses = Addresses::new(1, trusted);
         let many: Vec<_> = (0..9).map(|_| addresses.enter(address("10.9.9.9")).is_some()).collect();
+        assert_eq!(many, [true; 9]);
+        let trusted = TrustedProxies::parse(&["::1".to_owned()]).expect("an address");
+        let of_ipv6 = Addresses::new(1, trusted);
+        let many: Vec<_> = (0..9).map(|_| of_ipv6.enter(address("::1")).is_some()).collect();
         assert_eq!(many, [true; 9]);
         let _only = addresses.enter(address("11.0.0.1")).expect("a place");
         assert!(addresses.enter(address("11.0.0.1")).is_none());

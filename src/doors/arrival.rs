@@ -30,6 +30,9 @@ const SEND_BUFFER_BYTES: usize = 256 * 1024;
 pub struct Patience {
     /// For the head of a request, from its first byte; for the first one from the connection's beginning.
     pub head: Duration,
+    /// For the next bytes of a body. Whoever reads it has a shorter time and an answer for it; this is for one
+    /// that nobody reads, which the parser would wait for without end.
+    pub body: Duration,
     /// For the next part of an answer to be taken.
     pub answer: Duration,
 }
@@ -54,6 +57,8 @@ struct Http {
     has_spoken: bool,
     /// Runs while a head is awaited.
     head_timer: Option<Pin<Box<Sleep>>>,
+    /// Runs while more of a body is awaited.
+    body_timer: Option<Pin<Box<Sleep>>>,
     /// Runs while something waits to be taken.
     answer_timer: Option<Pin<Box<Sleep>>>,
     /// Nothing more is read; what the peer is told at the end.
@@ -83,6 +88,7 @@ impl Arrival {
             rest: Vec::new(),
             has_spoken: false,
             head_timer: None,
+            body_timer: None,
             answer_timer: None,
             ended: None,
         };
@@ -113,6 +119,7 @@ impl Http {
     /// Looks at what came and gives how much of it the parser may have.
     fn take(&mut self, came: &[u8]) -> usize {
         self.has_spoken |= !came.is_empty();
+        self.body_timer = None;
         let passed = match self.heads.follow(came) {
             Ok(()) => came.len(),
             Err((passed, bad)) => {
@@ -136,8 +143,16 @@ impl Http {
         self.rest.drain(..fits);
     }
 
-    /// Whether the peer has taken too long for a head; asked when nothing has come.
+    /// Whether the peer has taken too long for a head or for more of a body; asked when nothing has come.
     fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.heads.is_within_body() {
+            let timer = self.body_timer.get_or_insert_with(|| Box::pin(sleep(self.patience.body)));
+            let is_late = timer.as_mut().poll(cx).is_ready();
+            if is_late {
+                self.ended = Some(None);
+            }
+            return is_late;
+        }
         if self.has_spoken && !self.heads.is_within() {
             return false;
         }

@@ -88,6 +88,12 @@ impl Heads {
         self.place == Place::Head && self.bytes > 0
     }
 
+    /// Whether a body has begun and has not ended.
+    #[must_use]
+    pub fn is_within_body(&self) -> bool {
+        !matches!(self.place, Place::Head | Place::Opaque)
+    }
+
     /// What came last with the letters of its addresses percent-encoded; none where it can stay as it is.
     #[must_use]
     pub fn encoded(&self, came: &[u8]) -> Option<Vec<u8>> {

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
-use tokio::{sync::Semaphore, task};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task;
 use uuid::Uuid;
 
 use super::{
@@ -282,7 +283,8 @@ impl Uploads {
     ) -> Result<(Content, u64), UploadError> {
         match beginning {
             Beginning::Is(format @ (Format::Jpeg | Format::Png | Format::Gif)) => {
-                let picture = self.rewritten(format, staged, size).await?;
+                // The place is kept until the picture is out of memory.
+                let (picture, _place) = self.rewritten(format, staged, size).await?;
                 let size = picture.len() as u64;
                 staged.replace(picture).await?;
                 Ok((Content::Is(format), size))
@@ -301,17 +303,21 @@ impl Uploads {
         }
     }
 
-    async fn rewritten(&self, format: Format, staged: &Staged, size: u64) -> Result<Vec<u8>, UploadError> {
+    async fn rewritten(
+        &self,
+        format: Format,
+        staged: &Staged,
+        size: u64,
+    ) -> Result<(Vec<u8>, OwnedSemaphorePermit), UploadError> {
         let permit = Arc::clone(&self.images).acquire_owned().await;
         let permit = permit.expect("the semaphore is never closed");
         let bytes = staged.read(0..size).await?;
         let work = task::spawn_blocking(move || {
             // It goes with the work, which runs on when the upload is dropped.
-            let _permit = permit;
-            picture::rewrite(format, &bytes)
+            (picture::rewrite(format, &bytes), permit)
         });
         match work.await {
-            Ok(rewritten) => rewritten.map_err(UploadError::refused),
+            Ok((rewritten, place)) => Ok((rewritten.map_err(UploadError::refused)?, place)),
             // A decoder's panic costs this upload alone.
             Err(_) => Err(UploadError::refused("The image can't be read.")),
         }

@@ -120,13 +120,15 @@ impl Caller {
         let rest = Rest::of(&request);
         let token = bearer(&request)?;
         let claims = rest.tokens.verify(token).await?;
-        if let Some(stranger) = request.conn_data::<Arc<Stranger>>() {
-            stranger.is_known();
-        }
         if let Some(user) = claims.user_id.filter(|_| !claims.is_service) {
             rest.in_flight.enter(&request, UserId(user))?;
         }
-        Self::admit(&rest, claims).await
+        let user = claims.user_id.map(UserId);
+        let caller = Self::admit(&rest, claims).await?;
+        if let (Some(stranger), Some(user)) = (request.conn_data::<Arc<Stranger>>(), user) {
+            stranger.is_known(user);
+        }
+        Ok(caller)
     }
 
     async fn admit(rest: &Rest, claims: Claims) -> Result<Self, ApiError> {

@@ -254,7 +254,7 @@ pub async fn delete(rest: Data<Rest>, caller: Caller, id: Path<String>) -> Resul
 
 /// Mutes a room for oneself, or lifts that.
 #[utoipa::path(post, path = "/api/chat/participants/{id}/mute/", tag = "participants",
-    params(("id" = i64, Path, minimum = 1)), request_body = MuteParticipant,
+    params(("id" = i64, Path, minimum = 1)), request_body = Option<MuteParticipant>,
     responses((status = 200, body = ParticipantBody)))]
 pub async fn mute(
     rest: Data<Rest>,

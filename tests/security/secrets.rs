@@ -40,7 +40,8 @@ async fn a_marked_token_and_a_marked_text_are_found_nowhere() {
     let ana = server.person("ana").await;
     let ana = ana.with_token(token(json!({"user_id": ana.id, "jti": Uuid::new_v4().to_string()})));
     let room = ana.makes_group(&[]).await;
-    let mut a = ana.enters(&room).await;
+    let mut a = ana.way_into(&room).in_chat_v1().opens().await.expect("a socket");
+    a.next_is("connection_established").await;
     let mut errors = Vec::new();
     a.says(&text).await;
     a.sees(&text).await;

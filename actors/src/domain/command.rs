@@ -36,12 +36,12 @@ impl Actor {
         }
     }
 
-    /// When the token was issued by which this is wanted; Unix time in seconds.
+    /// Whether the token by which this is wanted is from before `tokens_valid_from`, in seconds of Unix time.
     #[must_use]
-    pub fn issued_at(self) -> Option<i64> {
+    pub fn is_void(self, tokens_valid_from: Option<i64>) -> bool {
         match self {
-            Self::Holder { issued_at, .. } => Some(issued_at),
-            Self::Person(_) | Self::Service => None,
+            Self::Holder { issued_at, .. } => tokens_valid_from.is_some_and(|from| issued_at < from),
+            Self::Person(_) | Self::Service => false,
         }
     }
 }

@@ -98,8 +98,7 @@ pub struct Member {
 impl Member {
     /// Whether what `by` wants counts: the account is active, and its token wasn't revoked.
     fn honours(&self, by: Actor) -> bool {
-        let is_void = by.issued_at().is_some_and(|at| self.tokens_valid_from.is_some_and(|from| at < from));
-        self.is_active && !is_void
+        self.is_active && !by.is_void(self.tokens_valid_from)
     }
 }
 
@@ -249,7 +248,7 @@ impl Ledger {
             return false;
         }
         let person = command.by.person().and_then(|user| self.people.get(&user));
-        person.is_some_and(|person| person.is_active && person.is_staff)
+        person.is_some_and(|person| person.is_staff && person.honours(command.by))
     }
 
     fn post(&mut self, by: Actor, draft: &Draft) -> Result<Outcome, Refusal> {

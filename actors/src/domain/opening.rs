@@ -33,7 +33,11 @@ impl OpenRoom {
         let first = self.first_people();
         let is_inactive = |user: &UserId| known.get(user).is_some_and(|person| !person.is_active);
         let is_direct = self.room_type == RoomType::Direct;
-        if first.iter().any(|user| is_inactive(user) && (is_direct || self.by.person() == Some(*user))) {
+        let asker = self.by.person().and_then(|user| known.get(&user));
+        if asker.is_some_and(|asker| !asker.honours(self.by)) {
+            return Err(Refusal::Forbidden);
+        }
+        if is_direct && first.iter().any(is_inactive) {
             return Err(Refusal::Forbidden);
         }
         let missing: Vec<UserId> = first

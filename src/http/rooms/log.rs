@@ -1,10 +1,14 @@
 //! A part of a room's log, read in portions until it is as long as an answer may be.
 
+use std::time::Duration;
+
 use actors::domain::ids::{RoomId, Seq};
+use actors::error::EngineError;
 use actors::protocol::codec::encode_json;
 use actors::protocol::server::ServerFrame;
 use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use crate::http::error::ApiError;
 use crate::http::rest::Rest;
@@ -15,6 +19,9 @@ const FIRST_PORTION: usize = 100;
 /// Long parts read at a time. One who asks for a hundred at once keeps those waiting who want long ones too,
 /// and neither the connections to the store nor the processor from everyone else.
 static LONG_READS: Semaphore = Semaphore::const_new(2);
+
+/// How long a turn is waited for.
+const TURN_WITHIN: Duration = Duration::from_secs(1);
 
 /// Events next to each other.
 pub(super) struct LogPart {
@@ -29,7 +36,13 @@ pub(super) struct LogPart {
 impl LogPart {
     /// Reads at most `limit` events after `since`, and fewer where they are long, but one.
     pub(super) async fn read(rest: &Rest, room: RoomId, since: Seq, limit: usize) -> Result<Self, ApiError> {
-        let _turn = if limit > FIRST_PORTION { LONG_READS.acquire().await.ok() } else { None };
+        let _turn = match limit > FIRST_PORTION {
+            true => match timeout(TURN_WITHIN, LONG_READS.acquire()).await {
+                Ok(turn) => turn.ok(),
+                Err(_) => return Err(EngineError::Unavailable.into()),
+            },
+            false => None,
+        };
         let bytes_max = rest.settings.page_bytes_max;
         let mut part = Self { frames: Vec::new(), last: since, count: 0, bytes: 0 };
         while part.count < limit {

@@ -136,7 +136,9 @@ pub async fn list(
             _ => RoomOrder::LatestActivity,
         },
     };
-    let cursor: Option<RoomCursor> = query.choice("cursor", |cursor| cursor.parse().ok());
+    let cursor: Option<RoomCursor> = query.choice("cursor", |cursor| {
+        cursor.parse().ok().filter(|cursor: &RoomCursor| cursor.is_usable(Utc::now()))
+    });
     query.finish()?;
     let wanted = PageWanted::read(&query, OTHERS_DEFAULT)?;
     let viewer = caller.user()?;

@@ -98,13 +98,13 @@ impl PostgresStore {
             "UPDATE token_families SET current = $3, previous = current, used_at = clock_timestamp(),
                 expires_at = now() + make_interval(secs => $4::bigint)
             WHERE id = $1 AND current = $2 RETURNING current";
-        const FIND: &str = "SELECT current FROM token_families WHERE id = $1";
+        const FIND: &str = "SELECT current FROM token_families WHERE id = $1 AND previous = $2";
         let mut client = self.writer().await?;
         let writer = client.begin().await?;
         let rotated = writer.row(ROTATE, &[&family.id, &family.current, &next, &seconds]).await?;
         let now = match rotated {
             Some(row) => Some(row),
-            None => writer.row(FIND, &[&family.id]).await?,
+            None => writer.row(FIND, &[&family.id, &family.current]).await?,
         };
         writer.commit().await?;
         Ok(now.map(|row| row.get(0)))

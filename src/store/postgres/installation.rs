@@ -100,6 +100,7 @@ async fn forget_transactions(client: &Client) -> Result<(), Error> {
             "UPDATE events SET xid = '3' WHERE xid > pg_current_xact_id();
              UPDATE read_moves SET xid = '3' WHERE xid > pg_current_xact_id();
              UPDATE people SET changed_xid = '3' WHERE changed_xid > pg_current_xact_id();
+             UPDATE participants SET own_xid = '3' WHERE own_xid > pg_current_xact_id();
              UPDATE texts_progress SET position = '4'
                  WHERE position > pg_snapshot_xmax(pg_current_snapshot())",
         )

@@ -12,7 +12,7 @@ use actors::domain::message::{self, MessageType};
 use actors::domain::person::Author;
 use actors::domain::room::{Room, RoomType};
 use actors::ports::store::StoreError;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -22,6 +22,8 @@ use super::rows::{author, room, room_columns};
 
 /// The longest cursor that is read: a snapshot names the transactions that were under way.
 const CURSOR_BYTES_MAX: usize = 4_096;
+/// How long a list can be gone on with.
+const CURSOR_LASTS: TimeDelta = TimeDelta::hours(1);
 
 /// A room in a list.
 #[derive(Clone, Debug)]
@@ -89,6 +91,15 @@ pub struct RoomCursor {
     room: Uuid,
 }
 
+impl RoomCursor {
+    /// Whether a list can still be gone on with: what has changed since it was taken is looked up, and that
+    /// may not be everything there is.
+    #[must_use]
+    pub fn is_usable(&self, now: DateTime<Utc>) -> bool {
+        (now - CURSOR_LASTS..now + CURSOR_LASTS).contains(&self.taken)
+    }
+}
+
 impl fmt::Display for RoomCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (taken, key) = (self.taken.timestamp_micros(), self.key.timestamp_micros());
@@ -102,7 +113,10 @@ impl FromStr for RoomCursor {
     fn from_str(text: &str) -> Result<Self, ()> {
         let mut parts = text.splitn(4, '.');
         let mut part = || parts.next().filter(|_| text.len() <= CURSOR_BYTES_MAX).ok_or(());
-        let time = |part: &str| part.parse().ok().and_then(DateTime::from_timestamp_micros).ok_or(());
+        // Of the times that the database knows.
+        let is_one = |time: &DateTime<Utc>| (1970..10_000).contains(&time.year());
+        let time =
+            |part: &str| part.parse().ok().and_then(DateTime::from_timestamp_micros).filter(is_one).ok_or(());
         let (taken, key) = (time(part()?)?, time(part()?)?);
         let room = Uuid::try_parse(part()?).map_err(drop)?;
         let snapshot = part()?;

@@ -88,7 +88,8 @@ const MOVE: &str = concat!(
     gone!("texts_before", "true"),
     ")
      INSERT INTO texts (room_id, message_id, rev, folded)
-     SELECT room_id, id, rev, folded FROM given WHERE folded IS NOT NULL
+     SELECT room_id, id, rev, folded FROM given WHERE folded IS NOT NULL AND EXISTS (
+         SELECT FROM messages m WHERE m.room_id = given.room_id AND m.id = given.id AND m.deleted_at IS NULL)
      ON CONFLICT (room_id, message_id) DO NOTHING"
 );
 

@@ -14,6 +14,6 @@ CREATE FUNCTION name_pattern(term text) RETURNS text LANGUAGE sql IMMUTABLE PARA
     SELECT '%' || regexp_replace(folded_name(term), '([\\%_])', '\\\1', 'g') || '%'
 $$;
 
-DROP INDEX people_names;
-CREATE INDEX people_names ON people USING gin (folded_name(username || ' ' || full_name) gin_trgm_ops)
+-- Beside the one that nodes of an earlier version search by; a later version drops that.
+CREATE INDEX people_folded_names ON people USING gin (folded_name(username || ' ' || full_name) gin_trgm_ops)
     WHERE is_active;

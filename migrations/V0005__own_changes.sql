@@ -2,4 +2,3 @@
 
 -- The transaction that last changed it; none while it is as it was at first.
 ALTER TABLE participants ADD COLUMN own_xid xid8;
-CREATE INDEX participants_own_feed ON participants (own_xid) WHERE own_xid IS NOT NULL;
