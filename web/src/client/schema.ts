@@ -2815,9 +2815,9 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
-                "application/json": components["schemas"]["MuteParticipant"];
+                "application/json": components["schemas"]["MuteParticipant"] | null;
             };
         };
         responses: {
