@@ -22,8 +22,14 @@ impl InboxActor {
             }
             EventBody::ParticipantLeft(participant) => self.left(participant.user.id, room, event.seq),
             EventBody::RoomDeleted => {
-                for reading in self.reads.values_mut() {
+                let mut asking = Vec::new();
+                for (user, reading) in &mut self.reads {
                     reading.left(room, event.seq);
+                    asking.extend(reading.asks_for(room).then_some(*user));
+                }
+                // Who came in a moment ago may have read it by REST.
+                for user in asking {
+                    self.make_stale(user, room, true);
                 }
             }
             _ => {}

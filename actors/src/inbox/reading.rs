@@ -42,6 +42,11 @@ impl Reading {
         *known = at.max(*known);
     }
 
+    /// Whether it is a read of this room's line that is told in any case.
+    pub(super) fn asks_for(&self, room: RoomId) -> bool {
+        self.asked.get(&room) == Some(&true)
+    }
+
     fn is_whole(&self) -> bool {
         !self.arrivals.is_empty()
     }
