@@ -23,7 +23,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 
-pub use self::addresses::{Addresses, Stranger};
+pub use self::addresses::{Addresses, Stranger, USER_CONNECTIONS_MAX};
 pub use self::arrival::{Arrival, Patience};
 use self::farewell::Farewell;
 

@@ -35,6 +35,7 @@ pub fn of_limits() -> String {
 fn fixed() -> Vec<(&'static str, usize)> {
     vec![
         ("connections of a node; further ones wait to be accepted", doors::CONNECTIONS_MAX as usize),
+        ("connections of one user; further ones count as their address's", doors::USER_CONNECTIONS_MAX),
         ("bytes of a request's head", doors::heads::HEAD_BYTES_MAX),
         ("bytes that a body must bring within `BODY_STALL_SECONDS`", body::PROGRESS_BYTES),
         ("bytes of a form besides its file", body::FORM_BYTES_MAX),

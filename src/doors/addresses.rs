@@ -14,7 +14,7 @@ use actors::domain::ids::UserId;
 use crate::config::TrustedProxies;
 
 /// Connections of one user; beyond it further ones stay their address's.
-const USER_MAX: usize = 200;
+pub const USER_CONNECTIONS_MAX: usize = 200;
 
 /// Whose a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,7 +86,7 @@ impl Stranger {
     pub fn is_known(&self, user: UserId) {
         let mut owner = lock(&self.owner);
         if let Some(before @ Owner::Address(_)) = *owner
-            && self.addresses.count(Owner::User(user), USER_MAX)
+            && self.addresses.count(Owner::User(user), USER_CONNECTIONS_MAX)
         {
             *owner = Some(Owner::User(user));
             self.addresses.leave(before);
@@ -113,7 +113,7 @@ pub fn network(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use super::{Addresses, IpAddr, TrustedProxies, USER_MAX, UserId, lock, network};
+    use super::{Addresses, IpAddr, TrustedProxies, USER_CONNECTIONS_MAX, UserId, lock, network};
 
     fn address(text: &str) -> IpAddr {
         text.parse().expect("an address")
@@ -138,11 +138,11 @@ mod tests {
 
     #[test]
     fn a_user_has_so_many_and_the_others_stay_the_addresss() {
-        let addresses = Addresses::new(USER_MAX + 1, TrustedProxies::default());
+        let addresses = Addresses::new(USER_CONNECTIONS_MAX + 1, TrustedProxies::default());
         let enter = || addresses.enter(address("10.0.0.1"));
-        let mut own: Vec<_> = (0..USER_MAX).map(|_| enter().expect("a place")).collect();
+        let mut own: Vec<_> = (0..USER_CONNECTIONS_MAX).map(|_| enter().expect("a place")).collect();
         own.iter().for_each(|one| one.is_known(UserId(1)));
-        let more: Vec<_> = (0..=USER_MAX).map(|_| enter().expect("a place")).collect();
+        let more: Vec<_> = (0..=USER_CONNECTIONS_MAX).map(|_| enter().expect("a place")).collect();
         more.iter().for_each(|one| one.is_known(UserId(1)));
         assert!(enter().is_none(), "they are still the address's");
         own.pop();

@@ -378,3 +378,12 @@ async fn the_figures_have_an_address_of_their_own() {
         0
     );
 }
+
+#[tokio::test]
+async fn a_body_that_nobody_reads_holds_no_connection() {
+    let server = Node::start(&[("BODY_STALL_SECONDS", "1")]).await;
+    let mut line = Line::to(server.address).await;
+    // It is answered at once, and the rest of the request never comes.
+    line.says("GET /health/live HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe").await;
+    assert!(line.hears_out().await.starts_with("HTTP/1.1 200"));
+}
