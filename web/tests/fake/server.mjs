@@ -441,21 +441,26 @@ export class FakeServer {
     return [duplicate ? 200 : 201, this.state.message(message, me, this.url)]
   }
 
-  ownMessage(me, id) {
+  liveMessage(id) {
     const message = this.state.messages.get(id)
     if (!message || message.is_deleted) throw new Refused(404, 'not_found')
-    if (message.sender_id !== me) throw new Refused(403, 'forbidden')
     return message
   }
 
   'PATCH messages'(me, [id], _query, body) {
-    const message = this.ownMessage(me, id)
+    const message = this.liveMessage(id)
+    if (message.sender_id !== me) throw new Refused(403, 'forbidden')
     this.state.edit(message, body.content)
     return [200, this.state.message(message, me, this.url)]
   }
 
   'DELETE messages'(me, [id]) {
-    this.state.remove(this.ownMessage(me, id))
+    const message = this.liveMessage(id)
+    const room = this.state.rooms.get(message.room)
+    const mine = message.sender_id === me
+    const rules = this.state.demand(room, me).is_admin && room.facts.room_type !== 'direct'
+    if (!mine && !rules) throw new Refused(403, 'forbidden')
+    this.state.remove(message, mine ? 'author' : 'moderator')
     return [204]
   }
 
