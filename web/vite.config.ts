@@ -72,6 +72,19 @@ function noPreload(): Plugin {
   }
 }
 
+/** Applies decorators as `reactive.ts` has them, and no others: the compiler's helper is for every kind. */
+function decorators(): Plugin {
+  return {
+    name: 'decorators',
+    apply: 'build',
+    enforce: 'pre',
+    transform: (_code: string, id: string) =>
+      id.endsWith('/decorate.js')
+        ? 'export default (all, proto, name) => all.forEach(one => one(proto, name))'
+        : null,
+  }
+}
+
 /**
  * Gathers what the tag loads at once in one chunk, which compresses better than several.
  *
@@ -158,7 +171,7 @@ const SERVER = process.env.CHAT_SERVER ?? 'http://127.0.0.1:8000'
 
 export default defineConfig({
   base: '/chat/',
-  plugins: [literals(), noPreload(), stableEntry(), shell(), compressed()],
+  plugins: [literals(), noPreload(), decorators(), stableEntry(), shell(), compressed()],
   build: {
     target: 'es2022',
     modulePreload: false,

@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { closeBrowser, DESK, enter, message, open, PEOPLE, PHONE, Server, says } from './harness.mjs'
+import {
+  closeBrowser,
+  DESK,
+  enter,
+  message,
+  open,
+  PEOPLE,
+  PHONE,
+  remove,
+  Server,
+  says,
+} from './harness.mjs'
 
 const { alice, bob, carol } = PEOPLE
 let server
@@ -86,6 +97,44 @@ test('a person is added, made admin, and rules when the first one has left', asy
   assert.deepEqual([desk.faults, phone.faults], [[], []])
   await desk.context().close()
   await phone.context().close()
+})
+
+test('an admin deletes what another wrote, and nobody else does', async () => {
+  const { id: room } = await server.group('Notices', alice, bob, carol)
+  await server.says(bob, room, ['Buy my car'])
+  const desk = await open(server, alice, DESK)
+  const phone = await open(server, carol, PHONE)
+  await enter(phone, 'Notices')
+  await message(phone, 'Buy my car').locator('.more').dispatchEvent('click')
+  await phone.locator('chat-actions [role=menuitem]:has-text("Reply")').waitFor()
+  assert.equal(await phone.locator('chat-actions [role=menuitem]:has-text("Delete")').count(), 0)
+  await phone.keyboard.press('Escape')
+  await enter(desk, 'Notices')
+  await message(desk, 'Buy my car').locator('.bubble').click({ button: 'right' })
+  await desk.locator('chat-actions [role=menuitem]:has-text("Delete")').waitFor()
+  assert.equal(await desk.locator('chat-actions [role=menuitem]:has-text("Edit")').count(), 0)
+  await desk.keyboard.press('Escape')
+  await remove(desk, 'Buy my car')
+  for (const page of [desk, phone]) await message(page, 'This message was removed by an admin').waitFor()
+  await phone.reload()
+  await message(phone, 'This message was removed by an admin').waitFor()
+  assert.deepEqual([desk.faults, phone.faults], [[], []])
+  await desk.context().close()
+  await phone.context().close()
+})
+
+test('two people alone delete only what they wrote', async () => {
+  const { id: room } = await server.call(alice, 'POST', 'rooms/', {
+    room_type: 'direct',
+    participant_ids: [bob.user_id],
+  })
+  await server.says(bob, room, ['Mine alone'])
+  const desk = await open(server, alice, DESK, `/chat/r/${room}`)
+  await message(desk, 'Mine alone').locator('.bubble').click({ button: 'right' })
+  await desk.locator('chat-actions [role=menuitem]:has-text("Reply")').waitFor()
+  assert.equal(await desk.locator('chat-actions [role=menuitem]:has-text("Delete")').count(), 0)
+  assert.deepEqual(desk.faults, [])
+  await desk.context().close()
 })
 
 test('who has read a message is told by name', async () => {

@@ -48,7 +48,14 @@ test('signing out leads back to the form, and a reload stays there', async () =>
   await page.locator('chat-conversation header .icon').first().tap()
   await page.locator('chat-room-list header .icon').last().tap()
   await page.waitForFunction(() => document.title.startsWith('('))
+  const revoked = page.waitForResponse(answer => answer.url().endsWith('/api/token/revoke/'))
   await page.locator('[role=menuitem]:has-text("Sign out")').tap()
+  const answer = await revoked
+  assert.equal(answer.status(), 200)
+  const again = await page.request.post(`${server.url}/api/token/refresh/`, {
+    data: answer.request().postDataJSON(),
+  })
+  assert.equal(again.status(), 401)
   await page.locator('chat-sign-in input').first().waitFor()
   assert.doesNotMatch(await page.title(), /^\(/)
   await page.reload()

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type Session, type SessionStore, sessionSource } from '../src/client/accounts.ts'
+import { type Session, type SessionStore, sessionSource, signOut } from '../src/client/accounts.ts'
 
 const token = (user: number, seconds: number, name: string) =>
   `${name}.${btoa(JSON.stringify({ user_id: user, exp: Math.floor(Date.now() / 1000) + seconds }))}.x`
@@ -61,5 +61,32 @@ describe('the session of several tabs', () => {
     store.write(null)
     await renewed
     expect(store.read()).toBe(null)
+  })
+})
+
+describe('signing out', () => {
+  const session = { access: token(7, 3600, 'a'), refresh: 'mine' }
+
+  it('ends the sign-in at the server too, even when the page closes at once', async () => {
+    const calls: [string, RequestInit | undefined][] = []
+    await signOut('https://chat.test', session, async (url, init) => {
+      calls.push([String(url), init])
+      return Response.json({})
+    })
+    expect(calls).toHaveLength(1)
+    const [url, init] = calls[0]!
+    expect(url).toBe('https://chat.test/api/token/revoke/')
+    expect(init).toMatchObject({ method: 'POST', keepalive: true, body: '{"refresh":"mine"}' })
+  })
+
+  it('asks for nothing where there is no refresh token', async () => {
+    await signOut('', { ...session, refresh: '' }, () => {
+      throw new Error('nothing to end')
+    })
+  })
+
+  it('is done also when the server is out of reach or refuses', async () => {
+    await signOut('', session, () => Promise.reject(new TypeError('offline')))
+    await signOut('', session, async () => new Response('{}', { status: 401 }))
   })
 })

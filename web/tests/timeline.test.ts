@@ -42,7 +42,8 @@ class World {
     if (kind < 4)
       state.post(room, 1, { content: `text ${choice}`, reply_to: kind === 3 ? message?.id : null }).tell?.()
     else if (kind === 4 && message && !message.is_deleted) state.edit(message, `edit ${choice}`)
-    else if (kind === 5 && message && !message.is_deleted) state.remove(message)
+    else if (kind === 5 && message && !message.is_deleted)
+      state.remove(message, choice % 2 ? 'author' : 'moderator')
     else if (kind === 6 && part && !part.left_at) state.leave(room, part)
     else if (kind === 6) state.join(room, user, false)
     else if (kind === 7) {

@@ -332,7 +332,7 @@ export class Room extends EventTarget {
     })
   }
 
-  /** Deletes an own message. @throws ChatError */
+  /** Deletes a message: an own one, or as an admin of the room. @throws ChatError */
   async delete(message: Message): Promise<void> {
     await this.client.api.DELETE('/api/chat/messages/{id}/', { params: { path: { id: message.id } } })
   }

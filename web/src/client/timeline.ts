@@ -208,7 +208,8 @@ type Change = EventFrame & { type: 'message_updated' | 'message_deleted' }
 /** `message` after its own edit or deletion; the higher `rev` stays. */
 function changed(message: Message, event: Change): Message {
   if (event.type === 'message_deleted') {
-    return plain({ ...message, is_deleted: true, rev: Math.max(message.rev, event.seq) })
+    const { removed_by } = event
+    return plain({ ...message, is_deleted: true, removed_by, rev: Math.max(message.rev, event.seq) })
   }
   return event.message.rev >= message.rev && !message.is_deleted ? plain(event.message) : message
 }

@@ -24,7 +24,7 @@ export class ChatActions extends LitElement {
 
   @property({ attribute: false }) message!: Message
   @property({ attribute: false }) view!: RoomView
-  @property({ type: Boolean }) mine = false
+  @property({ attribute: false }) me: number | null = null
   @property({ attribute: false }) anchor: Place | null = null
   /** Deleting was chosen: nothing brings a message back, so it is asked once more. */
   @state() private sure = false
@@ -40,13 +40,14 @@ export class ChatActions extends LitElement {
   }
 
   #actions() {
-    const { message, mine } = this
+    const { message } = this
+    const mine = message.sender.id === this.me
     const readers = mine ? this.#readers() : ''
     return html`<div class="menu" role="menu" aria-label=${t('actions')} @keydown=${menuKeys}>
         ${line('reply', 'reply')} ${message.content ? line('copy', 'copy') : nothing}
         ${mine ? line('edit', 'edit') : nothing}
         ${
-          mine
+          mine || this.#rules()
             ? line('remove', 'trash', true, () => {
                 this.sure = true
               })
@@ -61,6 +62,13 @@ export class ChatActions extends LitElement {
       <div class="menu" role="menu" aria-label=${t('removeSure')} @keydown=${menuKeys}>
         ${line('remove', 'trash', true)} ${line('cancel', 'close', false, () => emit(this, 'chat-close', null))}
       </div>`
+  }
+
+  /** Whether one looks after this room, and may delete what others write; a direct room is nobody's. */
+  #rules(): boolean {
+    const { timeline } = this.view
+    const self = this.me === null ? null : timeline?.people.get(this.me)
+    return Boolean(self?.is_admin) && timeline?.room.room_type !== 'direct'
   }
 
   /** The names of those who have read as far as here. */

@@ -31,6 +31,7 @@ export const appStyle = css`
     padding: 24px;
     text-align: center;
     background: var(--_surface-2);
+    text-wrap: balance;
   }
   .none b {
     font-weight: 600;

@@ -4,7 +4,7 @@
  * With `routed` the address of the page follows what is shown; the page sets it, a host page doesn't.
  */
 import { html, LitElement, nothing, type PropertyValues } from 'lit'
-import { type Session, sessionSource } from '../client/accounts.ts'
+import { type Session, sessionSource, signOut } from '../client/accounts.ts'
 import { type TokenSource, userOf } from '../client/token.ts'
 import { appStyle } from './app-style.ts'
 import { Connection, HOME } from './connection.ts'
@@ -99,7 +99,7 @@ export class ChatApp extends LitElement {
   override willUpdate(changed: PropertyValues<this>): void {
     if (changed.has('token') || changed.has('server') || changed.has('session' as keyof ChatApp)) {
       const user = this.token ? null : this.#user
-      this.#connection.use(this.token ?? this.session, this.server.replace(/\/$/, ''), user)
+      this.#connection.use(this.token ?? this.session, this.#home, user)
     }
     const { client } = this.#connection
     if (client) this.#notices?.follow(client)
@@ -124,7 +124,7 @@ export class ChatApp extends LitElement {
         ?told=${wide && Boolean(roomId)} ?inert=${!wide && Boolean(roomId)} @chat-open-room=${this.#chosen}
         @chat-new-room=${() => {
           this.making = true
-        }} @chat-sign-out=${() => this.#signOut()}></chat-room-list>
+        }} @chat-sign-out=${this.#signOut}></chat-room-list>
       <main ?inert=${!wide && !roomId} aria-label=${t('chat')}>${
         roomId
           ? html`<chat-conversation .client=${client} .roomId=${roomId} ?back=${!wide} @chat-back=${() => this.#leave()}></chat-conversation>`
@@ -138,6 +138,11 @@ export class ChatApp extends LitElement {
           }}></chat-new-room>`
         : nothing
     }`
+  }
+
+  /** The server's address, to which paths are added. */
+  get #home(): string {
+    return this.server.replace(/\/$/, '')
   }
 
   #chosen = (event: ChatEvent<'chat-open-room'>): void => {
@@ -194,10 +199,16 @@ export class ChatApp extends LitElement {
     const user = userOf(session.access)
     if (this.session && user !== this.#user) this.#end()
     this.#user = user
-    this.session = sessionSource(this.server.replace(/\/$/, ''), session, SESSIONS)
+    this.session = sessionSource(this.#home, session, SESSIONS)
   }
 
-  #signOut(): void {
+  #signOut = (): void => {
+    const kept = SESSIONS.read()
+    if (kept) void signOut(this.#home, kept)
+    this.#forget()
+  }
+
+  #forget(): void {
     SESSIONS.write(null)
     this.#end()
   }
@@ -214,7 +225,7 @@ export class ChatApp extends LitElement {
   #sessionEnded(): void {
     if (!this.session || this.token) return
     const { roomId } = this
-    this.#signOut()
+    this.#forget()
     // Who signs in again goes on where it was.
     this.#open(roomId)
   }

@@ -58,6 +58,7 @@ export const conversationStyle = css`
     color: var(--_text);
     font-size: 13px;
     text-align: center;
+    text-wrap: balance;
   }
   .closed {
     display: flex;

@@ -115,6 +115,7 @@ export const messageStyle = css`
     margin-block: 5px -3px;
     margin-inline: 12px -2px;
     font-size: 12px;
+    font-style: normal;
     line-height: 16px;
     color: var(--_text-2);
     white-space: nowrap;

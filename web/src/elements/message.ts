@@ -135,7 +135,8 @@ export class ChatMessage extends LitElement {
 
   #text() {
     const { message } = this.row
-    const text = message.is_deleted ? t('deleted') : message.content
+    const gone = message.removed_by === 'moderator' ? 'removed' : 'deleted'
+    const text = message.is_deleted ? t(gone) : message.content
     const { last, pending } = this.row
     const shown = last || pending || message.is_edited
     // A time beside the bubble is on the side that the page's direction says, not the text's.

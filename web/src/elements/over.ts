@@ -19,8 +19,7 @@ export class ChatOver extends LitElement {
     const { over, client } = this
     switch (over.kind) {
       case 'actions':
-        return html`<chat-actions .message=${over.message} .view=${this.view} .mine=${over.message.sender.id === client.me}
-          .anchor=${over}></chat-actions>`
+        return html`<chat-actions .message=${over.message} .view=${this.view} .me=${client.me} .anchor=${over}></chat-actions>`
       case 'picture':
         return html`<chat-viewer .client=${client} .message=${over.message} .view=${this.view}></chat-viewer>`
       default:

@@ -139,6 +139,7 @@ export const panelStyle = css`
   .none {
     padding: 32px 24px;
     text-align: center;
+    text-wrap: balance;
   }
   .none b {
     font-weight: 600;

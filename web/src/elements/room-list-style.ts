@@ -159,10 +159,12 @@ export const roomListStyle = css`
     background: var(--_surface-2);
     font-size: 13px;
     text-align: center;
+    text-wrap: balance;
   }
   .none {
     padding: 48px 24px;
     text-align: center;
+    text-wrap: balance;
   }
   .none b {
     display: block;

@@ -192,7 +192,7 @@ export class ChatRoomList extends LitElement {
     // Whoever is found as a conversation isn't offered a second time as a person.
     const found = new Set(rooms.map(room => partnerOf(room, this.client.me)?.id))
     const people = this.people.filter(user => !found.has(user.id))
-    const named = new Map(this.client.inbox.rooms.map(room => [room.id, room.display_name]))
+    const named = new Map(this.client.inbox.rooms.map(room => [room.id, subjectOf(room)]))
     if (!trouble && rooms.length + people.length + messages.length === 0) {
       const looking = this.looked !== this.term
       return html`<p class="none small" role="status">${looking ? t('loading') : t('noFound', { q: this.term })}</p>`

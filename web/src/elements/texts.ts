@@ -16,6 +16,7 @@ const FIRST = {
   emptyRoom: 'No messages yet',
   emptyRoomHint: 'Write the first one.',
   deleted: 'This message was deleted',
+  removed: 'This message was removed by an admin',
   edited: 'edited',
   you: 'You',
   made: 'The room was created',

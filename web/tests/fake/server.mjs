@@ -29,6 +29,7 @@ function claims(token, kind = 'access') {
 export class FakeServer {
   state = new State()
   sockets = new Set()
+  spent = new Set()
   /** Set to change what happens to the next frames: for tests of a bad line. */
   /** @type {((frame: any, session: any) => any) | null} */
   tamper = null
@@ -97,6 +98,14 @@ export class FakeServer {
       protocol: 1,
     })
     if (first) this.tellPresence(session.user, 'online')
+  }
+
+  /** Takes a refresh token, which is good for one use. */
+  spend(token) {
+    const who = claims(token ?? '', 'refresh')
+    if (!who || this.spent.has(token)) throw new Refused(401, 'unauthorized')
+    this.spent.add(token)
+    return who
   }
 
   /** Whose token it is; one who is unknown but brings a name is let in. */
@@ -289,9 +298,15 @@ export class FakeServer {
       ]
     }
     if (path === '/api/token/refresh/') {
-      const who = claims(body.refresh ?? '', 'refresh')
-      if (!who) throw new Refused(401, 'unauthorized')
-      return [200, { access: tokenFor(who.user_id, this.tokenSeconds) }]
+      const { user_id } = this.spend(body.refresh)
+      return [
+        200,
+        { access: tokenFor(user_id, this.tokenSeconds), refresh: tokenFor(user_id, 86_400, 'refresh') },
+      ]
+    }
+    if (path === '/api/token/revoke/') {
+      this.spend(body.refresh)
+      return [200, {}]
     }
     const file = /^\/api\/chat\/files\/([^/]+)\/$/.exec(path)
     if (file && query.get('sig')) {
@@ -426,21 +441,26 @@ export class FakeServer {
     return [duplicate ? 200 : 201, this.state.message(message, me, this.url)]
   }
 
-  ownMessage(me, id) {
+  liveMessage(id) {
     const message = this.state.messages.get(id)
     if (!message || message.is_deleted) throw new Refused(404, 'not_found')
-    if (message.sender_id !== me) throw new Refused(403, 'forbidden')
     return message
   }
 
   'PATCH messages'(me, [id], _query, body) {
-    const message = this.ownMessage(me, id)
+    const message = this.liveMessage(id)
+    if (message.sender_id !== me) throw new Refused(403, 'forbidden')
     this.state.edit(message, body.content)
     return [200, this.state.message(message, me, this.url)]
   }
 
   'DELETE messages'(me, [id]) {
-    this.state.remove(this.ownMessage(me, id))
+    const message = this.liveMessage(id)
+    const room = this.state.rooms.get(message.room)
+    const mine = message.sender_id === me
+    const rules = this.state.demand(room, me).is_admin && room.facts.room_type !== 'direct'
+    if (!mine && !rules) throw new Refused(403, 'forbidden')
+    this.state.remove(message, mine ? 'author' : 'moderator')
     return [204]
   }
 

@@ -157,7 +157,8 @@ export class State {
     const { message_id, ...rest } = entry
     const frame = { ...rest, room_id: room.facts.id }
     if (message_id === undefined) return frame
-    if (entry.type === 'message_deleted') return { ...frame, message_id }
+    if (entry.type === 'message_deleted')
+      return { ...frame, message_id, removed_by: this.messages.get(message_id).removed_by }
     return { ...frame, message: this.messageFrame(this.messages.get(message_id)) }
   }
 
@@ -217,7 +218,7 @@ export class State {
       content: text,
       message_type: stored ? (stored.mime.startsWith('image/') ? 'image' : 'file') : 'text',
       file,
-      attachment_name: stored?.name ?? null,
+      attachment_name: stored?.name ?? '',
       attachment_size: stored?.size ?? null,
       reply_to_id: other?.room === room.facts.id ? reply_to : null,
       created_at: this.now(),
@@ -250,9 +251,10 @@ export class State {
     this.onInbox(room)
   }
 
-  remove(message) {
+  remove(message, removed_by = 'author') {
     const room = this.rooms.get(message.room)
-    Object.assign(message, { content: '[Message deleted]', is_deleted: true, rev: room.log.length + 1 })
+    const rev = room.log.length + 1
+    Object.assign(message, { content: '[Message deleted]', is_deleted: true, removed_by, rev })
     this.record(room, { type: 'message_deleted', message_id: message.id })
     this.onInbox(room)
   }
