@@ -82,6 +82,8 @@ pub struct SessionActor {
     queued: BTreeMap<RoomId, VecDeque<Submit>>,
     /// Whether the connection is about to end, be it that it was never let in: nothing more is taken from it.
     is_closing: bool,
+    /// Whether a newer token is being looked at: what came behind it waits.
+    is_renewing: bool,
     /// Whether it did not offer `chat.v1`, as clients of the chat that this one replaces.
     is_inherited: bool,
     issued_at: i64,
@@ -147,6 +149,7 @@ impl SessionActor {
             asked: BTreeMap::new(),
             queued: BTreeMap::new(),
             is_closing: false,
+            is_renewing: false,
             is_inherited,
             issued_at: connect.credential.issued_at,
             frames: Budget::default(),

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use actix_codec::{AsyncRead, AsyncWrite, ReadBuf};
@@ -24,6 +24,12 @@ use super::heads::{BadHead, Heads};
 
 /// What the kernel may hold of answers for one client; it doubles this. Without a bound it is some MB.
 const SEND_BUFFER_BYTES: usize = 256 * 1024;
+
+/// Requests that may come before any answer to them has gone out. The parser would take in, and answer, all
+/// that a client sends at once, and keep what it doesn't read.
+const PIPELINED_MAX: u64 = 16;
+/// What one read between bodies brings: some of them may hold a hundred requests each.
+const HEAD_READ_BYTES: usize = 4 * 1024;
 
 /// How long clients may take.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +57,10 @@ struct Http {
     stranger: Arc<Stranger>,
     patience: Patience,
     heads: Heads,
+    /// Heads that had come when an answer went out last.
+    answered: u64,
+    /// Whoever waits for the next answer to go out before more is read.
+    reader: Option<Waker>,
     /// What was encoded and had no room yet.
     rest: Vec<u8>,
     /// Whether the peer has ever sent anything.
@@ -85,6 +95,8 @@ impl Arrival {
             stranger,
             patience,
             heads: Heads::new(),
+            answered: 0,
+            reader: None,
             rest: Vec::new(),
             has_spoken: false,
             head_timer: None,
@@ -130,10 +142,15 @@ impl Http {
                 passed
             }
         };
-        if !self.heads.is_within() || self.ended.is_some() {
+        if self.has_asked_and_waits() || self.ended.is_some() {
             self.head_timer = None;
         }
         passed
+    }
+
+    /// Whether it is between two requests. Empty lines alone are none.
+    fn has_asked_and_waits(&self) -> bool {
+        self.heads.count() > 0 && !self.heads.is_within()
     }
 
     /// Gives the parser as much of what was encoded as it has room for.
@@ -153,7 +170,7 @@ impl Http {
             }
             return is_late;
         }
-        if self.has_spoken && !self.heads.is_within() {
+        if self.has_asked_and_waits() {
             return false;
         }
         let timer = self.head_timer.get_or_insert_with(|| Box::pin(sleep(self.patience.head)));
@@ -197,8 +214,21 @@ impl AsyncRead for Arrival {
         if http.ended.is_some() {
             return Poll::Ready(Ok(()));
         }
+        if http.heads.count() - http.answered >= PIPELINED_MAX {
+            http.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
-        match Pin::new(&mut this.stream).poll_read(cx, buf) {
+        let read = if http.heads.is_within_body() {
+            Pin::new(&mut this.stream).poll_read(cx, buf)
+        } else {
+            let mut piece = [0; HEAD_READ_BYTES];
+            let mut piece = ReadBuf::new(&mut piece[..buf.remaining().min(HEAD_READ_BYTES)]);
+            let read = Pin::new(&mut this.stream).poll_read(cx, &mut piece);
+            buf.put_slice(piece.filled());
+            read
+        };
+        match read {
             Poll::Ready(Ok(())) => {
                 let passed = http.take(&buf.filled()[before..]);
                 buf.set_filled(before + passed);
@@ -223,6 +253,10 @@ impl AsyncWrite for Arrival {
         let Some(http) = &mut this.http else { return written };
         if written.is_ready() {
             http.answer_timer = None;
+            http.answered = http.heads.count();
+            if let Some(reader) = http.reader.take() {
+                reader.wake();
+            }
         } else if http.is_stuck(cx) {
             metrics::counter!("chat_connections_ended_total", "reason" => "unread").increment(1);
             // What the kernel still holds for it goes too.

@@ -59,6 +59,8 @@ pub struct Heads {
     line: Vec<u8>,
     /// Bytes of the head, the chunk's line or the trailer that have come.
     bytes: usize,
+    /// How many heads have come, in all.
+    count: u64,
     /// Whether the line that comes next is that of a request.
     is_request_line: bool,
     /// Whether requests may still be changed: only as long as it is beyond doubt where they begin.
@@ -76,6 +78,7 @@ impl Heads {
             framing: Framing::default(),
             line: Vec::new(),
             bytes: 0,
+            count: 0,
             is_request_line: true,
             encodes: true,
             letters: Vec::new(),
@@ -86,6 +89,12 @@ impl Heads {
     #[must_use]
     pub fn is_within(&self) -> bool {
         self.place == Place::Head && self.bytes > 0
+    }
+
+    /// How many heads have come, in all.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
     }
 
     /// Whether a body has begun and has not ended.
@@ -190,6 +199,7 @@ impl Heads {
             Place::Head if self.bytes == 2 => self.bytes = 0,
             Place::Head => {
                 let Framing { length, is_chunked, becomes_opaque, is_doubtful, .. } = self.framing;
+                self.count += 1;
                 self.encodes &= !(is_doubtful || is_chunked || becomes_opaque);
                 self.begin(match length {
                     _ if is_chunked => Place::ChunkSize,

@@ -1,6 +1,7 @@
 //! Connections that nobody knows: how many there may be, how long they may take, what their requests look like.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -386,4 +387,38 @@ async fn a_body_that_nobody_reads_holds_no_connection() {
     // It is answered at once, and the rest of the request never comes.
     line.says("GET /health/live HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe").await;
     assert!(line.hears_out().await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn empty_lines_alone_hold_no_connection() {
+    let server = Node::start(&[("HEADER_SECONDS", "1")]).await;
+    let mut line = Line::to(server.address).await;
+    line.says("\r\n").await;
+    assert!(line.hears_out().await.starts_with("HTTP/1.1 408"));
+}
+
+#[tokio::test]
+async fn requests_ahead_of_their_answers_are_taken_in_as_these_are_read() {
+    const COUNT: usize = 3_000;
+    const ASKED: &str = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n";
+    let server = Node::start(&[]).await;
+    let before = server.resident_kib();
+    let mut lines = Vec::new();
+    for _ in 0..60 {
+        let mut line = Line::to(server.address).await;
+        // As much as is taken; the rest would wait for the answers to be read.
+        let _more = tokio::time::timeout(Duration::from_millis(100), line.says(&ASKED.repeat(COUNT))).await;
+        lines.push(line);
+    }
+    assert_eq!(reqwest::get(format!("http://{}/health/live", server.address)).await.unwrap().status(), 200);
+    let more = server.resident_kib().saturating_sub(before);
+    assert!(more < 60 * 1024, "{more} KiB for 60 connections");
+    // Whoever reads is told all, in order.
+    let mut line = Line::to(server.address).await;
+    for _ in 0..3 {
+        line.says(&ASKED.repeat(40)).await;
+        for _ in 0..40 {
+            assert_eq!(line.hears().await.0, 200);
+        }
+    }
 }

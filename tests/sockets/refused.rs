@@ -66,12 +66,13 @@ fn request(person: &Person, room: Option<&str>, way: Way, query: &str) -> String
 
 /// A frame, masked with zeros.
 fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
-    let length = u8::try_from(payload.len()).expect("a short frame");
+    let length = u16::try_from(payload.len()).expect("no long frame");
+    let [high, low] = length.to_be_bytes();
     let mut frame = vec![0x80 | opcode];
     if length < 126 {
-        frame.push(0x80 | length);
+        frame.push(0x80 | low);
     } else {
-        frame.extend([0x80 | 126, 0, length]);
+        frame.extend([0x80 | 126, high, low]);
     }
     [&frame[..], &[0; 4], payload].concat()
 }
@@ -361,4 +362,28 @@ async fn read_marks_have_a_budget_of_their_own() {
     assert!(a.is_told("rate_limited").await["retry_after"].as_f64().is_some_and(|after| after > 0.0));
     a.says("two").await;
     a.sees("two").await;
+}
+
+#[tokio::test]
+async fn frames_behind_a_token_that_is_not_good_have_no_effect() {
+    let server = shared().await;
+    let (ana, ben) = (server.person("ana").await, server.person("ben").await);
+    let room = ana.makes_group(&[&ben]).await;
+    let mut a = ana.enters(&room).await;
+    for of_room in [Some(room.as_str()), None] {
+        for bad in [ben.token.as_str(), "no token"] {
+            let auth = text(&json!({"type": "auth", "token": bad}));
+            let early = [request(&ana, of_room, Way::ChatV1, "").as_bytes(), &auth, &deeds(&room)].concat();
+            let mut stream = TcpStream::connect(ana.address).await.expect("a connection");
+            stream.write_all(&early).await.expect("a request");
+            let mut heard = Vec::new();
+            let ended = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut heard)).await;
+            ended.expect("an end in time").expect("an end in order");
+            let told = String::from_utf8_lossy(&heard);
+            assert!(told.contains("connection_established"), "{told}");
+            assert!(!told.contains("pong") && !told.contains("unasked for"), "{told}");
+        }
+    }
+    a.says("asked for").await;
+    assert_eq!(a.hears("chat_message").await["message"]["content"], "asked for");
 }

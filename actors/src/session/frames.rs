@@ -20,7 +20,8 @@ use crate::protocol::codec;
 use crate::protocol::server::ServerFrame;
 use crate::room::{Purpose, SetTyping};
 
-/// How often it is looked whether one who spoke before he was let in is in by now.
+/// How often it is looked whether a session that takes nothing yet, for it is being let in or its token is
+/// being looked at, does so by now.
 const EARLY_PAUSE: Duration = Duration::from_millis(20);
 
 /// Gives the session what one read of the socket brought, in order, once it has been let in. Awaiting this
@@ -57,11 +58,12 @@ impl Handler<Received> for SessionActor {
     type Result = MessageResult<Received>;
 
     fn handle(&mut self, Received(inputs): Received, ctx: &mut Self::Context) -> Self::Result {
-        if self.opening.is_some() && !self.is_closing {
+        if (self.opening.is_some() || self.is_renewing) && !self.is_closing {
             return MessageResult(Err(inputs));
         }
         failpoint::pass(Point::Session);
-        for input in inputs {
+        let mut inputs = inputs.into_iter();
+        while let Some(input) = inputs.next() {
             if self.is_closing {
                 break;
             }
@@ -75,6 +77,11 @@ impl Handler<Received> for SessionActor {
                     }
                 }
                 Input::Close(code) => self.close(CloseCode::Echoed(code)),
+            }
+            if self.is_renewing && inputs.len() > 0 {
+                // A token that isn't good ends the session, and nothing behind it has an effect then.
+                self.tell_what_was_shed();
+                return MessageResult(Err(inputs.collect()));
             }
         }
         self.tell_what_was_shed();
@@ -235,7 +242,9 @@ impl SessionActor {
             };
             (!is_void).then_some(credential)
         };
+        self.is_renewing = true;
         ctx.spawn(actix::fut::wrap_future::<_, Self>(verify).map(move |credential, this, _| {
+            this.is_renewing = false;
             if this.is_closing {
                 return;
             }
