@@ -108,7 +108,7 @@ async fn who_says_nothing_is_told_nothing_and_who_says_half_is_told_so() {
     let mut later = Line::to(server.address).await;
     later.says(LIVE).await;
     assert_eq!(later.hears().await.0, 200);
-    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
     later.says(LIVE).await;
     assert_eq!(later.hears().await.0, 200);
     later.says("GET /health").await;
@@ -233,7 +233,7 @@ async fn one_who_asks_and_never_reads_is_told_to_wait_and_then_let_go() {
 async fn reaches(server: &Node, figure: &str, least: u64) {
     let reached = async {
         while server.figure(figure).await.is_none_or(|value| value < least) {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     tokio::time::timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("{figure} is never {least}"));
@@ -307,7 +307,7 @@ async fn a_body_that_drips_is_given_up_however_steadily() {
             if writes.write_all(&[b' '; 2_048]).await.is_err() {
                 break;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
     let mut reads = tokio::io::BufReader::new(reads);
