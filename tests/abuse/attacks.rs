@@ -45,7 +45,8 @@ pub async fn prepare(server: &Node) -> Mallory {
                 break;
             }
             let wait = answer["retry_after"].as_f64().expect("when to try again");
-            tokio::time::sleep(Duration::from_secs_f64(wait)).await;
+            // A second more, for a client that is refused too often is closed.
+            tokio::time::sleep(Duration::from_secs_f64(wait + 1.0)).await;
         }
     }
     Mallory { person, room }
