@@ -38,7 +38,8 @@ sim:
 	cargo test --locked --features planted-bugs --test sim -- --nocapture planted
 	SIM_SEEDS=$(SEEDS) cargo test --locked --test sim -- --nocapture every_seed
 
-# Memory stays flat, and everyone else waits at most a third longer than without.
+# Asks that memory stays flat and that everyone else waits at most a third longer at the 99th percentile.
+# Where attackers, server and the others share two cores that last is not met: they waited twice as long.
 abuse:
 	ABUSE_SECONDS=1800 ABUSE_RATIO=1.33 cargo test --locked --release --test abuse -- --nocapture
 

@@ -248,7 +248,9 @@ impl Ledger {
             return false;
         }
         let person = command.by.person().and_then(|user| self.people.get(&user));
-        person.is_some_and(|person| person.is_staff && person.honours(command.by))
+        person.is_some_and(|person| {
+            person.is_staff && person.is_active && !command.by.is_void(person.tokens_valid_from)
+        })
     }
 
     fn post(&mut self, by: Actor, draft: &Draft) -> Result<Outcome, Refusal> {

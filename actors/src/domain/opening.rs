@@ -34,7 +34,7 @@ impl OpenRoom {
         let is_inactive = |user: &UserId| known.get(user).is_some_and(|person| !person.is_active);
         let is_direct = self.room_type == RoomType::Direct;
         let asker = self.by.person().and_then(|user| known.get(&user));
-        if asker.is_some_and(|asker| !asker.honours(self.by)) {
+        if asker.is_some_and(|asker| !asker.is_active || self.by.is_void(asker.tokens_valid_from)) {
             return Err(Refusal::Forbidden);
         }
         if is_direct && first.iter().any(is_inactive) {

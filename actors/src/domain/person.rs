@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::command::Actor;
 use super::ids::UserId;
 
 /// A person of the directory.
@@ -18,14 +17,6 @@ pub struct Person {
     pub tokens_valid_from: Option<i64>,
     /// Whether this person is of the host application's staff.
     pub is_staff: bool,
-}
-
-impl Person {
-    /// Whether what `by` wants counts: the account is active, and its token wasn't revoked.
-    #[must_use]
-    pub fn honours(&self, by: Actor) -> bool {
-        self.is_active && !by.is_void(self.tokens_valid_from)
-    }
 }
 
 /// The part of a person that stands beside what that person wrote.
