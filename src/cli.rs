@@ -1,16 +1,18 @@
-//! The command line: what the program is asked to do.
+//! The command line.
 //!
-//! Parses and nothing else, but for `token`, which needs no more than the settings. `main` hands the
-//! other commands to `app`.
+//! Only parses, except for `token`, which needs nothing but the settings. `main` passes the other commands to
+//! `app`.
 
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use secrecy::SecretString;
 
 use crate::{
-    auth::{Grant, TokenMint, kept_secret, mint::AccessRequest},
+    auth::{RoomGrant, TokenIssuer, signing_key, token_issuer::AccessTokenClaims},
     config::{AuthConfig, Config},
+    moving::MarksSource,
 };
 
 /// A chat server for teams that look after properties
@@ -24,28 +26,38 @@ struct Cli {
     serve: ServeArgs,
 }
 
-/// What to do.
+/// The command to run.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve clients (what is done when no command is given)
     Serve(Box<ServeArgs>),
-    /// Bring the database to the form that this version needs, and end
+    /// Migrate the database to the schema that this version needs, and exit
     Migrate(Box<ConfigArgs>),
     /// Print an access token for trying things out
     Token(Box<TokenArgs>),
-    /// Put demo people and rooms into the database, and end
+    /// Insert demo users and rooms into the database, and exit
     Seed(Box<ConfigArgs>),
-    /// Begin a new history, so that clients load their rooms anew, and end; for a database that was restored
-    /// in a way that the server can't see, such as a snapshot of its disk. Stop the nodes first
+    /// Start a new history, so that clients reload their rooms, and exit. Needed after a database was
+    /// restored in a way that the server can't detect, such as from a snapshot of its disk. Stop all nodes
+    /// first
     RenewEpoch(Box<ConfigArgs>),
-    /// Print the OpenAPI document of the REST calls
+    /// List the consumers of the log, such as the search index, or change one of them, and exit
+    Consumers(Box<ConsumersArgs>),
+    /// Move a Django chat into the database, and exit. Goes on where an earlier one ended, and takes what is new or
+    /// changed since. Stop all nodes first
+    ImportDjango(Box<ImportDjangoArgs>),
+    /// Write the chat into the tables and the media folder of a Django chat, and exit
+    ExportDjango(Box<ExportDjangoArgs>),
+    /// Compare a Django chat with this one, and exit: with 1 if they differ
+    VerifyDjango(Box<VerifyDjangoArgs>),
+    /// Print the OpenAPI document of the REST API
     Openapi(OpenapiArgs),
 }
 
-/// How to serve.
+/// Arguments of `serve`.
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
-    /// Put demo people and rooms in first, and print how to sign in; only with a private PostgreSQL
+    /// Insert demo users and rooms first, and print how to sign in; only with a private PostgreSQL
     #[arg(long)]
     pub demo: bool,
 
@@ -54,7 +66,7 @@ pub struct ServeArgs {
     pub config: Config,
 }
 
-/// The settings alone.
+/// Arguments of a command that needs only the settings.
 #[derive(Debug, Clone, Args)]
 pub struct ConfigArgs {
     /// The settings.
@@ -62,55 +74,157 @@ pub struct ConfigArgs {
     pub config: Config,
 }
 
-/// What the token is to say.
+/// What to do with consumers of the log.
+#[derive(Debug, Clone, Args)]
+pub struct ConsumersArgs {
+    /// The action.
+    #[command(subcommand)]
+    pub action: ConsumersAction,
+
+    /// The settings.
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// An action on consumers of the log.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ConsumersAction {
+    /// Print the consumers: their names, how far they are behind, and why one has stopped
+    List,
+    /// Let a consumer that has stopped at an event go on after it
+    Skip {
+        /// Name of the consumer
+        name: String,
+    },
+    /// Have a consumer read the whole log again and renew what it keeps
+    Rebuild {
+        /// Name of the consumer
+        name: String,
+    },
+    /// Consume what is left without the pauses that nodes make for what users send, and exit
+    CatchUp {
+        /// Name of the consumer
+        name: String,
+    },
+}
+
+/// Arguments of `token`.
 #[derive(Debug, Clone, Args)]
 pub struct TokenArgs {
-    /// Id of the person
+    /// User id
     #[arg(long, value_name = "ID", value_parser = clap::value_parser!(i64).range(1..), required_unless_present = "service")]
     pub user: Option<i64>,
 
-    /// Make it a token of the host application
+    /// Issue a token of the host application
     #[arg(long)]
     pub service: bool,
 
     /// Grant the room of a task or a property: task:<id> or property:<id>
     #[arg(long, value_name = "GRANT")]
-    pub grant: Option<Grant>,
+    pub grant: Option<RoomGrant>,
 
-    /// Name for signing in, put into the token
+    /// Sign-in name to put into the token
     #[arg(long, value_name = "NAME")]
     pub username: Option<String>,
 
-    /// Name for showing, put into the token
+    /// Display name to put into the token
     #[arg(long, value_name = "NAME")]
     pub full_name: Option<String>,
 
-    /// Mail address, put into the token
+    /// Mail address to put into the token
     #[arg(long, value_name = "ADDRESS")]
     pub email: Option<String>,
 
-    /// Seconds that it is good for; unset: as ACCESS_TOKEN_SECONDS
+    /// Lifetime in seconds; unset: ACCESS_TOKEN_SECONDS
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(i64).range(1..=3_153_600_000))]
     pub ttl: Option<i64>,
 
-    /// Folder in which a server without JWT_SECRET keeps its key
+    /// Folder in which a server without JWT_SECRET keeps its signing key
     #[arg(long, env = "DATA_DIR", value_name = "DATA_DIR", default_value = "./data")]
     pub data_dir: PathBuf,
 
-    /// The keys.
+    /// The signing keys.
     #[command(flatten)]
     pub auth: AuthConfig,
 }
 
-/// Where the document goes.
+/// Where the Django chat is.
+#[derive(Debug, Clone, Args)]
+pub struct DjangoArgs {
+    /// Database of the Django application, as a URL or key=value pairs
+    #[arg(value_name = "DSN", env = "DJANGO_DATABASE_URL", hide_env_values = true)]
+    pub django: SecretString,
+
+    /// File to write the report to; unset: standard output
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+/// Arguments of `import-django`.
+#[derive(Debug, Clone, Args)]
+pub struct ImportDjangoArgs {
+    /// The Django chat.
+    #[command(flatten)]
+    pub django: DjangoArgs,
+
+    /// MEDIA_ROOT of the Django application, or the URL under which it is served
+    #[arg(long, value_name = "DIR|URL")]
+    pub media: String,
+
+    /// Report what would be done, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// What read marks are taken from
+    #[arg(long, value_enum, default_value_t = MarksSource::LastRead)]
+    pub marks: MarksSource,
+
+    /// The settings.
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// Arguments of `export-django`.
+#[derive(Debug, Clone, Args)]
+pub struct ExportDjangoArgs {
+    /// The Django chat.
+    #[command(flatten)]
+    pub django: DjangoArgs,
+
+    /// MEDIA_ROOT of the Django application
+    #[arg(long, value_name = "DIR")]
+    pub media: PathBuf,
+
+    /// The settings.
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// Arguments of `verify-django`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyDjangoArgs {
+    /// The Django chat.
+    #[command(flatten)]
+    pub django: DjangoArgs,
+
+    /// What read marks were taken from
+    #[arg(long, value_enum, default_value_t = MarksSource::LastRead)]
+    pub marks: MarksSource,
+
+    /// The settings.
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// Arguments of `openapi`.
 #[derive(Debug, Clone, Args)]
 pub struct OpenapiArgs {
-    /// File to write instead of the output
+    /// File to write to instead of standard output
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }
 
-/// Reads the command line and the environment; tells what is wrong with them and ends with 2.
+/// Parses the command line and the environment. Prints what is wrong with them and exits with 2.
 #[must_use]
 pub fn parse() -> Command {
     Cli::parse().into()
@@ -122,31 +236,32 @@ impl From<Cli> for Command {
     }
 }
 
-/// Makes the token that `args` describe.
+/// Issues the token that `args` describe.
 ///
 /// # Errors
-/// A setting that can't be used, or no key to sign with.
+/// An invalid setting, or no key to sign with.
 pub fn token(args: TokenArgs) -> anyhow::Result<String> {
     let settings = args.auth.validate(false)?;
-    let secret = kept_secret::signing_secret(&settings, &args.data_dir)?
+    let secret = signing_key::load(&settings, &args.data_dir)?
         .context("JWT_SECRET: must be set to sign tokens; JWT_PUBLIC_KEYS and JWKS_URL only verify them")?;
-    let mint = TokenMint::new(&settings, &secret);
-    let request = AccessRequest {
+    let token_issuer = TokenIssuer::new(&settings, &secret);
+    let request = AccessTokenClaims {
         user_id: args.user,
         is_service: args.service,
         grant: args.grant,
         username: args.username,
         full_name: args.full_name,
         email: args.email,
+        family: None,
     };
-    Ok(mint.access_for(&request, args.ttl.unwrap_or(settings.access_token_seconds)))
+    Ok(token_issuer.access_token_for(&request, args.ttl.unwrap_or(settings.access_token_seconds)))
 }
 
 #[cfg(test)]
 mod tests {
     use clap::Parser;
 
-    use super::{Cli, Command, token};
+    use super::{Cli, Command, MarksSource, token};
     use crate::{
         auth::TokenVerifier,
         config::{Database, Settings},
@@ -166,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn serving_is_what_is_done_when_no_command_is_given() {
+    fn serve_is_the_default_command() {
         for flags in [&["--bind", "0.0.0.0:9000"][..], &["serve", "--bind", "0.0.0.0:9000"]] {
             let Command::Serve(args) = command(flags) else { panic!("{flags:?}") };
             let settings: Settings = args.config.validate().expect("settings");
@@ -177,11 +292,18 @@ mod tests {
         assert!(matches!(command(&["migrate"]), Command::Migrate(_)));
         assert!(matches!(command(&["seed"]), Command::Seed(_)));
         assert!(matches!(command(&["renew-epoch"]), Command::RenewEpoch(_)));
+        assert!(matches!(command(&["consumers", "list"]), Command::Consumers(_)));
         assert!(matches!(command(&["openapi"]), Command::Openapi(args) if args.out.is_none()));
+        let import = command(&["import-django", "postgres://host/old", "--media", "/srv/media", "--dry-run"]);
+        assert!(
+            matches!(import, Command::ImportDjango(args) if args.dry_run && args.marks == MarksSource::LastRead)
+        );
+        let verify = command(&["verify-django", "postgres://host/old", "--marks", "furthest"]);
+        assert!(matches!(verify, Command::VerifyDjango(args) if args.marks == MarksSource::Furthest));
     }
 
     #[test]
-    fn a_wrong_command_line_ends_with_2() {
+    fn an_invalid_command_line_exits_with_2() {
         for flags in [
             &["dance"][..],
             &["--colour", "red"],
@@ -195,7 +317,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_says_what_was_asked() {
+    async fn a_token_has_the_requested_claims() {
         let flags = [
             "--user",
             "42",
@@ -219,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_signed_by_the_kept_key_and_by_no_foreign_one() {
+    fn tokens_are_signed_with_the_kept_key_only() {
         let folder = tempfile::tempdir().expect("a folder");
         let data_dir = folder.path().to_str().expect("a path");
         assert!(minted(&["--service", "--data-dir", data_dir]).is_ok());

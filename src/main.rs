@@ -1,4 +1,4 @@
-//! The program: reads the command line and hands over to the library.
+//! The `aristay-chat` binary: parses the command line and runs the command from the library.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use aristay_chat::{app, http, telemetry};
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// What a wrong setting ends with.
+/// Exit code for an invalid setting.
 const WRONG_SETTING: u8 = 2;
 
 fn main() -> ExitCode {
@@ -26,12 +26,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Arms the point that `FAILPOINT` names: `committed:40` fails when it is passed for the fortieth time.
+/// Arms the failpoint that `FAILPOINT` names: with `committed:40` the process fails at the fortieth commit.
 #[cfg(feature = "failpoints")]
 fn arm_failpoint() {
     let Ok(given) = std::env::var("FAILPOINT") else { return };
     let (point, times) = given.split_once(':').expect("FAILPOINT=point:times");
-    let point = actors::failpoint::Point::named(point).expect("FAILPOINT names a point");
+    let point = actors::failpoint::Failpoint::named(point).expect("FAILPOINT names a point");
     actors::failpoint::arm(point, times.parse().expect("FAILPOINT says how many times"));
 }
 
@@ -59,6 +59,23 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             telemetry::start_logs(&args.config.log, args.config.log_format)?;
             app::renew_epoch(args.config).await?;
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Consumers(args) => {
+            telemetry::start_logs(&args.config.log, args.config.log_format)?;
+            app::manage_consumers(args.config, args.action).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::ImportDjango(args) => {
+            telemetry::start_logs(&args.config.log, args.config.log_format)?;
+            app::import_django(*args).await
+        }
+        Command::ExportDjango(args) => {
+            telemetry::start_logs(&args.config.log, args.config.log_format)?;
+            app::export_django(*args).await
+        }
+        Command::VerifyDjango(args) => {
+            telemetry::start_logs(&args.config.log, args.config.log_format)?;
+            app::verify_django(*args).await
         }
         Command::Openapi(args) => {
             let document = http::openapi::document().to_pretty_json()? + "\n";

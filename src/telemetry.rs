@@ -1,7 +1,7 @@
-//! Logs, metrics and the report of a panic.
+//! Logs, metrics and the panic hook.
 //!
-//! Set up once by `main`, before anything else. Whoever logs keeps texts, tokens and query strings
-//! out; the panic report does so itself.
+//! Set up once by `main`, before anything else. Callers keep message texts, tokens and query strings out of
+//! the log; the panic hook does the same.
 
 use std::{panic, thread, time::Duration};
 
@@ -17,32 +17,32 @@ use tracing_subscriber::{
 
 use crate::config::LogFormat;
 
-/// Bounds of the histograms of durations, in seconds: from a fast append to the deadline of a send.
+/// Histogram buckets for durations in seconds, from a fast append to the deadline of a send.
 const SECONDS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-/// Bounds of the histograms of counts, such as events in a batch.
+/// Histogram buckets for counts, such as commands in a batch.
 const COUNTS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0];
-/// How often recorded values are folded into their histograms; until then each takes memory.
-const FOLD: Duration = Duration::from_secs(5);
+/// How often recorded values are folded into their histograms. Until then each value takes memory.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why logs or metrics can't be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// The filter isn't one.
+    /// The filter can't be parsed.
     #[error("LOG: {0}")]
     Filter(#[from] ParseError),
-    /// Logs are set up already.
+    /// Logs are already set up.
     #[error("logs: {0}")]
     Logs(#[from] TryInitError),
-    /// Metrics are set up already.
+    /// Metrics are already set up.
     #[error("metrics: {0}")]
     Metrics(#[from] BuildError),
 }
 
-/// Sends the log lines that `filter` lets through to the error output, and panics with them.
+/// Writes the log lines that `filter` selects, and panics, to standard error.
 ///
 /// # Errors
-/// [`TelemetryError`] when the filter isn't one, or at a second call.
+/// [`TelemetryError`] when the filter can't be parsed, or on a second call.
 pub fn start_logs(filter: &str, format: LogFormat) -> Result<(), TelemetryError> {
     subscriber(filter, format, std::io::stderr)?.try_init()?;
     log_panics();
@@ -70,9 +70,9 @@ where
         .with(lines))
 }
 
-/// Whether the line tells nothing, and comes as often as someone outside likes: the client of RabbitMQ tells
-/// the same errors at each try to connect (the link says once what broke, and counts), the HTTP parser each
-/// request that is none, and PostgreSQL each text whose words it can't take, row by row.
+/// Whether a library's line says nothing new and can be triggered from outside at will: the RabbitMQ client
+/// repeats the same error at each reconnect (the broker adapter logs the first and counts the rest), the HTTP
+/// parser logs each malformed request, and PostgreSQL each text that its word parser skips.
 fn is_noise(target: &str, level: Level) -> bool {
     match target.split("::").next() {
         Some("lapin" | "actix_http") => true,
@@ -81,18 +81,18 @@ fn is_noise(target: &str, level: Level) -> bool {
     }
 }
 
-/// Whether the line is this project's. Libraries log what they handle at their finer levels (the
-/// database's client every parameter of a statement), and that is people's texts.
+/// Whether the line comes from this project. At finer levels libraries log the data that they handle (the
+/// PostgreSQL client logs every parameter of a statement), which includes message texts.
 fn is_own(target: &str) -> bool {
     ["aristay_chat", "actors"].contains(&target.split("::").next().unwrap_or_default())
 }
 
-/// Starts to count, and gives what `/metrics` shows.
+/// Installs the metrics recorder and returns the handle that `/metrics` renders.
 ///
-/// Histograms whose name ends in `_seconds` get bounds for durations, all others for counts.
+/// Histograms whose name ends in `_seconds` get buckets for durations, all others for counts.
 ///
 /// # Errors
-/// [`TelemetryError::Metrics`] at a second call.
+/// [`TelemetryError::Metrics`] on a second call.
 pub fn start_metrics() -> Result<PrometheusHandle, TelemetryError> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS)?
@@ -101,28 +101,27 @@ pub fn start_metrics() -> Result<PrometheusHandle, TelemetryError> {
     let folding = handle.clone();
     let folder = thread::Builder::new().name("metrics".into()).spawn(move || {
         loop {
-            thread::sleep(FOLD);
+            thread::sleep(UPKEEP_INTERVAL);
             folding.run_upkeep();
         }
     });
     if let Err(error) = folder {
-        tracing::error!(%error, "metrics are folded only when they are read");
+        tracing::error!(%error, "the metrics upkeep thread can't be started");
     }
     Ok(handle)
 }
 
-/// Reports a panic as a log line with its place.
+/// Logs a panic with its source location.
 ///
-/// The message stands there only when it is written in the source: a formatted one may hold what
-/// someone wrote or a secret.
+/// The message is logged only if it is a literal: a formatted one may contain a message text or a secret.
 fn log_panics() {
     panic::set_hook(Box::new(|report| {
         let message =
             report.payload().downcast_ref::<&'static str>().copied().unwrap_or("(formatted, not shown)");
-        let place = report.location().map(ToString::to_string).unwrap_or_default();
+        let location = report.location().map(ToString::to_string).unwrap_or_default();
         let thread = thread::current();
         metrics::counter!("panics_total").increment(1);
-        tracing::error!(place, message, thread = thread.name().unwrap_or_default(), "panic");
+        tracing::error!(location, message, thread = thread.name().unwrap_or_default(), "panic");
     }));
 }
 
@@ -151,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn libraries_do_not_log_what_they_handle_however_much_is_asked_for() {
+    fn libraries_never_log_the_data_that_they_handle() {
         let lines = Lines::default();
         let theirs = lines.clone();
         let subscriber = subscriber("trace", LogFormat::Json, move || theirs.clone()).expect("a filter");
@@ -170,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn metrics_are_shown_with_buckets() {
+    fn metrics_are_rendered_with_buckets() {
         let handle = start_metrics().expect("a recorder");
         metrics::histogram!("append_seconds").record(0.003);
         metrics::histogram!("batch_events").record(7.0);

@@ -1,21 +1,22 @@
 /**
  * Builds the page and the tag into `dist`.
  *
- * What the server has to serve:
+ * The server has to serve:
  * - `/chat/`, and any path below it without a file extension: `dist/index.html`, never cached, with the
  *   policy `default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:;
  *   connect-src 'self' ws: wss:; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none';
  *   frame-ancestors 'self'`;
- * - `/chat/<path>`: `dist/<path>`; `assets/*` carry a hash in their name and may be cached for ever;
- * - `/chat/sw.js`: never cached, for it decides of what is;
- * - `/chat-room.js`: `dist/chat-room.js`, cached for minutes. It only passes on the hashed modules, so
- *   that a host page names one address for ever and still loads what is new;
- * - all of it with `Access-Control-Allow-Origin: *`, for pages of other origins load these modules;
- * - where `dist` has `<path>.br` or `<path>.gz` and the client takes that encoding, those bytes, with
- *   `Vary: Accept-Encoding`. Nobody asks for them by their own names.
+ * - `/chat/<path>`: `dist/<path>`; `assets/*` have a hash in their name and may be cached indefinitely;
+ * - `/chat/sw.js`: never cached, because it controls the cache;
+ * - `/chat-room.js`: `dist/chat-room.js`, cached for minutes. It only re-exports the hashed modules, so that
+ *   the address in a host page never changes and still loads the newest version;
+ * - all of it with `Access-Control-Allow-Origin: *`, because pages of other origins load these modules;
+ * - `/api/docs/<path>`: `dist/docs/<path>`, with a policy that allows inline styles;
+ * - where `dist` contains `<path>.br` or `<path>.gz` and the client accepts that encoding, those bytes with
+ *   `Vary: Accept-Encoding`. They are not requested by their own names. Of the largest files there is no other form.
  */
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { extname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
@@ -23,16 +24,16 @@ import type { Plugin } from 'vite'
 import { defineConfig } from 'vitest/config'
 
 const STABLE = 'chat-room.js'
-/** At the root of the page, for it answers for what lies below it. */
+/** At the root of the page, because its scope is the paths below it. */
 const WORKER = 'sw.js'
 
-/** Puts the entry, which only passes on what the core chunk exports, under the stable name. */
+/** Emits the entry, which only re-exports the core chunk, under its stable name. */
 function stableEntry(): Plugin {
   return {
     name: 'stable-entry',
     apply: 'build',
     generateBundle(_options, bundle) {
-      const entry = Object.values(bundle).find(part => part.type === 'chunk' && part.name === 'chat-room')
+      const entry = Object.values(bundle).find(file => file.type === 'chunk' && file.name === 'chat-room')
       if (entry?.type !== 'chunk' || entry.code.length > 200) throw new Error('the entry has code of its own')
       delete bundle[entry.fileName]
       const source = entry.code.replaceAll('./', './chat/assets/')
@@ -41,10 +42,10 @@ function stableEntry(): Plugin {
   }
 }
 
-/** Takes the indentation out of the templates of elements, which no minifier of scripts touches. */
-function literals(): Plugin {
+/** Minifies the templates of elements, which are string literals to the minifier of scripts. */
+function minifyTemplates(): Plugin {
   return {
-    name: 'literals',
+    name: 'minify-templates',
     apply: 'build',
     enforce: 'pre',
     transform(code, id) {
@@ -54,14 +55,29 @@ function literals(): Plugin {
           .replace(/\s+/g, ' ')
           .replace(/\s*([{};,])\s*/g, '$1')
           .replace(/: /g, ':')
-          .replace(/;}/g, '}'),
+          .replace(/;}/g, '}')
+          .replace(/ > /g, '>'),
       )
-      return { code: styles.replace(/\n\s+/g, '\n'), map: null }
+      const templates = styles
+        .replace(/html`\n\s+/g, 'html`')
+        .replace(/\n\s+`/g, '`')
+        .replace(/\n\s+/g, '\n')
+      return { code: templates, map: null }
     },
   }
 }
 
-/** Leaves out Vite's preloading: its links would go into the host's page, and chunks here bring no styles. */
+/** The two forms in which Vite wraps a dynamic import. */
+const PRELOADED_EXPORT =
+  /__vitePreload\(async \(\) => \{\s*const (\{ \w+ \}) = await (import\("[^"]+"\));\s*return \1;\s*\}, __VITE_PRELOAD__, import\.meta\.url\)/g
+const PRELOADED_MODULE =
+  /__vitePreload\(\(\) => (import\("[^"]+"\)(?:\.then\(\(\w+\) => \w+\.\w+\))?), __VITE_PRELOAD__, import\.meta\.url\)/g
+
+/**
+ * Removes Vite's preloading, which would add links to the host page; these chunks have no stylesheets.
+ *
+ * `load` replaces the function in case an import is wrapped in any other form.
+ */
 function noPreload(): Plugin {
   return {
     name: 'no-preload',
@@ -69,10 +85,27 @@ function noPreload(): Plugin {
     enforce: 'pre',
     load: (id: string) =>
       id.includes('vite/preload-helper') ? 'export const __vitePreload = load => load()' : null,
+    renderChunk: code => ({
+      code: code.replace(PRELOADED_EXPORT, '$2').replace(PRELOADED_MODULE, '$1'),
+      map: null,
+    }),
   }
 }
 
-/** Applies decorators as `reactive.ts` has them, and no others: the compiler's helper is for every kind. */
+/** Shortens the messages by which Lit explains wrong uses of `css`: they are long, and these styles are literals. */
+function shortErrors(): Plugin {
+  return {
+    name: 'short-errors',
+    apply: 'build',
+    enforce: 'pre',
+    transform: (code: string, id: string) =>
+      id.includes('/@lit/reactive-element/')
+        ? { code: code.replace(/Error\("[^"]{30,}"(?:\+\w+\+"[^"]*")?\)/g, 'Error("css")'), map: null }
+        : null,
+  }
+}
+
+/** Replaces the compiler's decorator helper by one for the kind of decorators in `decorators.ts`. */
 function decorators(): Plugin {
   return {
     name: 'decorators',
@@ -80,26 +113,26 @@ function decorators(): Plugin {
     enforce: 'pre',
     transform: (_code: string, id: string) =>
       id.endsWith('/decorate.js')
-        ? 'export default (all, proto, name) => all.forEach(one => one(proto, name))'
+        ? 'export default (all, proto, name) => all.forEach(decorator => decorator(proto, name))'
         : null,
   }
 }
 
 /**
- * Gathers what the tag loads at once in one chunk, which compresses better than several.
+ * Puts everything that the tag loads immediately into one chunk, which compresses better than several.
  *
- * Whatever is reached from the tag by static imports belongs to it.
+ * These are the modules that the tag reaches by static imports.
  */
 function coreChunk() {
   const eager = new Set<string>()
   return {
     name: (id: string, graph: { getModuleInfo(id: string): { importedIds: string[] } | null }) => {
       if (eager.size === 0) {
-        const open = [ENTRY]
-        for (let at = open.pop(); at; at = open.pop()) {
-          if (eager.has(at)) continue
-          eager.add(at)
-          open.push(...(graph.getModuleInfo(at)?.importedIds ?? []))
+        const queue = [ENTRY]
+        for (let module = queue.pop(); module; module = queue.pop()) {
+          if (eager.has(module)) continue
+          eager.add(module)
+          queue.push(...(graph.getModuleInfo(module)?.importedIds ?? []))
         }
       }
       return eager.has(id) ? 'core' : null
@@ -107,21 +140,40 @@ function coreChunk() {
   }
 }
 
-/** Files that the page reads only when they are needed, and keeps then. */
-const NOT_IN_SHELL = /\.json$|\.(br|gz)$|^chat-room\.js$|^sw\.js$/
+/** The page that shows the OpenAPI document; what is here isn't part of the chat's page. */
+const API_PAGE = 'docs'
 
-/** Tells the service worker what the page is made of, and which version that is. */
-function shell(): Plugin {
+/** Adds what that page is made with, which has no modules to bundle. */
+function apiPage(): Plugin {
+  return {
+    name: 'api-page',
+    apply: 'build',
+    generateBundle() {
+      for (const name of ['swagger-ui-bundle.js', 'swagger-ui.css']) {
+        const source = readFileSync(fileURLToPath(import.meta.resolve(`swagger-ui-dist/${name}`)))
+        this.emitFile({ type: 'asset', fileName: `${API_PAGE}/${name}`, source })
+      }
+    },
+  }
+}
+
+/** Files that the service worker caches only once the page has requested them. */
+const NOT_IN_SHELL = /\.json$|\.(br|gz)$|^chat-room\.js$|^sw\.js$|^docs\//
+
+/** Fills the paths and the version of the page's files into the service worker. */
+function appShell(): Plugin {
   let dist = ''
   return {
-    name: 'shell',
+    name: 'app-shell',
     apply: 'build',
     configResolved(config) {
       dist = join(config.root, config.build.outDir)
     },
     writeBundle() {
-      const all = readdirSync(dist, { recursive: true, withFileTypes: true })
-      const names = all.filter(one => one.isFile()).map(one => relative(dist, join(one.parentPath, one.name)))
+      const entries = readdirSync(dist, { recursive: true, withFileTypes: true })
+      const names = entries
+        .filter(entry => entry.isFile())
+        .map(entry => relative(dist, join(entry.parentPath, entry.name)))
       const files = names.filter(name => !NOT_IN_SHELL.test(name)).sort()
       const worker = join(dist, WORKER)
       const code = readFileSync(worker, 'utf8')
@@ -136,18 +188,21 @@ function shell(): Plugin {
   }
 }
 
-/** Kinds of files that become smaller by being compressed. */
+/** Extensions of files that benefit from compression. */
 const COMPRESSED = new Set(['.css', '.html', '.js', '.json', '.svg', '.webmanifest'])
 
+/** Files of more bytes are kept in their compressed forms alone: they would make the server's binary large. */
+const PLAIN_BYTES_MAX = 500_000
+
 /**
- * Compresses what was built, once and as well as can be.
+ * Compresses the built files at the highest level.
  *
- * A server that compresses at each request takes a quick level, and what it sends is a third larger.
+ * A server that compresses each response has to use a fast level, whose output is a third larger.
  */
-function compressed(): Plugin {
+function compress(): Plugin {
   let dist = ''
   return {
-    name: 'compressed',
+    name: 'compress',
     apply: 'build',
     configResolved(config) {
       dist = join(config.root, config.build.outDir)
@@ -156,11 +211,12 @@ function compressed(): Plugin {
       for (const name of readdirSync(dist, { recursive: true, encoding: 'utf8' })) {
         if (!COMPRESSED.has(extname(name))) continue
         const plain = readFileSync(join(dist, name))
-        const size = { [constants.BROTLI_PARAM_SIZE_HINT]: plain.length }
-        const made = { br: brotliCompressSync(plain, { params: size }), gz: gzipSync(plain, { level: 9 }) }
-        for (const [end, bytes] of Object.entries(made)) {
-          if (bytes.length < plain.length) writeFileSync(join(dist, `${name}.${end}`), bytes)
+        const params = { [constants.BROTLI_PARAM_SIZE_HINT]: plain.length }
+        const encodings = { br: brotliCompressSync(plain, { params }), gz: gzipSync(plain, { level: 9 }) }
+        for (const [extension, bytes] of Object.entries(encodings)) {
+          if (bytes.length < plain.length) writeFileSync(join(dist, `${name}.${extension}`), bytes)
         }
+        if (plain.length > PLAIN_BYTES_MAX) rmSync(join(dist, name))
       }
     },
   }
@@ -171,7 +227,16 @@ const SERVER = process.env.CHAT_SERVER ?? 'http://127.0.0.1:8000'
 
 export default defineConfig({
   base: '/chat/',
-  plugins: [literals(), noPreload(), decorators(), stableEntry(), shell(), compressed()],
+  plugins: [
+    minifyTemplates(),
+    noPreload(),
+    shortErrors(),
+    decorators(),
+    stableEntry(),
+    appShell(),
+    apiPage(),
+    compress(),
+  ],
   build: {
     target: 'es2022',
     modulePreload: false,
@@ -187,7 +252,7 @@ export default defineConfig({
     },
   },
   experimental: {
-    // A page of another origin loads the tag: what a module refers to lies beside the module.
+    // Pages of other origins load the tag, so modules refer to each other by relative paths.
     renderBuiltUrl: (_name, { hostType }) => (hostType === 'js' ? { relative: true } : undefined),
   },
   server: {

@@ -4,7 +4,7 @@
 
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 
-mod stage;
+mod setup;
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -13,17 +13,16 @@ use std::time::Duration;
 use actors::domain::event::{Event, EventBody};
 use actors::domain::ids::Seq;
 use actors::domain::participant::Role;
-use actors::domain::permission::{Deed, Standing};
+use actors::domain::permission::{AccessLevel, Action};
 use actors::domain::room::RoomType;
 use actors::ports::store::Store;
 use actors::protocol::client;
 use actors::protocol::codec;
-use actors::protocol::server::ServerFrame;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
-use stage::{Board, Crowd, Village};
+use setup::{AudienceFixture, RoomsFixture, SwitchboardFixture};
 
-/// Sockets that one message goes to.
+/// Receivers of one message.
 const SOCKETS: usize = 1_000;
 /// Commands of a full batch.
 const BATCH: usize = 500;
@@ -38,18 +37,18 @@ fn decode(criterion: &mut Criterion) {
 }
 
 fn permission(criterion: &mut Criterion) {
-    let standing = Standing::Participant(Role::Member);
+    let access_level = AccessLevel::Participant(Role::Member);
     criterion.bench_function("permission to send", |bench| {
-        bench.iter(|| black_box(standing).may(black_box(Deed::Post), black_box(RoomType::Group)));
+        bench.iter(|| black_box(access_level).allows(black_box(Action::Post), black_box(RoomType::Group)));
     });
 }
 
 fn encode(criterion: &mut Criterion) {
-    let events = Village::new(1).replay(1);
+    let events = RoomsFixture::new(1).replay(1);
     let event = events.iter().find(|event| matches!(event.body, EventBody::MessagePosted(_)));
     let event: &Event = event.expect("one was posted");
     criterion.bench_function("encode a message", |bench| {
-        bench.iter(|| ServerFrame::of_event(black_box(event)).map(|frame| codec::encode(&frame)));
+        bench.iter(|| black_box(event).frame().map(|frame| codec::encode(&frame)));
     });
 }
 
@@ -58,10 +57,10 @@ fn deliver(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(SOCKETS as u64)).measurement_time(Duration::from_secs(5));
     for frames in [1, 8] {
         group.bench_function(format!("{frames} frames in one batch"), |bench| {
-            let board = Board::new(SOCKETS);
+            let fixture = SwitchboardFixture::new(SOCKETS);
             let mut after = 0;
             bench.iter_custom(|times| {
-                let took = board.deliver(after, times, frames);
+                let took = fixture.deliver(after, times, frames);
                 after += i64::try_from(times * frames).expect("a bench ends before that");
                 took
             });
@@ -75,11 +74,11 @@ fn append(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(BATCH as u64)).sample_size(20);
     for rooms in [1, 500] {
         group.bench_function(format!("{rooms} rooms"), |bench| {
-            let village = Village::new(rooms);
-            let store = village.store.clone();
+            let fixture = RoomsFixture::new(rooms);
+            let store = fixture.store.clone();
             bench.iter_batched(
-                || village.batch(BATCH),
-                |batch| village.wait(store.append(&batch, false)).expect("nothing is in its way"),
+                || fixture.batch(BATCH),
+                |batch| fixture.wait(store.append(&batch, false)).expect("nothing is in its way"),
                 BatchSize::PerIteration,
             );
         });
@@ -88,18 +87,18 @@ fn append(criterion: &mut Criterion) {
 }
 
 fn replay(criterion: &mut Criterion) {
-    let village = Village::new(1);
-    let events = village.replay(MISSED);
-    let store: Arc<dyn Store> = village.store.clone();
+    let fixture = RoomsFixture::new(1);
+    let events = fixture.replay(MISSED);
+    let store: Arc<dyn Store> = fixture.store.clone();
     let mut group = criterion.benchmark_group("replay 200 messages");
     group.throughput(Throughput::Elements(MISSED as u64));
     group.bench_function("read from the memory store", |bench| {
-        let read = || village.wait(store.events(village.rooms[0], Seq(0), MISSED));
+        let read = || fixture.wait(store.events(fixture.rooms[0], Seq(0), MISSED));
         bench.iter(|| read().expect("it is there"));
     });
     group.bench_function("encode", |bench| {
         bench.iter(|| {
-            let frames = events.iter().filter_map(ServerFrame::of_event);
+            let frames = events.iter().filter_map(Event::frame);
             frames.map(|frame| codec::encode(&frame).len()).sum::<usize>()
         });
     });
@@ -111,9 +110,9 @@ fn join(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(SOCKETS as u64)).sample_size(10);
     for (name, is_leaving) in [("come", false), ("go", true)] {
         group.bench_function(name, |bench| {
-            let crowd = Crowd::new(SOCKETS);
+            let fixture = AudienceFixture::new(SOCKETS);
             bench.iter_custom(|times| {
-                let rounds = (0..times).map(|_| crowd.comes_and_goes());
+                let rounds = (0..times).map(|_| fixture.comes_and_goes());
                 rounds.map(|(came, went)| if is_leaving { went } else { came }).sum()
             });
         });

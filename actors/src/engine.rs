@@ -1,5 +1,8 @@
-//! The façade: all that the server sees of the engine.
+//! The engine as the server sees it: starting one, sending commands, connecting sockets, draining.
+//!
+//! This is the only module that knows every actor. It gives each the handles that it needs when it is made.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,247 +11,328 @@ use std::time::Duration;
 use actix::{Actor, Addr, Arbiter, AsyncContext, Context};
 use tokio::sync::oneshot;
 
-use crate::census::{Count, Counts};
-use crate::core::{Backlog, Core};
-use crate::domain::command::{Command, OpenRoom, Opened, Refusal, Reply};
-use crate::domain::ids::{NodeId, RoomId};
+use crate::domain::command::{Command, CommandReply, OpenRoom, OpenedRoom, Refusal};
+use crate::domain::ids::{NodeId, PersonalSeq, RoomId, UserId};
 use crate::error::EngineError;
-use crate::inbox::{self, Happened, InboxActor, Named};
+use crate::inbox::{InboxActor, InboxDependencies};
 use crate::limits::{self, Limits};
-use crate::people::{self, Changed, CloseDoors, PeopleActor};
-use crate::persistence::{self, PersistenceActor, Refuse, Unsettled};
+use crate::mailbox::Tell;
+use crate::messages::diagnostics::CountResources;
+pub use crate::messages::diagnostics::ResourceCounts;
+use crate::messages::inbox::{EventsCommitted, PersonalLogGrown, UserRenamed};
+use crate::messages::persistence::{CommandBacklog, CountUnfinished, RefuseAppends};
+use crate::messages::registry::{
+    ListSwitchboards, RegisterSwitchboard, ResolveRoom, ResolvedRoom, RouteEvents,
+};
+use crate::messages::relay::{PublishCommit, PublishPersonalLog, PublishUserChange, StopRelay};
+pub use crate::messages::room::TypingUser;
+use crate::messages::room::{CommandOrigin, ListTyping, SubmitCommand};
+pub use crate::messages::session::ConnectError;
+use crate::messages::switchboard::{AnnounceShutdown, CloseAllSockets, CountUnsent, SwitchboardControl};
+use crate::messages::users::{ListOffline, StopAccepting, UserChanged};
+use crate::persistence::{PersistenceActor, PersistenceDependencies};
+use crate::ports::broker::Broker;
 use crate::ports::clock::Clock;
 use crate::ports::identity::Identity;
-use crate::ports::link::Link;
-use crate::ports::store::{PersonChange, Store, StoreError};
+use crate::ports::store::{Store, StoreError, UserAccess};
 use crate::protocol::close::CloseCode;
-use crate::protocol::envelope::LinkKey;
-use crate::registry::{self, Heads, Register, RegistryActor, Resolve, Route, Workers};
-use crate::relay::{self, Publish, RelayActor, Stop, TellPerson};
-use crate::room::{Origin, Submit, TypingNow, WhoIsTyping};
-use crate::session::{Connect, SessionActor};
-use crate::switchboard::{CloseAll, GoAway, SwitchboardActor, Unsent};
-use crate::worker::Worker;
+use crate::protocol::envelope::EnvelopeKey;
+use crate::registry::RegistryActor;
+use crate::relay::{RelayActor, RelayDependencies};
+use crate::room::RoomDependencies;
+pub use crate::session::{ClientInput, ConnectRequest, ConnectTarget, SessionHandle};
+use crate::switchboard::SwitchboardActor;
+use crate::users::{UsersActor, UsersDependencies};
+use crate::worker::SessionDependencies;
+pub use crate::worker::Worker;
 
-/// How long a caller waits for an answer; the store's patience and what follows fit in.
+/// How long a caller waits for an answer: longer than a command may wait for the store.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
-/// How often it is looked whether everything is settled, at the end.
-const SETTLE_POLL: Duration = Duration::from_millis(20);
+/// How often a draining engine looks whether everything is finished.
+const DRAIN_POLL: Duration = Duration::from_millis(20);
 
-/// What an engine is made of.
-pub struct Parts {
-    /// This process.
+/// What an engine is started with.
+pub struct EngineParts {
+    /// The id of this process among the nodes.
     pub node: NodeId,
-    /// The operator's bounds.
+    /// The bounds that an operator may set.
     pub limits: Limits,
-    /// Time.
+    /// The time.
     pub clock: Clock,
-    /// The truth.
+    /// The log of every room, and what is derived from it.
     pub store: Arc<dyn Store>,
-    /// Reads tokens.
+    /// Verifies tokens.
     pub identity: Arc<dyn Identity>,
-    /// The way to other nodes; none when this is the only one.
-    pub link: Option<Arc<dyn Link>>,
-    /// What envelopes are signed with.
-    pub link_key: LinkKey,
+    /// The way to other nodes; none if this is the only one.
+    pub broker: Option<Arc<dyn Broker>>,
+    /// The key that envelopes between nodes are sealed with.
+    pub envelope_key: EnvelopeKey,
 }
 
 /// A running engine. Cheap to clone, and good on any thread.
 #[derive(Clone)]
-pub struct EngineHandle {
-    core: Arc<Core>,
-    workers: Arc<AtomicUsize>,
+pub struct EngineHandle(Arc<Engine>);
+
+/// The actors of which a node has one each.
+struct Engine {
+    registry: Arc<Addr<RegistryActor>>,
+    persistence: Arc<Addr<PersistenceActor>>,
+    users: Arc<Addr<UsersActor>>,
+    inbox: Arc<Addr<InboxActor>>,
+    relay: Arc<Addr<RelayActor>>,
+    sessions: Arc<SessionDependencies>,
+    workers: AtomicUsize,
+    #[cfg(test)]
+    rooms: Arc<RoomDependencies>,
 }
 
-/// What was left when an engine ended.
+/// What was unfinished when an engine ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Leftovers {
-    /// Commands that nobody was told the end of.
+pub struct DrainReport {
+    /// Commands whose senders were not told the outcome.
     pub commands: usize,
-    /// Sockets that had not taken all that was for them.
+    /// Sockets that had not taken everything that waited for them.
     pub sockets: usize,
 }
 
-/// An actor that is to be told of the others before it starts.
-struct Place<A: Actor<Context = Context<A>>>(Context<A>, Addr<A>);
+/// An actor that has an address and doesn't run yet: the others are handed the address before it starts.
+struct Unstarted<A: Actor<Context = Context<A>>>(Context<A>);
 
-impl<A: Actor<Context = Context<A>>> Place<A> {
-    fn new() -> Self {
+impl<A: Actor<Context = Context<A>>> Unstarted<A> {
+    fn new() -> (Self, Arc<Addr<A>>) {
         let context = Context::new();
-        let addr = context.address();
-        Self(context, addr)
+        let addr = Arc::new(context.address());
+        (Self(context), addr)
+    }
+
+    fn start(self, actor: A) {
+        self.0.run(actor);
     }
 }
 
 impl EngineHandle {
-    /// Starts an engine whose own actors live on this thread.
+    /// Starts an engine. Its own actors run on this thread.
     #[must_use]
-    pub fn start(parts: Parts) -> Self {
-        let registry = Place::<RegistryActor>::new();
-        let persistence = Place::<PersistenceActor>::new();
-        let people = Place::<PeopleActor>::new();
-        let inbox = Place::<InboxActor>::new();
-        let relay = Place::<RelayActor>::new();
-        let core = Arc::new(Core {
-            node: parts.node,
-            limits: Arc::new(parts.limits),
-            clock: parts.clock,
-            store: parts.store,
-            identity: parts.identity,
-            registry: registry.1,
-            persistence: persistence.1,
-            backlog: Backlog::default(),
-            people: people.1,
-            inbox: inbox.1,
-            relay: relay.1,
+    pub fn start(parts: EngineParts) -> Self {
+        let EngineParts { node, limits, clock, store, identity, broker, envelope_key } = parts;
+        let limits = Arc::new(limits);
+        let backlog = Arc::new(CommandBacklog::default());
+        let (unstarted_registry, registry) = Unstarted::new();
+        let (unstarted_persistence, persistence) = Unstarted::new();
+        let (unstarted_users, users) = Unstarted::new();
+        let (unstarted_inbox, inbox) = Unstarted::new();
+        let (unstarted_relay, relay) = Unstarted::new();
+
+        let rooms = Arc::new(RoomDependencies {
+            clock,
+            limits: limits.clone(),
+            store: store.clone(),
+            registry: registry.clone(),
+            persistence: persistence.clone(),
+            users: users.clone(),
+            relay: relay.clone(),
         });
-        registry.0.run(RegistryActor::default());
-        persistence.0.run(PersistenceActor::default());
-        people.0.run(PeopleActor::default());
-        inbox.0.run(InboxActor::default());
-        relay.0.run(RelayActor::new(parts.link, parts.link_key));
-        core.registry.do_send(registry::Begin(core.clone()));
-        core.persistence.do_send(persistence::Begin(core.clone()));
-        core.people.do_send(people::Begin(core.clone()));
-        core.inbox.do_send(inbox::Begin(core.clone()));
-        core.relay.do_send(relay::Begin(core.clone()));
-        Self { core, workers: Arc::default() }
+        unstarted_registry.start(RegistryActor::new(rooms.clone()));
+        unstarted_persistence.start(PersistenceActor::new(PersistenceDependencies {
+            clock,
+            limits: limits.clone(),
+            store: store.clone(),
+            backlog: backlog.clone(),
+            registry: registry.clone(),
+            inbox: inbox.clone(),
+            relay: relay.clone(),
+        }));
+        unstarted_users.start(UsersActor::new(UsersDependencies {
+            clock,
+            limits: limits.clone(),
+            registry: registry.clone(),
+            relay: relay.clone(),
+        }));
+        unstarted_inbox.start(InboxActor::new(InboxDependencies {
+            clock,
+            limits: limits.clone(),
+            store: store.clone(),
+            relay: relay.clone(),
+        }));
+        unstarted_relay.start(RelayActor::new(RelayDependencies {
+            node,
+            store: store.clone(),
+            broker,
+            envelope_key,
+            registry: registry.clone(),
+            users: users.clone(),
+            inbox: inbox.clone(),
+        }));
+        let sessions = Arc::new(SessionDependencies {
+            node,
+            clock,
+            limits,
+            store,
+            identity,
+            backlog,
+            registry: registry.clone(),
+            users: users.clone(),
+            inbox: inbox.clone(),
+        });
+        Self(Arc::new(Engine {
+            registry,
+            persistence,
+            users,
+            inbox,
+            relay,
+            sessions,
+            workers: AtomicUsize::new(0),
+            #[cfg(test)]
+            rooms,
+        }))
     }
 
-    /// Makes this thread one that holds sockets. To be called once on each.
+    /// Prepares this thread to hold sockets. Call it once on each thread.
     #[must_use]
     pub fn worker(&self) -> Rc<Worker> {
-        let worker = Worker::start(self.core.clone(), self.workers.fetch_add(1, Ordering::Relaxed));
-        self.core.registry.do_send(Register { switchboard: worker.switchboard.clone() });
-        worker
+        let engine = &self.0;
+        let sessions = engine.sessions.clone();
+        let switchboard = SwitchboardActor::new(sessions.limits.clone(), sessions.clock).start();
+        let switchboard = Arc::new(switchboard);
+        engine.registry.tell(RegisterSwitchboard { switchboard: switchboard.clone() });
+        Worker::new(sessions, switchboard, engine.workers.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Carries out one command; answered when it is committed and told to the sockets of this node.
+    /// Executes a command. Returns when it is committed and delivered to the sockets of this node.
     ///
     /// # Errors
-    /// [`EngineError`]; but for [`EngineError::OutcomeUnknown`] nothing was stored.
-    pub async fn command(&self, command: Command) -> Result<Reply, EngineError> {
-        let by = command.by.person();
-        let resolve = Resolve { room: command.room, arbiter: Arbiter::current(), by };
-        let room = self.core.registry.send(resolve).await.unwrap_or(Err(EngineError::Unavailable))?;
+    /// [`EngineError`]. Nothing was stored, except perhaps with [`EngineError::OutcomeUnknown`].
+    pub async fn command(&self, command: Command) -> Result<CommandReply, EngineError> {
+        let by = command.by.user_id();
+        let resolve = ResolveRoom { room: command.room, arbiter: Arbiter::current(), by };
+        let ResolvedRoom { handle, .. } =
+            self.0.registry.send(resolve).await.unwrap_or(Err(EngineError::Unavailable))?;
         let (answer, answered) = oneshot::channel();
-        room.addr.do_send(Submit { command, origin: Origin::Caller(answer) });
+        handle.tell(SubmitCommand { command, origin: CommandOrigin::Caller(answer) });
         match tokio::time::timeout(ANSWER_PATIENCE, answered).await {
             Ok(Ok(answer)) => answer,
             _ => Err(EngineError::OutcomeUnknown),
         }
     }
 
-    /// Makes a room, or finds the one there is of its pair or subject.
+    /// Creates a room, or returns the existing one of its pair or subject.
     ///
     /// # Errors
-    /// [`EngineError`]; but for [`EngineError::OutcomeUnknown`] nothing was stored.
-    pub async fn open_room(&self, open: OpenRoom) -> Result<Opened, EngineError> {
-        let opened = self.core.store.open_room(&open).await.map_err(|error| match error {
+    /// [`EngineError`]. Nothing was stored, except perhaps with [`EngineError::OutcomeUnknown`].
+    pub async fn open_room(&self, open: OpenRoom) -> Result<OpenedRoom, EngineError> {
+        let opened = self.0.sessions.store.open_room(&open).await.map_err(|error| match error {
             StoreError::OutcomeUnknown => EngineError::OutcomeUnknown,
             StoreError::RowRefused => EngineError::Refused(Refusal::Rejected),
             StoreError::Unavailable(_) | StoreError::Locked => EngineError::Unavailable,
         })??;
         let (room, events) = (opened.room, Arc::new(opened.events.clone()));
         if !events.is_empty() {
-            self.core.inbox.do_send(Happened { room, events: events.clone(), signals: Vec::new() });
-            self.core.registry.do_send(Route { room, events: events.clone() });
-            self.core.relay.do_send(Publish { room, events, signals: Vec::new() });
+            self.0.inbox.tell(EventsCommitted { room, events: events.clone(), signals: Vec::new() });
+            self.0.registry.tell(RouteEvents { room, events: events.clone() });
+            self.0.relay.tell(PublishCommit { room, events, signals: Vec::new() });
         }
         Ok(opened)
     }
 
-    /// Who is typing in a room now, as far as this node has heard: of those elsewhere, from the first
-    /// time on that it is asked. Only for someone who is in the room.
-    pub async fn typing_in(&self, room: RoomId) -> Vec<TypingNow> {
-        let resolve = Resolve { room, arbiter: Arbiter::current(), by: None };
-        let Ok(Ok(found)) = self.core.registry.send(resolve).await else { return Vec::new() };
-        found.addr.send(WhoIsTyping).await.unwrap_or_default()
+    /// Returns who is typing in a room. Of users at other nodes it knows from the first call on, which makes
+    /// the room follow them. Call it only for a participant.
+    pub async fn typing_in(&self, room: RoomId) -> Vec<TypingUser> {
+        let resolve = ResolveRoom { room, arbiter: Arbiter::current(), by: None };
+        let Ok(Ok(found)) = self.0.registry.send(resolve).await else { return Vec::new() };
+        found.handle.ask(ListTyping).await.unwrap_or_default()
     }
 
-    /// Tells every node that someone's names or right to be here changed; it is in the store already.
-    pub fn person_changed(&self, change: PersonChange) {
-        self.core.inbox.do_send(Named { user: change.user, is_news: true });
-        self.core.people.do_send(Changed(change));
-        self.core.relay.do_send(TellPerson(change));
+    /// Tells every node of a change to a user's names or access that is in the store already.
+    pub fn user_changed(&self, change: UserAccess) {
+        self.0.inbox.tell(UserRenamed { user: change.user, is_news: true });
+        self.0.users.tell(UserChanged(change));
+        self.0.relay.tell(PublishUserChange(change));
     }
 
-    /// Tells the rooms of this node how far their logs reach, for one who wrote to the store himself.
-    pub fn heads(&self, heads: Vec<(RoomId, crate::domain::ids::Seq)>) {
-        self.core.registry.do_send(Heads(heads));
+    /// Tells every node that a user's personal log reaches up to `head`, which is in the store already.
+    pub fn personal_log_grown(&self, user: UserId, head: PersonalSeq) {
+        self.0.inbox.tell(PersonalLogGrown { user, head });
+        self.0.relay.tell(PublishPersonalLog { user, head });
     }
 
-    /// Whether every actor that the node can't do without lives. Rooms and sessions may die, and are
-    /// replaced; without one of these the process must be.
-    pub async fn is_whole(&self) -> bool {
-        let core = &self.core;
-        let switchboards = core.registry.send(Workers).await.unwrap_or_default();
-        core.registry.connected()
-            && core.persistence.connected()
-            && core.people.connected()
-            && core.inbox.connected()
-            && core.relay.connected()
-            && switchboards.iter().all(Addr::connected)
+    /// Returns those of `users` who have no socket on any node, as far as this node knows.
+    pub async fn offline_among(&self, users: Vec<UserId>) -> BTreeSet<UserId> {
+        self.0.users.send(ListOffline { users }).await.unwrap_or_default()
     }
 
-    /// How much the engine holds, for tests and for those who look for leaks.
-    pub async fn census(&self) -> Counts {
-        let core = &self.core;
-        let mut counts = core.registry.send(Count).await.unwrap_or_default();
-        counts.extend(core.persistence.send(Count).await.unwrap_or_default());
-        counts.extend(core.people.send(Count).await.unwrap_or_default());
-        counts.extend(core.inbox.send(Count).await.unwrap_or_default());
-        counts.extend(core.relay.send(Count).await.unwrap_or_default());
-        for switchboard in core.registry.send(Workers).await.unwrap_or_default() {
-            counts.extend(switchboard.send(Count).await.unwrap_or_default());
+    /// Returns whether every actor that the node needs is running. Rooms and sessions may die and are
+    /// replaced; if one of these has died, the process must be restarted.
+    pub async fn is_healthy(&self) -> bool {
+        let engine = &self.0;
+        let switchboards = engine.registry.send(ListSwitchboards).await.unwrap_or_default();
+        engine.registry.connected()
+            && engine.persistence.connected()
+            && engine.users.connected()
+            && engine.inbox.connected()
+            && engine.relay.connected()
+            && switchboards.iter().all(|switchboard| switchboard.is_alive())
+    }
+
+    /// Counts what the engine holds, to find leaks.
+    pub async fn diagnostics(&self) -> ResourceCounts {
+        let engine = &self.0;
+        let mut counts = engine.registry.send(CountResources).await.unwrap_or_default();
+        counts.extend(engine.persistence.send(CountResources).await.unwrap_or_default());
+        counts.extend(engine.users.send(CountResources).await.unwrap_or_default());
+        counts.extend(engine.inbox.send(CountResources).await.unwrap_or_default());
+        counts.extend(engine.relay.send(CountResources).await.unwrap_or_default());
+        for switchboard in engine.registry.send(ListSwitchboards).await.unwrap_or_default() {
+            counts.extend(switchboard.ask(CountResources).await.unwrap_or_default());
         }
         counts
     }
 
-    /// Ends the engine in order: nobody new, everyone told when to come back, everything under way
-    /// settled, every socket closed, the link last.
-    pub async fn drain(&self, spread: Duration, patience: Duration) -> Leftovers {
+    /// Ends the engine in order: it accepts nobody new, tells every client when to come back, finishes the
+    /// commands under way for at most `patience`, closes every socket, and stops the broker.
+    pub async fn drain(&self, spread: Duration, patience: Duration) -> DrainReport {
         let until = tokio::time::Instant::now() + patience;
-        let _gone = self.core.people.send(CloseDoors).await;
-        let switchboards = self.core.registry.send(Workers).await.unwrap_or_default();
+        let _gone = self.0.users.send(StopAccepting).await;
+        let switchboards = self.0.registry.send(ListSwitchboards).await.unwrap_or_default();
         for switchboard in &switchboards {
-            let _gone = switchboard.send(GoAway { spread }).await;
+            let _gone = switchboard.ask(AnnounceShutdown { spread }).await;
         }
-        let _gone = self.core.persistence.send(Refuse).await;
-        let mut commands = self.core.persistence.send(Unsettled).await.unwrap_or_default();
+        let _gone = self.0.persistence.send(RefuseAppends).await;
+        let mut commands = self.0.persistence.send(CountUnfinished).await.unwrap_or_default();
         while commands > 0 && tokio::time::Instant::now() < until {
-            tokio::time::sleep(SETTLE_POLL).await;
-            commands = self.core.persistence.send(Unsettled).await.unwrap_or_default();
+            tokio::time::sleep(DRAIN_POLL).await;
+            commands = self.0.persistence.send(CountUnfinished).await.unwrap_or_default();
         }
         for switchboard in &switchboards {
-            let _gone = switchboard.send(CloseAll { code: CloseCode::Restarting }).await;
+            let _gone = switchboard.ask(CloseAllSockets { code: CloseCode::Restarting }).await;
         }
         let sockets = unsent(&switchboards).await;
-        let _gone = self.core.relay.send(Stop { patience: Duration::from_secs(1) }).await;
-        Leftovers { commands, sockets }
+        let _gone = self.0.relay.send(StopRelay { patience: Duration::from_secs(1) }).await;
+        DrainReport { commands, sockets }
     }
 }
 
-/// Waits for all sockets to take what is for them; how many have not within the time for it.
-async fn unsent(switchboards: &[Addr<SwitchboardActor>]) -> usize {
-    let until = tokio::time::Instant::now() + limits::CLOSE_PATIENCE;
+#[cfg(test)]
+impl EngineHandle {
+    pub(crate) fn registry(&self) -> &Addr<RegistryActor> {
+        &self.0.registry
+    }
+
+    pub(crate) fn rooms(&self) -> Arc<RoomDependencies> {
+        self.0.rooms.clone()
+    }
+}
+
+/// Waits until all sockets have taken what waits for them. Returns how many have not in time.
+async fn unsent(switchboards: &[Arc<dyn SwitchboardControl>]) -> usize {
+    let until = tokio::time::Instant::now() + limits::CLOSE_TIMEOUT;
     loop {
         let mut sockets = 0;
         for switchboard in switchboards {
-            sockets += switchboard.send(Unsent).await.unwrap_or_default();
+            sockets += switchboard.ask(CountUnsent).await.unwrap_or_default();
         }
         if sockets == 0 || tokio::time::Instant::now() >= until {
             return sockets;
         }
-        tokio::time::sleep(SETTLE_POLL).await;
-    }
-}
-
-impl Worker {
-    /// Begins a session on this thread. What it says about the outcome goes to the client itself. It ends
-    /// when its address, of which others have weak ones, is dropped.
-    #[must_use]
-    pub fn connect(self: &Rc<Self>, connect: Connect) -> Addr<SessionActor> {
-        SessionActor::begin(self, connect).start()
+        tokio::time::sleep(DRAIN_POLL).await;
     }
 }

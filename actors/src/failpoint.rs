@@ -1,16 +1,24 @@
-//! Points at which a test kills the process or breaks an actor. Without the feature `failpoints`, which no
+//! Points at which a test kills the process or panics an actor. Without the feature `failpoints`, which no
 //! release has, passing one does nothing.
 
-/// A point.
+/// A point in the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Point {
-    /// A transaction has written all and is about to be committed. Kills.
+pub enum Failpoint {
+    /// A transaction is written and about to be committed. Kills the process.
     Committing,
-    /// A batch is committed, and nobody has been told. Kills.
+    /// A batch is committed, and nothing of it was sent. Kills the process.
     Committed,
-    /// What happened is about to be told to the other nodes. Kills.
+    /// An envelope is about to be published to the other nodes. Kills the process.
     Publishing,
-    /// A room is about to tell what was committed. Panics.
+    /// Scheduled messages are claimed, and none of them was sent. Kills the process.
+    Scheduled,
+    /// What webhooks are to be sent is claimed, and nothing of it was sent. Kills the process.
+    Delivering,
+    /// A webhook's target has answered, and that isn't stored. Kills the process.
+    Delivered,
+    /// Pushes are claimed, and none of them was sent. Kills the process.
+    Pushing,
+    /// A room is about to deliver what was committed. Panics.
     Room,
     /// A session has read a frame. Panics.
     Session,
@@ -22,41 +30,57 @@ pub use armed::{arm, pass};
 /// Passes a point.
 #[cfg(not(feature = "failpoints"))]
 #[inline]
-pub const fn pass(_: Point) {}
+pub const fn pass(_: Failpoint) {}
 
 #[cfg(feature = "failpoints")]
 mod armed {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use super::Point;
+    use super::Failpoint;
 
-    static ARMED: OnceLock<(Point, AtomicU32)> = OnceLock::new();
+    static ARMED: OnceLock<(Failpoint, AtomicU32)> = OnceLock::new();
 
-    impl Point {
-        /// The point of this name.
+    impl Failpoint {
+        /// The point with this name, whatever its case.
         #[must_use]
         pub fn named(name: &str) -> Option<Self> {
-            [Self::Committing, Self::Committed, Self::Publishing, Self::Room, Self::Session]
+            let killing = [
+                Self::Committing,
+                Self::Committed,
+                Self::Publishing,
+                Self::Scheduled,
+                Self::Delivering,
+                Self::Delivered,
+                Self::Pushing,
+            ];
+            killing
                 .into_iter()
+                .chain([Self::Room, Self::Session])
                 .find(|point| format!("{point:?}").eq_ignore_ascii_case(name))
         }
     }
 
-    /// Makes `point` fail at its `times`th passing, once.
-    pub fn arm(point: Point, times: u32) {
+    /// Makes `point` fail once, at pass number `times`.
+    pub fn arm(point: Failpoint, times: u32) {
         ARMED.set((point, AtomicU32::new(times))).expect("one point is armed, at the start");
     }
 
-    /// Passes a point, and fails there when it is its time.
-    pub fn pass(point: Point) {
+    /// Passes a point; fails there if it was armed for this pass.
+    pub fn pass(point: Failpoint) {
         let Some((armed, left)) = ARMED.get() else { return };
         if *armed != point || left.fetch_sub(1, Ordering::Relaxed) != 1 {
             return;
         }
         match point {
-            Point::Committing | Point::Committed | Point::Publishing => std::process::abort(),
-            Point::Room | Point::Session => panic!("a failpoint in an actor"),
+            Failpoint::Committing
+            | Failpoint::Committed
+            | Failpoint::Publishing
+            | Failpoint::Scheduled
+            | Failpoint::Delivering
+            | Failpoint::Delivered
+            | Failpoint::Pushing => std::process::abort(),
+            Failpoint::Room | Failpoint::Session => panic!("a failpoint in an actor"),
         }
     }
 }

@@ -6,26 +6,28 @@
 
 #![forbid(unsafe_code)]
 
-pub mod census;
-pub mod core;
 pub mod domain;
 pub mod engine;
 pub mod error;
 pub mod failpoint;
-pub mod inbox;
+mod inbox;
+#[cfg(feature = "injected-bugs")]
+pub mod injected_bugs;
 pub mod limits;
+mod mailbox;
 #[cfg(feature = "memory")]
 pub mod memory;
-pub mod outbox;
-pub mod people;
-pub mod persistence;
-#[cfg(feature = "planted-bugs")]
-pub mod planted;
+mod messages;
+mod outbox;
+mod persistence;
 pub mod ports;
 pub mod protocol;
-pub mod registry;
-pub mod relay;
-pub mod room;
-pub mod session;
-pub mod switchboard;
-pub mod worker;
+mod registry;
+mod relay;
+mod room;
+mod session;
+#[cfg(all(test, feature = "memory"))]
+mod setup;
+mod switchboard;
+mod users;
+mod worker;

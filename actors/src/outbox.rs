@@ -6,77 +6,36 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, IoSlice};
+use std::sync::Arc;
 
-use actix::{Addr, WeakAddr};
 use bytes::{Buf, Bytes};
 
-use crate::domain::ids::{RoomId, UserId};
+use crate::domain::ids::RoomId;
 use crate::limits::Limits;
-use crate::ports::wire::Wire;
-use crate::room::{Drained, RoomActor};
-use crate::session::{SessionActor, SessionId};
+use crate::messages::switchboard::{
+    ReplaySlotGranted, ReplaySlotRequest, SignalKey, SignalKind, SocketOwner, StateRefresh,
+};
+use crate::ports::connection::ConnectionWriter;
 
-/// Slices of one write.
+/// The slices of one write at most.
 const SLICES_MAX: usize = 64;
-/// Signals kept back for a socket that is behind. What doesn't fit is dropped, and how things stand is told
-/// once what waits has gone out.
+/// Signals that are coalesced for a socket that is behind. What doesn't fit is dropped, and the state is sent
+/// again once everything that waits has gone out.
 const SIGNALS_MAX: usize = 256;
-
-/// What kind of signal it is: of one kind, room and person only the newest is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SignalKind {
-    /// Typing: dropped while the socket is behind.
-    Typing,
-    /// A read mark.
-    Read,
-    /// Presence.
-    Presence,
-    /// A line of the list of rooms.
-    Inbox,
-}
-
-/// Which signal it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SignalKey {
-    /// Its kind.
-    pub kind: SignalKind,
-    /// The room it is about.
-    pub room: RoomId,
-    /// The person it is about.
-    pub user: UserId,
-}
-
-/// A room that waits for its turn, and the guest that its page is for.
-pub(crate) struct Turn {
-    pub(crate) room: RoomId,
-    pub(crate) addr: Addr<RoomActor>,
-    pub(crate) session: SessionId,
-}
-
-/// What a socket is to be told anew once all that waits for it has gone out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Untold {
-    /// The list of rooms, from its start: lines of it were dropped.
-    List,
-    /// More of that list.
-    RestOfList,
-    /// How far each has read in a room, and who is online there.
-    States(RoomId),
-}
 
 struct Chunk {
     bytes: Bytes,
     frames: u32,
-    /// Whether a part of it is out, so that it must be finished.
-    begun: bool,
+    /// Whether a part of it has gone out, so that the rest must.
+    is_partial: bool,
 }
 
-/// Signals of which only the newest of each key is kept, in the order in which they came.
+/// Signals of which only the newest of each key is kept, in order of arrival.
 #[derive(Default)]
-struct KeptBack(Vec<(SignalKey, Bytes)>);
+struct CoalescedSignals(Vec<(SignalKey, Bytes)>);
 
-impl KeptBack {
-    /// Keeps a signal; false where it doesn't fit.
+impl CoalescedSignals {
+    /// Keeps a signal. Returns false if it doesn't fit.
     fn keep(&mut self, key: SignalKey, bytes: Bytes) -> bool {
         let fits = self.forget(key) || self.0.len() < SIGNALS_MAX;
         if fits {
@@ -85,188 +44,193 @@ impl KeptBack {
         fits
     }
 
-    /// Drops one; whether it was there.
+    /// Drops a signal. Returns whether it was there.
     fn forget(&mut self, key: SignalKey) -> bool {
         let at = self.0.iter().position(|(kept, _)| *kept == key);
         at.map(|at| self.0.remove(at)).is_some()
     }
 }
 
-/// What a flush came to.
+/// How a flush ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flushed {
-    /// Nothing waits any more.
+pub(crate) enum FlushOutcome {
+    /// Everything has gone out.
     All,
-    /// The socket takes no more now.
+    /// The socket takes no more for now.
     Blocked,
-    /// The connection is gone.
+    /// The connection has ended.
     Gone,
 }
 
-/// The queue, with its socket.
+/// The queue, and the socket that it is for.
 pub(crate) struct Outbox {
-    pub(crate) wire: Box<dyn Wire>,
-    /// Weak, for each copy of a strong address takes a hundred bytes of its own.
-    pub(crate) session: WeakAddr<SessionActor>,
+    pub(crate) writer: Box<dyn ConnectionWriter>,
+    /// Doesn't keep the session running.
+    pub(crate) session: Arc<dyn SocketOwner>,
     queue: VecDeque<Chunk>,
     bytes: usize,
     frames: u32,
-    /// Held back until the session has been let in.
-    pub(crate) corked: bool,
-    /// Whether a write was refused and the socket is being watched.
+    /// Whether nothing goes out yet, because the socket isn't accepted.
+    pub(crate) is_held: bool,
+    /// Whether the socket took no more, and is being waited for.
     pub(crate) blocked: bool,
-    /// Whether it is in the list of those to be flushed.
+    /// Whether the socket is listed to be flushed.
     pub(crate) dirty: bool,
-    /// Whether the last frame is a close frame; nothing may follow.
+    /// Whether the last frame is a close frame, which nothing may follow.
     pub(crate) closing: bool,
-    /// Boxed, for of thousands few are behind.
-    missed: Option<Box<Missed>>,
-    /// Boxed, for of thousands few are catching up.
-    replays: Option<Box<Replays>>,
+    /// Boxed, because few of thousands are behind.
+    deferred: Option<Box<DeferredOutput>>,
+    /// Boxed, because few of thousands are catching up.
+    replay_queue: Option<Box<ReplayQueue>>,
 }
 
-/// What a socket that is behind has not been sent.
+/// What a socket that is behind has not been queued.
 #[derive(Default)]
-struct Missed {
-    kept_back: KeptBack,
-    untold: BTreeSet<Untold>,
+struct DeferredOutput {
+    coalesced: CoalescedSignals,
+    refresh: BTreeSet<StateRefresh>,
 }
 
-/// Rooms that have a page of a replay to send.
+/// Rooms that have pages of replays to send.
 #[derive(Default)]
-struct Replays {
-    /// Those that wait, in the order of their turns.
-    turns: VecDeque<Turn>,
-    /// The one whose page may come; one at a time, or many replays would overflow together.
-    turn_of: Option<RoomId>,
+struct ReplayQueue {
+    /// Rooms that wait, in the order of asking.
+    waiting: VecDeque<ReplaySlotRequest>,
+    /// The room whose page may come. Only one at a time, or many replays would overflow together.
+    holder: Option<RoomId>,
 }
 
 impl Outbox {
-    pub(crate) fn new(wire: Box<dyn Wire>, session: WeakAddr<SessionActor>) -> Self {
+    pub(crate) fn new(writer: Box<dyn ConnectionWriter>, session: Arc<dyn SocketOwner>) -> Self {
         Self {
-            wire,
+            writer,
             session,
             queue: VecDeque::new(),
             bytes: 0,
             frames: 0,
-            corked: true,
+            is_held: true,
             blocked: false,
             dirty: false,
             closing: false,
-            missed: None,
-            replays: None,
+            deferred: None,
+            replay_queue: None,
         }
     }
 
-    /// Queues `bytes`, which are `frames` whole frames. False: over the bound.
+    /// Queues `bytes`, which are `frames` whole frames. Returns false if that exceeds the bound.
     pub(crate) fn push(&mut self, bytes: Bytes, frames: u32, limits: &Limits) -> bool {
         if bytes.is_empty() {
             return true;
         }
         self.bytes += bytes.len();
         self.frames += frames;
-        self.queue.push_back(Chunk { bytes, frames, begun: false });
+        self.queue.push_back(Chunk { bytes, frames, is_partial: false });
         self.bytes <= limits.outbox_bytes_max && self.frames as usize <= limits.outbox_frames_max
     }
 
-    /// Queues a signal; while the socket is behind only the newest of its key is kept. What is kept back
-    /// holds up all that is newer, for a line of the list of rooms also tells what is unread in all.
+    /// Queues a signal, or keeps it among the coalesced ones while the socket is behind. While any is kept,
+    /// newer ones wait behind it, because each inbox row also tells what is unread in all rooms.
     pub(crate) fn signal(&mut self, key: SignalKey, bytes: Bytes, limits: &Limits) -> bool {
         let is_behind = self.is_behind(limits);
         if key.kind == SignalKind::Typing {
             return is_behind || self.push(bytes, 1, limits);
         }
-        if !is_behind && self.missed.as_ref().is_none_or(|missed| missed.kept_back.0.is_empty()) {
+        if !is_behind && self.deferred.as_ref().is_none_or(|deferred| deferred.coalesced.0.is_empty()) {
             return self.push(bytes, 1, limits);
         }
-        if !self.missed.get_or_insert_default().kept_back.keep(key, bytes) {
+        if !self.deferred.get_or_insert_default().coalesced.keep(key, bytes) {
             let is_line = key.kind == SignalKind::Inbox;
-            self.tell_when_out(if is_line { Untold::List } else { Untold::States(key.room) });
+            self.refresh_when_drained(if is_line {
+                StateRefresh::Inbox
+            } else {
+                StateRefresh::RoomState(key.room)
+            });
         }
         true
     }
 
-    /// Notes what is to be told anew once all that waits has gone out.
-    pub(crate) fn tell_when_out(&mut self, untold: Untold) {
-        self.missed.get_or_insert_default().untold.insert(untold);
+    /// Notes state that is to be sent again once everything that waits has gone out.
+    pub(crate) fn refresh_when_drained(&mut self, refresh: StateRefresh) {
+        self.deferred.get_or_insert_default().refresh.insert(refresh);
     }
 
-    /// Gives one thing that is to be told anew: one after another, each when the one before has gone out.
-    pub(crate) fn take_untold(&mut self) -> Option<Untold> {
-        let missed = self.missed.as_mut()?;
-        let first = missed.untold.pop_first();
-        if missed.untold.is_empty() && missed.kept_back.0.is_empty() {
-            self.missed = None;
+    /// Takes one piece of state that is to be sent again: the next one's turn comes when that has gone out.
+    pub(crate) fn take_refresh(&mut self) -> Option<StateRefresh> {
+        let deferred = self.deferred.as_mut()?;
+        let first = deferred.refresh.pop_first();
+        if deferred.refresh.is_empty() && deferred.coalesced.0.is_empty() {
+            self.deferred = None;
         }
         first
     }
 
-    /// Drops a signal that is kept back.
-    pub(crate) fn forget_signal(&mut self, key: SignalKey) {
-        if let Some(missed) = &mut self.missed {
-            missed.kept_back.forget(key);
+    /// Drops a coalesced signal.
+    pub(crate) fn drop_signal(&mut self, key: SignalKey) {
+        if let Some(deferred) = &mut self.deferred {
+            deferred.coalesced.forget(key);
         }
     }
 
     /// Puts `bytes` before everything that waits.
     pub(crate) fn push_first(&mut self, bytes: Bytes) {
         self.bytes += bytes.len();
-        self.queue.push_front(Chunk { bytes, frames: 0, begun: false });
+        self.queue.push_front(Chunk { bytes, frames: 0, is_partial: false });
     }
 
-    /// Drops what waits, but for a frame that has begun to go out, and queues `last`.
+    /// Drops everything that waits, except a frame of which a part has gone out, and queues `last`.
     pub(crate) fn close_with(&mut self, last: Bytes) {
-        let begun = self.queue.front().is_some_and(|chunk| chunk.begun);
-        self.queue.truncate(usize::from(begun));
+        let is_partial = self.queue.front().is_some_and(|chunk| chunk.is_partial);
+        self.queue.truncate(usize::from(is_partial));
         for chunk in &mut self.queue {
-            // They are counted no longer.
+            // Only `last` counts from now on.
             chunk.frames = 0;
         }
-        self.missed = None;
+        self.deferred = None;
         self.bytes = self.queue.iter().map(|chunk| chunk.bytes.len()).sum::<usize>() + last.len();
         self.frames = self.queue.iter().map(|chunk| chunk.frames).sum();
-        self.queue.push_back(Chunk { bytes: last, frames: 0, begun: false });
+        self.queue.push_back(Chunk { bytes: last, frames: 0, is_partial: false });
         self.closing = true;
     }
 
-    /// Lets a room have its turn with a page when there is room for one.
-    pub(crate) fn ask_turn(&mut self, turn: Turn, limits: &Limits) {
-        self.replays.get_or_insert_default().turns.push_back(turn);
-        self.give_turn(limits);
+    /// Grants a room the replay slot when there is space for a page.
+    pub(crate) fn acquire_replay_slot(&mut self, request: ReplaySlotRequest, limits: &Limits) {
+        self.replay_queue.get_or_insert_default().waiting.push_back(request);
+        self.grant_replay_slot(limits);
     }
 
-    /// A room has sent its page, or sends none.
-    pub(crate) fn end_turn(&mut self, room: RoomId, limits: &Limits) {
-        let Some(replays) = &mut self.replays else { return };
-        replays.turns.retain(|turn| turn.room != room);
-        replays.turn_of.take_if(|holder| *holder == room);
-        if replays.turns.is_empty() && replays.turn_of.is_none() {
-            self.replays = None;
+    /// Frees the replay slot of a room that has sent its page, or sends none.
+    pub(crate) fn release_replay_slot(&mut self, room: RoomId, limits: &Limits) {
+        let Some(replay_queue) = &mut self.replay_queue else { return };
+        replay_queue.waiting.retain(|request| request.room != room);
+        replay_queue.holder.take_if(|holder| *holder == room);
+        if replay_queue.waiting.is_empty() && replay_queue.holder.is_none() {
+            self.replay_queue = None;
         }
-        self.give_turn(limits);
+        self.grant_replay_slot(limits);
     }
 
-    /// Drops the signals of a room that is no longer heard; newer ones may come by another stay.
-    pub(crate) fn forget_signals(&mut self, room: RoomId) {
-        if let Some(missed) = &mut self.missed {
-            missed.kept_back.0.retain(|(key, _)| key.room != room || key.kind == SignalKind::Inbox);
-            missed.untold.remove(&Untold::States(room));
+    /// Drops the signals of a room that the socket has left; if it subscribes again, newer ones come.
+    pub(crate) fn drop_room_signals(&mut self, room: RoomId) {
+        if let Some(deferred) = &mut self.deferred {
+            deferred.coalesced.0.retain(|(key, _)| key.room != room || key.kind == SignalKind::Inbox);
+            deferred.refresh.remove(&StateRefresh::RoomState(room));
         }
     }
 
-    fn give_turn(&mut self, limits: &Limits) {
+    fn grant_replay_slot(&mut self, limits: &Limits) {
         if self.bytes * 4 <= limits.outbox_bytes_max
             && self.frames as usize * 4 <= limits.outbox_frames_max
-            && let Some(replays) = self.replays.as_mut().filter(|replays| replays.turn_of.is_none())
-            && let Some(Turn { room, addr, session }) = replays.turns.pop_front()
+            && let Some(replay_queue) =
+                self.replay_queue.as_mut().filter(|replay_queue| replay_queue.holder.is_none())
+            && let Some(ReplaySlotRequest { room, reader, session }) = replay_queue.waiting.pop_front()
         {
-            replays.turn_of = Some(room);
-            addr.do_send(Drained { session });
+            replay_queue.holder = Some(room);
+            reader.tell(ReplaySlotGranted { session });
         }
     }
 
-    /// Gives back the space of frames that are out.
-    pub(crate) fn rest(&mut self) {
+    /// Frees the space of frames that have gone out.
+    pub(crate) fn shrink(&mut self) {
         if self.queue.is_empty() {
             self.queue = VecDeque::new();
         }
@@ -280,52 +244,52 @@ impl Outbox {
         self.queue.is_empty()
     }
 
-    /// Writes what the socket takes. `progress` is set when anything went out.
-    pub(crate) fn flush(&mut self, limits: &Limits, progress: &mut bool) -> Flushed {
+    /// Writes what the socket takes. Sets `progress` if anything went out.
+    pub(crate) fn flush(&mut self, limits: &Limits, progress: &mut bool) -> FlushOutcome {
         loop {
             if self.queue.is_empty() {
                 self.release_signals(limits);
                 if self.queue.is_empty() {
                     if self.queue.capacity() > 16 {
-                        self.rest();
+                        self.shrink();
                     }
-                    self.give_turn(limits);
-                    return Flushed::All;
+                    self.grant_replay_slot(limits);
+                    return FlushOutcome::All;
                 }
             }
             let written = if self.queue.len() == 1 {
-                self.wire.try_write_vectored(&[IoSlice::new(&self.queue[0].bytes)])
+                self.writer.try_write_vectored(&[IoSlice::new(&self.queue[0].bytes)])
             } else {
                 let mut slices = [IoSlice::new(&[]); SLICES_MAX];
                 let count = self.queue.len().min(SLICES_MAX);
                 for (slice, chunk) in slices.iter_mut().zip(&self.queue) {
                     *slice = IoSlice::new(&chunk.bytes);
                 }
-                self.wire.try_write_vectored(&slices[..count])
+                self.writer.try_write_vectored(&slices[..count])
             };
             match written {
-                Ok(0) => return Flushed::Gone,
+                Ok(0) => return FlushOutcome::Gone,
                 Ok(written) => {
                     *progress = true;
-                    self.took(written);
+                    self.consume(written);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.give_turn(limits);
-                    return Flushed::Blocked;
+                    self.grant_replay_slot(limits);
+                    return FlushOutcome::Blocked;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return Flushed::Gone,
+                Err(_) => return FlushOutcome::Gone,
             }
         }
     }
 
-    fn took(&mut self, mut written: usize) {
+    fn consume(&mut self, mut written: usize) {
         self.bytes -= written;
         while written > 0 {
             let Some(chunk) = self.queue.front_mut() else { return };
             if written < chunk.bytes.len() {
                 chunk.bytes.advance(written);
-                chunk.begun = true;
+                chunk.is_partial = true;
                 return;
             }
             self.frames -= chunk.frames;
@@ -335,8 +299,8 @@ impl Outbox {
     }
 
     fn release_signals(&mut self, limits: &Limits) {
-        let Some(missed) = &mut self.missed else { return };
-        for (_, bytes) in std::mem::take(&mut missed.kept_back.0) {
+        let Some(deferred) = &mut self.deferred else { return };
+        for (_, bytes) in std::mem::take(&mut deferred.coalesced.0) {
             self.push(bytes, 1, limits);
         }
     }
@@ -347,6 +311,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::domain::ids::UserId;
 
     fn line(room: u128) -> SignalKey {
         SignalKey { kind: SignalKind::Inbox, room: RoomId(Uuid::from_u128(room)), user: UserId(1) }
@@ -354,7 +319,7 @@ mod tests {
 
     #[test]
     fn of_what_is_kept_back_the_newest_goes_last() {
-        let mut kept = KeptBack::default();
+        let mut kept = CoalescedSignals::default();
         for (room, bytes) in [(1, "1 of 2"), (2, "1 of 3"), (3, "1 of 4"), (1, "2 of 5")] {
             kept.keep(line(room), Bytes::from_static(bytes.as_bytes()));
         }
@@ -365,7 +330,7 @@ mod tests {
 
     #[test]
     fn so_many_are_kept_back_and_no_more() {
-        let mut kept = KeptBack::default();
+        let mut kept = CoalescedSignals::default();
         for room in 0..=SIGNALS_MAX {
             assert_eq!(kept.keep(line(room as u128), Bytes::new()), room < SIGNALS_MAX);
         }

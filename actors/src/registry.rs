@@ -1,42 +1,89 @@
-//! Which rooms live on this node. It makes rooms on the worker thread that first needs them, replaces
-//! those that died, and forgets those that went to sleep.
+//! The rooms that have an actor on this node.
+//!
+//! The registry starts a room's actor on the worker thread that first needs it, replaces one that has
+//! died, and forgets one that has nothing to do. Everything that is for a room by its id, and not by its
+//! handle, comes through here.
+
+#[cfg(all(test, feature = "memory"))]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use actix::{Actor, Addr, ArbiterHandle, Context, Handler, Message, MessageResult};
+use actix::{Actor, Addr, Context, Handler, MessageResult};
 
-use crate::census::Counts;
-use crate::core::Core;
-use crate::domain::event::Event;
-use crate::domain::ids::{RoomId, Seq, UserId};
+use crate::domain::ids::{RoomId, UserId};
 use crate::domain::rate::Budget;
-use crate::domain::signal::Signal;
 use crate::error::EngineError;
-use crate::room::{Events, HeadIs, HistoryChanged, Leave, RoomActor, Sleep, Told};
-use crate::session::SessionId;
-use crate::switchboard::SwitchboardActor;
+use crate::limits::{self, MailboxBound};
+use crate::mailbox::{Bounded, Tell};
+use crate::messages::diagnostics::{CountResources, ResourceCounts};
+use crate::messages::instance::RoomInstance;
+use crate::messages::registry::{
+    ConfirmRoom, InvalidateUser, ListSwitchboards, RegisterSwitchboard, ResolveRoom, ResolvedRoom,
+    RetireRoom, RouteEvents, RouteHeads, RouteLeave, RouteSignal,
+};
+use crate::messages::relay::EpochChanged;
+use crate::messages::room::{LeaveRoom, RemoteSignal, RoomEvents, RoomHead, StopWhenIdle};
+use crate::messages::switchboard::SwitchboardControl;
+use crate::room::{RoomActor, RoomDependencies};
 
-/// People whose budgets are kept before it is looked for those that are full again.
+/// Lookup budgets that are kept before full ones are dropped.
 const LOOKUPS_MIN: usize = 64;
 
-/// The actor.
-#[derive(Default)]
-pub struct RegistryActor {
-    core: Option<Arc<Core>>,
-    rooms: HashMap<RoomId, Addr<RoomActor>>,
-    /// Those of them that nobody has turned out to be in yet, and who asked for them.
-    unknown: HashMap<RoomId, Option<UserId>>,
-    /// What people have left for asking.
+/// See the [module](self).
+pub(crate) struct RegistryActor {
+    /// What each room works with.
+    deps: Arc<RoomDependencies>,
+    rooms: HashMap<RoomId, RoomEntry>,
+    /// Rooms that nobody has turned out to be in yet, and the users who asked for them.
+    unconfirmed: HashMap<RoomId, Option<UserId>>,
+    /// How many more rooms each user may ask for.
     lookups: HashMap<UserId, Budget>,
-    tidy_lookups_at: usize,
-    switchboards: Vec<Addr<SwitchboardActor>>,
+    prune_lookups_at: usize,
+    instances_started: u64,
+    switchboards: Vec<Arc<dyn SwitchboardControl>>,
+}
+
+/// A room's actor. Behind an `Arc`, because each copy of an address takes a hundred bytes of its own.
+struct RoomEntry {
+    addr: Arc<Addr<RoomActor>>,
+    instance: RoomInstance,
 }
 
 impl RegistryActor {
-    /// How much is held.
-    pub(crate) fn counts(&self) -> Counts {
-        vec![("rooms", self.rooms.len()), ("unknown rooms", self.unknown.len())]
+    /// A registry without rooms.
+    pub(crate) fn new(deps: Arc<RoomDependencies>) -> Self {
+        Self {
+            deps,
+            rooms: HashMap::new(),
+            unconfirmed: HashMap::new(),
+            lookups: HashMap::new(),
+            prune_lookups_at: 0,
+            instances_started: 0,
+            switchboards: Vec::new(),
+        }
+    }
+
+    fn addr(&self, room: RoomId) -> Option<&Addr<RoomActor>> {
+        self.rooms.get(&room).map(|entry| &*entry.addr)
+    }
+
+    /// The room's entry, unless another actor has taken over from `instance`.
+    fn current(&self, instance: RoomInstance) -> Option<&RoomEntry> {
+        self.rooms.get(&instance.room).filter(|entry| entry.instance == instance)
+    }
+
+    /// Takes a room that a user asks for from the user's budget: any id may be asked for, and each costs an
+    /// actor and a read.
+    fn take_lookup(&mut self, user: UserId) -> Result<(), EngineError> {
+        let now = self.deps.clock.now();
+        if self.lookups.len() >= self.prune_lookups_at {
+            self.lookups.retain(|_, budget| !budget.is_full(now));
+            self.prune_lookups_at = (self.lookups.len() * 2).max(LOOKUPS_MIN);
+        }
+        let taken = self.lookups.entry(user).or_default().take(self.deps.limits.lookups, now);
+        taken.map_err(|retry_after| EngineError::RateLimited { retry_after })
     }
 }
 
@@ -44,248 +91,144 @@ impl Actor for RegistryActor {
     type Context = Context<Self>;
 }
 
-/// Tells the registry of the other actors.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Begin(pub Arc<Core>);
-
-impl Handler<Begin> for RegistryActor {
-    type Result = ();
-
-    fn handle(&mut self, Begin(core): Begin, _: &mut Self::Context) {
-        self.core = Some(core);
-    }
+impl Bounded for RegistryActor {
+    const MAILBOX: MailboxBound = limits::REGISTRY_MAILBOX;
 }
 
-/// A thread begins to hold sockets.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Register {
-    /// Its switchboard.
-    pub switchboard: Addr<SwitchboardActor>,
-}
-
-impl Handler<Register> for RegistryActor {
+impl Handler<RegisterSwitchboard> for RegistryActor {
     type Result = ();
 
-    fn handle(&mut self, Register { switchboard }: Register, _: &mut Self::Context) {
+    fn handle(&mut self, RegisterSwitchboard { switchboard }: RegisterSwitchboard, _: &mut Self::Context) {
         self.switchboards.push(switchboard);
     }
 }
 
-/// Asks for the switchboards of all threads that hold sockets.
-#[derive(Message)]
-#[rtype(result = "Vec<Addr<SwitchboardActor>>")]
-pub struct Workers;
+impl Handler<ListSwitchboards> for RegistryActor {
+    type Result = MessageResult<ListSwitchboards>;
 
-impl Handler<Workers> for RegistryActor {
-    type Result = MessageResult<Workers>;
-
-    fn handle(&mut self, _: Workers, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _: ListSwitchboards, _: &mut Self::Context) -> Self::Result {
         MessageResult(self.switchboards.clone())
     }
 }
 
-/// Asks for a room's actor, which is made on `arbiter` when there is none alive.
-#[derive(Message)]
-#[rtype(result = "Result<Found, EngineError>")]
-pub struct Resolve {
-    /// The room.
-    pub room: RoomId,
-    /// The thread that needs it.
-    pub arbiter: ArbiterHandle,
-    /// The person who asks; none where the host application does, or someone whose place in the room has
-    /// been looked at already.
-    pub by: Option<UserId>,
-}
+impl Handler<ResolveRoom> for RegistryActor {
+    type Result = Result<ResolvedRoom, EngineError>;
 
-/// A room's actor.
-pub struct Found {
-    /// Its address.
-    pub addr: Addr<RoomActor>,
-    /// Whether someone has turned out to be in the room. Before that the address must not be kept: the actor
-    /// ends when nobody holds it any more.
-    pub is_known: bool,
-}
-
-impl Handler<Resolve> for RegistryActor {
-    type Result = Result<Found, EngineError>;
-
-    fn handle(&mut self, Resolve { room, arbiter, by }: Resolve, _: &mut Self::Context) -> Self::Result {
-        if let Some(addr) = self.rooms.get(&room).filter(|addr| addr.connected()) {
-            return Ok(Found { addr: addr.clone(), is_known: !self.unknown.contains_key(&room) });
+    fn handle(&mut self, resolve: ResolveRoom, _: &mut Self::Context) -> Self::Result {
+        let ResolveRoom { room, arbiter, by } = resolve;
+        if let Some(entry) = self.rooms.get(&room).filter(|entry| entry.addr.connected()) {
+            let is_confirmed = !self.unconfirmed.contains_key(&room);
+            return Ok(ResolvedRoom { handle: entry.addr.clone(), is_confirmed });
         }
-        let core = self.core.clone().ok_or(EngineError::Unavailable)?;
         if let Some(user) = by {
-            self.take_lookup(&core, user)?;
+            self.take_lookup(user)?;
         }
-        let addr = RoomActor::start_in_arbiter(&arbiter, move |_| RoomActor::new(core, room));
-        self.rooms.insert(room, addr.clone());
-        self.unknown.insert(room, by);
-        Ok(Found { addr, is_known: false })
+        self.instances_started += 1;
+        let instance = RoomInstance { room, number: self.instances_started };
+        let deps = self.deps.clone();
+        let addr = Arc::new(RoomActor::start_on(&arbiter, deps, instance));
+        self.rooms.insert(room, RoomEntry { addr: addr.clone(), instance });
+        self.unconfirmed.insert(room, by);
+        Ok(ResolvedRoom { handle: addr, is_confirmed: false })
     }
 }
 
-impl RegistryActor {
-    /// Counts a room that a person asks for: any id may be asked for, and each takes an actor and a read.
-    fn take_lookup(&mut self, core: &Core, user: UserId) -> Result<(), EngineError> {
-        let now = core.clock.now();
-        if self.lookups.len() >= self.tidy_lookups_at {
-            self.lookups.retain(|_, budget| !budget.is_full(now));
-            self.tidy_lookups_at = (self.lookups.len() * 2).max(LOOKUPS_MIN);
-        }
-        let taken = self.lookups.entry(user).or_default().take(core.limits.lookups, now);
-        taken.map_err(|retry_after| EngineError::RateLimited { retry_after })
-    }
-}
-
-/// Someone has turned out to be in the room.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Known {
-    /// The room.
-    pub room: RoomId,
-    /// Its actor.
-    pub addr: Addr<RoomActor>,
-}
-
-impl Handler<Known> for RegistryActor {
+impl Handler<ConfirmRoom> for RegistryActor {
     type Result = ();
 
-    fn handle(&mut self, Known { room, addr }: Known, _: &mut Self::Context) {
-        if self.rooms.get(&room) != Some(&addr) {
+    fn handle(&mut self, ConfirmRoom(instance): ConfirmRoom, _: &mut Self::Context) {
+        if self.current(instance).is_none() {
             return;
         }
-        let by = self.unknown.remove(&room).flatten();
-        if let (Some(budget), Some(core)) = (by.and_then(|user| self.lookups.get_mut(&user)), &self.core) {
-            budget.give_back(core.limits.lookups);
+        let by = self.unconfirmed.remove(&instance.room).flatten();
+        if let Some(budget) = by.and_then(|user| self.lookups.get_mut(&user)) {
+            budget.give_back(self.deps.limits.lookups);
         }
     }
 }
 
-/// A session that ends lets go of a room that may be about to take it in.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct RouteLeave {
-    /// The room.
-    pub room: RoomId,
-    /// The session.
-    pub session: SessionId,
+impl Handler<RetireRoom> for RegistryActor {
+    type Result = ();
+
+    fn handle(&mut self, RetireRoom(instance): RetireRoom, _: &mut Self::Context) {
+        // An actor that another one has replaced has ended already.
+        if self.current(instance).is_some()
+            && let Some(entry) = self.rooms.remove(&instance.room)
+        {
+            self.unconfirmed.remove(&instance.room);
+            entry.addr.tell(StopWhenIdle);
+        }
+    }
 }
 
 impl Handler<RouteLeave> for RegistryActor {
     type Result = ();
 
     fn handle(&mut self, RouteLeave { room, session }: RouteLeave, _: &mut Self::Context) {
-        if let Some(addr) = self.rooms.get(&room) {
-            addr.do_send(Leave { session });
+        if let Some(addr) = self.addr(room) {
+            addr.tell(LeaveRoom { session });
         }
     }
 }
 
-/// A room's actor goes to sleep.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Retire {
-    /// The room.
-    pub room: RoomId,
-    /// The actor.
-    pub addr: Addr<RoomActor>,
-}
-
-impl Handler<Retire> for RegistryActor {
+impl Handler<RouteEvents> for RegistryActor {
     type Result = ();
 
-    fn handle(&mut self, Retire { room, addr }: Retire, _: &mut Self::Context) {
-        if self.rooms.get(&room) == Some(&addr) {
-            self.rooms.remove(&room);
-            self.unknown.remove(&room);
-        }
-        addr.do_send(Sleep);
-    }
-}
-
-/// Events of a room, for its actor if it lives here.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Route {
-    /// The room.
-    pub room: RoomId,
-    /// The events.
-    pub events: Arc<Vec<Event>>,
-}
-
-impl Handler<Route> for RegistryActor {
-    type Result = ();
-
-    fn handle(&mut self, Route { room, events }: Route, _: &mut Self::Context) {
-        if let Some(addr) = self.rooms.get(&room) {
-            addr.do_send(Events(events));
+    fn handle(&mut self, RouteEvents { room, events }: RouteEvents, _: &mut Self::Context) {
+        if let Some(addr) = self.addr(room) {
+            addr.tell(RoomEvents(events));
         }
     }
-}
-
-/// A signal of a room, for its actor if it lives here.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct RouteSignal {
-    /// The room.
-    pub room: RoomId,
-    /// The signal.
-    pub signal: Signal,
 }
 
 impl Handler<RouteSignal> for RegistryActor {
     type Result = ();
 
     fn handle(&mut self, RouteSignal { room, signal }: RouteSignal, _: &mut Self::Context) {
-        if let Some(addr) = self.rooms.get(&room) {
-            addr.do_send(Told(signal));
+        if let Some(addr) = self.addr(room) {
+            addr.tell(RemoteSignal(signal));
         }
     }
 }
 
-/// Someone may have no name any more.
-#[derive(Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct Forget {
-    /// Whom.
-    pub user: UserId,
-}
-
-impl Handler<Forget> for RegistryActor {
+impl Handler<RouteHeads> for RegistryActor {
     type Result = ();
 
-    fn handle(&mut self, forget: Forget, _: &mut Self::Context) {
-        for addr in self.rooms.values() {
-            addr.do_send(forget);
-        }
-    }
-}
-
-/// How far the logs of some rooms reach.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Heads(pub Vec<(RoomId, Seq)>);
-
-impl Handler<Heads> for RegistryActor {
-    type Result = ();
-
-    fn handle(&mut self, Heads(heads): Heads, _: &mut Self::Context) {
+    fn handle(&mut self, RouteHeads(heads): RouteHeads, _: &mut Self::Context) {
         for (room, head) in heads {
-            if let Some(addr) = self.rooms.get(&room) {
-                addr.do_send(HeadIs(head));
+            if let Some(addr) = self.addr(room) {
+                addr.tell(RoomHead(head));
             }
         }
     }
 }
 
-impl Handler<HistoryChanged> for RegistryActor {
+impl Handler<InvalidateUser> for RegistryActor {
     type Result = ();
 
-    fn handle(&mut self, changed: HistoryChanged, _: &mut Self::Context) {
-        for addr in self.rooms.values() {
-            addr.do_send(changed);
+    fn handle(&mut self, invalidate: InvalidateUser, _: &mut Self::Context) {
+        for entry in self.rooms.values() {
+            entry.addr.tell(invalidate);
         }
+    }
+}
+
+impl Handler<EpochChanged> for RegistryActor {
+    type Result = ();
+
+    fn handle(&mut self, changed: EpochChanged, _: &mut Self::Context) {
+        for entry in self.rooms.values() {
+            entry.addr.tell(changed);
+        }
+    }
+}
+
+impl Handler<CountResources> for RegistryActor {
+    type Result = MessageResult<CountResources>;
+
+    fn handle(&mut self, _: CountResources, _: &mut Self::Context) -> Self::Result {
+        let counts: ResourceCounts =
+            vec![("rooms", self.rooms.len()), ("unconfirmed rooms", self.unconfirmed.len())];
+        MessageResult(counts)
     }
 }

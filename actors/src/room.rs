@@ -1,16 +1,15 @@
-//! One room on this node: it passes commands to the store, tells what was committed in order, and
-//! brings those who join or come back to where the others are.
+//! One room on this node: it passes commands to the store, delivers what was committed in order, and
+//! brings sessions that join or come back up to date.
 //!
-//! A room has no owner among the nodes; each node that has sockets in it has an actor like this one,
-//! and the log gives the order. Nothing is told here before its commit. Without guests it is only a
-//! way for commands, and loads nothing.
+//! A room has no owner among the nodes. Each node that has sockets in it runs an actor like this one,
+//! and the log gives the order. Nothing is delivered before its commit. Without subscribers the actor
+//! only passes commands on, and loads nothing.
 
 mod commands;
 mod delivery;
-mod guest;
-mod guests;
 mod ring;
 mod signals;
+mod subscriptions;
 #[cfg(all(test, feature = "memory"))]
 mod tests;
 mod typing;
@@ -18,186 +17,208 @@ mod typing;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle};
+use actix::{
+    Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Handler, SpawnHandle, WeakAddr,
+};
 
-pub use commands::{Answer, Origin, Settled, Submit};
-pub use delivery::{Events, HeadIs};
-pub use guest::{Guest, Purpose, Stay};
-pub use guests::{Admission, AreIn, Drained, Join, Leave, Position, TellStates};
-pub use signals::{OnlineNow, SetTyping, Told, WhoIsTyping};
-pub use typing::TypingNow;
-
-use crate::core::Core;
+use self::commands::{BUDGETS_MIN, Budgets, PendingCommand};
+use self::ring::Ring;
+use self::subscriptions::{AcceptedBatch, JoinAttempt, RoomSubscriptions, StateFrames};
+use self::typing::Typists;
 use crate::domain::event::Event;
 use crate::domain::ids::{Epoch, MessageId, RoomId, Seq, UserId};
 use crate::domain::signal::ReadMark;
-use crate::limits;
-use crate::people::Unwatch;
-use crate::registry::{Known, Retire};
-use crate::relay::Follow;
-use crate::session::RoomGone;
-use commands::{BUDGETS_MIN, Budgets, Waiting};
-use guests::{Admitted, Arrival, Guests, States};
-use ring::Ring;
-use typing::Typists;
+use crate::limits::{self, Limits, MailboxBound};
+use crate::mailbox::{Bounded, Tell};
+use crate::messages::instance::RoomInstance;
+use crate::messages::persistence::Append;
+use crate::messages::registry::{ConfirmRoom, RetireRoom, RoomRegistration};
+use crate::messages::relay::{EpochChanged, FollowRoom, RoomRelay};
+use crate::messages::room::{RoomActorDied, StopWhenIdle};
+use crate::messages::users::{PresenceDirectory, UnwatchPresence};
+use crate::ports::clock::Clock;
+use crate::ports::store::Store;
 
-/// The actor.
-pub struct RoomActor {
-    core: Arc<Core>,
+/// What every room of a node works with.
+pub(crate) struct RoomDependencies {
+    pub(crate) clock: Clock,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) registry: Arc<dyn RoomRegistration>,
+    pub(crate) persistence: Arc<dyn Tell<Append>>,
+    pub(crate) users: Arc<dyn PresenceDirectory>,
+    pub(crate) relay: Arc<dyn RoomRelay>,
+}
+
+/// See the [module](self).
+pub(crate) struct RoomActor {
+    deps: Arc<RoomDependencies>,
+    instance: RoomInstance,
+    /// This actor's own address, to be handed out. Weak, so that it doesn't keep the actor running.
+    address: Arc<WeakAddr<Self>>,
     room: RoomId,
-    /// The history that all positions here are of. When the store goes over to another one this actor ends,
-    /// and its subscribers are reset by the next.
+    /// The history that all positions here are of. When the store goes over to another one, this actor ends
+    /// and the next one resets the subscribers.
     epoch: Epoch,
-    /// What the room looks like here; loaded with the first guest.
+    /// The room's state as the subscribers know it; loaded with the first of them.
     view: Option<View>,
-    /// The newest position that was heard of, also while the view is being loaded: it may be newer than
-    /// the snapshot.
-    heard: Seq,
-    /// The read marks that were heard of, for the same reason.
+    /// The newest position heard of. While the view is being loaded, it may be newer than the snapshot.
+    head_hint: Seq,
+    /// The read marks heard of, which may be newer than the snapshot too.
     marks: BTreeMap<UserId, ReadMark>,
-    /// What those who come are told of marks and presence, until that changes.
-    states: States,
-    guests: Guests,
-    /// Guests that wait for the next snapshot.
-    arrivals: Vec<Arrival>,
-    /// How many have ever arrived.
-    arrived: u64,
+    /// Read marks and presence, encoded for those who join.
+    state_frames: StateFrames,
+    subscriptions: RoomSubscriptions,
+    /// Joins that wait for the next snapshot.
+    join_attempts: Vec<JoinAttempt>,
+    /// The number of joins so far, by which attempts are numbered.
+    joins_started: u64,
     reading_snapshot: bool,
-    /// Whether it has not been told yet who is online, since it was loaded.
+    /// Whether the view was loaded and the users actor has not told yet who is online.
     presence_is_due: bool,
-    /// Guests that may be here and wait until their people are counted as online, in the order of asking.
-    admitted: VecDeque<Admitted>,
+    /// Accepted joins that wait until their users are counted as online, in the order of asking.
+    accepted: VecDeque<AcceptedBatch>,
     /// Whether a page of the log is being read for replays.
     reading_replay: bool,
-    /// Whether what follows `delivered` is being read: those who are live wait for no replay.
+    /// Whether what follows `delivered` is being read. It doesn't wait for replays.
     reading_gap: bool,
     /// Commands that the store has not answered.
-    waiting: BTreeMap<u64, Waiting>,
-    /// The tickets of the messages among them: the log may tell of one before its answer is there.
-    posts: BTreeMap<MessageId, u64>,
-    patience_is_due: bool,
-    next_ticket: u64,
+    pending: BTreeMap<u64, PendingCommand>,
+    /// The command ids of pending messages: the log may show one before its answer comes.
+    pending_posts: BTreeMap<MessageId, u64>,
+    expiry_is_due: bool,
+    next_command_id: u64,
     budgets: BTreeMap<UserId, Budgets>,
-    tidy_budgets_at: usize,
+    prune_budgets_at: usize,
     typists: Typists,
-    lapse_is_due: bool,
-    sleep: Option<SpawnHandle>,
-    /// Whether other nodes are heard about this room.
+    typing_expiry_is_due: bool,
+    idle_timer: Option<SpawnHandle>,
+    /// Whether the relay follows this room's topic.
     follows: bool,
-    /// Whether anyone has turned out to be in the room. Any id may be asked for, and nothing may stay of a
-    /// room that isn't there or that is nobody's here.
-    is_known: bool,
-    /// Whether the registry has forgotten this actor; it only finishes what it has begun.
+    /// Whether someone has turned out to be in the room. Any id may be asked for, and nothing may stay of
+    /// a room that doesn't exist or that nobody here is in.
+    is_confirmed: bool,
+    /// Whether this actor has told the registry to forget it. It only finishes what it has begun.
     retired: bool,
 }
 
-/// A room as its guests know it.
+/// A room's state as its subscribers know it.
 struct View {
-    /// What all live guests have been sent.
+    /// The position up to which all live subscribers have been sent everything.
     delivered: Seq,
-    /// The newest position that was heard of.
+    /// The newest position heard of.
     head: Seq,
     is_archived: bool,
     ring: Ring,
-    /// Events that came before the ones before them.
+    /// Events that came before an earlier one.
     ahead: BTreeMap<Seq, Event>,
     gap_is_due: bool,
-    people: BTreeSet<UserId>,
-    /// Those of them who are online, while they are few enough to tell.
+    participants: BTreeSet<UserId>,
+    /// The participants who are online, while they are few enough to show it.
     online: BTreeSet<UserId>,
 }
 
 impl RoomActor {
+    /// Starts a room's actor on a thread.
+    pub(crate) fn start_on(
+        arbiter: &ArbiterHandle,
+        deps: Arc<RoomDependencies>,
+        instance: RoomInstance,
+    ) -> Addr<Self> {
+        Self::start_in_arbiter(arbiter, move |ctx| Self::new(deps, instance, ctx.address().downgrade()))
+    }
+
     /// A room that nobody is in yet.
-    #[must_use]
-    pub fn new(core: Arc<Core>, room: RoomId) -> Self {
-        let epoch = core.store.epoch();
+    fn new(deps: Arc<RoomDependencies>, instance: RoomInstance, address: WeakAddr<Self>) -> Self {
+        let epoch = deps.store.epoch();
         Self {
-            core,
-            room,
+            deps,
+            instance,
+            address: Arc::new(address),
+            room: instance.room,
             epoch,
             view: None,
             marks: BTreeMap::new(),
-            states: States::default(),
-            guests: Guests::default(),
-            arrivals: Vec::new(),
-            arrived: 0,
+            state_frames: StateFrames::default(),
+            subscriptions: RoomSubscriptions::default(),
+            join_attempts: Vec::new(),
+            joins_started: 0,
             reading_snapshot: false,
-            heard: Seq::START,
+            head_hint: Seq::START,
             presence_is_due: false,
-            admitted: VecDeque::new(),
+            accepted: VecDeque::new(),
             reading_replay: false,
             reading_gap: false,
-            waiting: BTreeMap::new(),
-            posts: BTreeMap::new(),
-            patience_is_due: false,
-            next_ticket: 0,
+            pending: BTreeMap::new(),
+            pending_posts: BTreeMap::new(),
+            expiry_is_due: false,
+            next_command_id: 0,
             budgets: BTreeMap::new(),
-            tidy_budgets_at: BUDGETS_MIN,
+            prune_budgets_at: BUDGETS_MIN,
             typists: Typists::default(),
-            lapse_is_due: false,
-            sleep: None,
+            typing_expiry_is_due: false,
+            idle_timer: None,
             follows: false,
-            is_known: false,
+            is_confirmed: false,
             retired: false,
         }
     }
 
-    /// Hears from now on what other nodes tell about this room.
+    /// Makes the relay follow this room's topic.
     fn follow(&mut self) {
         if !self.follows {
             self.follows = true;
-            self.core.relay.do_send(Follow { room: self.room, on: true });
+            self.deps.relay.tell(FollowRoom { room: self.room, on: true });
         }
     }
 
-    /// Whether the store still holds the history that this actor knows; otherwise it ends, before anything
-    /// of another one is shown.
-    fn is_of_this_history(&self, ctx: &mut Context<Self>) -> bool {
-        let is_known = self.epoch == self.core.store.epoch();
+    /// Returns whether the store still holds the history that this actor knows. Otherwise the actor ends,
+    /// before anything of another history is shown.
+    fn is_current_epoch(&self, ctx: &mut Context<Self>) -> bool {
+        let is_known = self.epoch == self.deps.store.epoch();
         if !is_known {
             ctx.stop();
         }
         is_known
     }
 
-    /// Someone is in this room: its actor stays, and its address may be kept.
-    fn turns_out_known(&mut self, ctx: &mut Context<Self>) {
-        if !std::mem::replace(&mut self.is_known, true) {
-            self.core.registry.do_send(Known { room: self.room, addr: ctx.address() });
+    /// Notes that someone is in this room, so that its actor stays and its handle may be kept.
+    fn confirm_room(&mut self) {
+        if !std::mem::replace(&mut self.is_confirmed, true) {
+            self.deps.registry.tell(ConfirmRoom(self.instance));
         }
     }
 
-    /// Ends this actor where everyone who asked for the room was refused.
-    fn go_if_unknown(&mut self, ctx: &mut Context<Self>) {
-        if !self.is_known && !self.retired && self.guests.is_empty() && self.waiting.is_empty() {
-            self.retire(ctx);
+    /// Ends this actor if everyone who asked for the room was refused.
+    fn retire_if_unconfirmed(&mut self) {
+        if !self.is_confirmed && !self.retired && self.subscriptions.is_empty() && self.pending.is_empty() {
+            self.retire();
         }
     }
 
-    fn retire(&mut self, ctx: &mut Context<Self>) {
+    fn retire(&mut self) {
         self.retired = true;
-        self.core.registry.do_send(Retire { room: self.room, addr: ctx.address() });
+        self.deps.registry.tell(RetireRoom(self.instance));
     }
 
-    /// Ends this actor after a while without guests and work.
-    fn sleep_when_idle(&mut self, ctx: &mut Context<Self>) {
-        if self.sleep.is_some() || self.retired || !self.guests.is_empty() {
+    /// Ends this actor after a while without subscribers and work.
+    fn retire_when_idle(&mut self, ctx: &mut Context<Self>) {
+        if self.idle_timer.is_some() || self.retired || !self.subscriptions.is_empty() {
             return;
         }
-        let sleep = ctx.run_later(limits::ROOM_IDLE, |room, ctx| {
-            room.sleep = None;
-            let now = room.core.clock.now();
+        let idle_timer = ctx.run_later(limits::ROOM_IDLE_TIMEOUT, |room, ctx| {
+            room.idle_timer = None;
+            let now = room.deps.clock.now();
             room.budgets.retain(|_, budgets| !budgets.are_full(now));
-            if !room.guests.is_empty() {
+            if !room.subscriptions.is_empty() {
                 return;
             }
-            if !room.waiting.is_empty() || !room.budgets.is_empty() {
-                return room.sleep_when_idle(ctx);
+            if !room.pending.is_empty() || !room.budgets.is_empty() {
+                return room.retire_when_idle(ctx);
             }
-            room.retire(ctx);
+            room.retire();
         });
-        self.sleep = Some(sleep);
+        self.idle_timer = Some(idle_timer);
     }
 }
 
@@ -206,63 +227,57 @@ impl Actor for RoomActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         metrics::gauge!("chat_rooms").increment(1);
-        self.sleep_when_idle(ctx);
+        self.retire_when_idle(ctx);
     }
 
-    /// Runs after a panic too: nobody is left without an answer, and guests find a new actor.
-    fn stopped(&mut self, ctx: &mut Self::Context) {
+    /// Runs after a panic too: every command is answered, and sessions rejoin a new actor.
+    fn stopped(&mut self, _: &mut Self::Context) {
         metrics::gauge!("chat_rooms").decrement(1);
-        for waiting in std::mem::take(&mut self.waiting).into_values() {
-            self.answer_unknown(waiting);
+        for pending in std::mem::take(&mut self.pending).into_values() {
+            self.answer_unknown(pending);
         }
-        for guest in self.guests.take() {
-            guest.tell(RoomGone { room: self.room, epoch: self.epoch });
+        for subscriber in self.subscriptions.take() {
+            subscriber.session.tell(RoomActorDied { room: self.room, epoch: self.epoch });
         }
         if self.follows {
-            self.core.relay.do_send(Follow { room: self.room, on: false });
+            self.deps.relay.tell(FollowRoom { room: self.room, on: false });
         }
         if self.view.is_some() {
-            self.core.people.do_send(Unwatch { room: self.room, addr: ctx.address() });
+            self.deps.users.tell(UnwatchPresence { instance: self.instance });
         }
     }
 }
 
-/// Ends the actor: the registry has forgotten it.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Sleep;
+impl Bounded for RoomActor {
+    const MAILBOX: MailboxBound = limits::ROOM_MAILBOX;
+}
 
-impl Handler<Sleep> for RoomActor {
+impl Handler<StopWhenIdle> for RoomActor {
     type Result = ();
 
-    fn handle(&mut self, _: Sleep, ctx: &mut Self::Context) {
-        if !self.is_known {
-            // Nobody keeps its address: it ends by itself behind the last of what is on its way to it.
-            if let Some(sleep) = self.sleep.take() {
-                ctx.cancel_future(sleep);
+    fn handle(&mut self, _: StopWhenIdle, ctx: &mut Self::Context) {
+        if !self.is_confirmed {
+            // Nobody keeps its handle: it ends by itself behind the last message that is on its way.
+            if let Some(idle_timer) = self.idle_timer.take() {
+                ctx.cancel_future(idle_timer);
             }
             return;
         }
         // Commands that were on their way when the registry forgot this actor still come through.
-        ctx.run_later(limits::ROOM_IDLE, |room, ctx| {
-            if room.waiting.is_empty() && room.guests.is_empty() {
+        ctx.run_later(limits::ROOM_IDLE_TIMEOUT, |room, ctx| {
+            if room.pending.is_empty() && room.subscriptions.is_empty() {
                 ctx.stop();
             } else {
-                ctx.notify(Sleep);
+                ctx.notify(StopWhenIdle);
             }
         });
     }
 }
 
-/// The store holds another history than before.
-#[derive(Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct HistoryChanged;
-
-impl Handler<HistoryChanged> for RoomActor {
+impl Handler<EpochChanged> for RoomActor {
     type Result = ();
 
-    fn handle(&mut self, _: HistoryChanged, ctx: &mut Self::Context) {
-        self.is_of_this_history(ctx);
+    fn handle(&mut self, _: EpochChanged, ctx: &mut Self::Context) {
+        self.is_current_epoch(ctx);
     }
 }

@@ -1,10 +1,10 @@
 //! One switchboard per worker thread: it owns the outboxes of that thread's sockets and knows which
-//! of them hear which room.
+//! of them are subscribed to which room.
 //!
-//! A room sends the bytes of its new frames once per worker; the switchboard pushes them into the
-//! outboxes, and when its mailbox has been worked off it writes each touched socket once.
+//! A room sends the bytes of its new frames once per worker. The switchboard pushes them into the
+//! outboxes, and when its mailbox is empty it writes each socket that got something once.
 
-mod ends;
+mod closing;
 mod rooms;
 mod signals;
 #[cfg(all(test, feature = "memory"))]
@@ -15,117 +15,83 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, SpawnHandle, WeakAddr};
+use actix::{Actor, AsyncContext, Context, Handler, MessageResult, SpawnHandle};
 use bytes::Bytes;
 use slab::Slab;
 
-pub use self::ends::{Close, CloseAll, Detach, Expire, GoAway, Unsent};
-pub use self::rooms::{Batch, Broadcast, Deliver, Enter, Exit};
-pub use self::signals::{AskWhenOut, ForgetSignal, PushSignal};
 use self::writing::{Flush, Writable};
-use crate::census::Counts;
 use crate::domain::ids::{RoomId, Seq};
-use crate::limits::{self, Limits};
-use crate::outbox::{Flushed, Outbox, Turn};
+use crate::limits::{self, Limits, MailboxBound};
+use crate::mailbox::Bounded;
+use crate::messages::diagnostics::{CountResources, ResourceCounts};
+use crate::messages::switchboard::{
+    AcquireReplaySlot, AttachSocket, DetachSocket, OpenSocket, OutboxId, PushFrame, PushReplayPage,
+    RefreshState, RejectSocket, SocketClosing,
+};
+use crate::outbox::{FlushOutcome, Outbox};
 use crate::ports::clock::Clock;
-use crate::ports::wire::Wire;
 use crate::protocol::close::CloseCode;
 use crate::protocol::codec;
-use crate::protocol::server::ServerFrame;
-use crate::room::RoomActor;
-use crate::session::{Closing, SessionActor, SessionId, TellAnew};
 
 /// How often the switchboard looks at sockets that are blocked, expiring or closing.
 const TICK: Duration = Duration::from_secs(1);
-/// In how many ticks every socket is looked at for silence, at most.
+/// The ticks in which every socket is checked for silence, at most.
 const WHEEL_MAX: u64 = 5;
 
-/// Names one outbox of one switchboard, for as long as its socket lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OutboxId {
-    slot: u32,
-    generation: u32,
-}
-
-/// An outbox, and where it is.
-#[derive(Clone)]
-pub struct OutboxRef {
-    /// The switchboard that owns it.
-    pub switchboard: Addr<SwitchboardActor>,
-    /// The worker thread of that switchboard.
-    pub worker: usize,
-    /// Which one it is there.
-    pub id: OutboxId,
-}
-
-impl OutboxRef {
-    /// Queues one frame.
-    pub fn push(&self, bytes: Bytes) {
-        self.switchboard.do_send(Push { outbox: self.id, bytes });
-    }
-
-    /// Encodes and queues one frame.
-    pub fn send(&self, frame: &ServerFrame<'_>) {
-        self.push(codec::encode(frame));
-    }
-
-    /// Ends the connection after what is queued.
-    pub fn close(&self, code: CloseCode) {
-        self.switchboard.do_send(Close { outbox: self.id, code });
-    }
-}
-
-struct Entry {
+struct SocketEntry {
     outbox: Outbox,
     generation: u32,
     expires_at: Option<Duration>,
     stalled_since: Duration,
     pinged_at: Duration,
     close_by: Option<Duration>,
-    /// The rooms that it hears, and where it stands among those who hear each: thousands may go at once, and
-    /// none of them shall look through all others.
-    hears: Vec<(RoomId, u32)>,
+    /// The rooms that it is subscribed to, and its place among the subscribers of each. Thousands may leave
+    /// at once, and none of them may search all others.
+    subscriptions: Vec<(RoomId, u32)>,
 }
 
 // There is one for each socket.
-const _: () = assert!(size_of::<Entry>() <= 200);
+const _: () = assert!(size_of::<SocketEntry>() <= 200);
 
-impl Entry {
-    /// Gives back the space that isn't needed now.
-    fn rest(&mut self) {
-        self.outbox.rest();
-        self.hears.shrink_to_fit();
+impl SocketEntry {
+    /// Frees space that isn't needed now.
+    fn shrink(&mut self) {
+        self.outbox.shrink();
+        self.subscriptions.shrink_to_fit();
     }
 }
 
-struct Listener {
+/// A socket that is subscribed to a room.
+struct RoomSubscriber {
     outbox: OutboxId,
+    /// The last position that it was sent.
     position: Seq,
+    /// The position from which on its user may see the room.
+    visible_from: Seq,
 }
 
-/// The actor.
-pub struct SwitchboardActor {
+/// See the [module](self).
+pub(crate) struct SwitchboardActor {
     limits: Arc<Limits>,
     clock: Clock,
-    entries: Slab<Entry>,
+    entries: Slab<SocketEntry>,
     generation: u32,
-    rooms: HashMap<RoomId, Vec<Listener>>,
-    /// Sockets to be written to, in the order in which they got something.
+    rooms: HashMap<RoomId, Vec<RoomSubscriber>>,
+    /// Sockets to be flushed, in the order in which they got something.
     dirty: VecDeque<u32>,
     flush_is_due: bool,
-    /// Sockets that need a look at each tick: those that open, that are blocked or that close.
+    /// Sockets that are checked at each tick: those that are held, blocked or closing.
     watched: BTreeSet<u32>,
     expiries: BTreeSet<(Duration, u32)>,
-    /// When which silent sockets are to be pinged or closed before all are looked at again.
-    silences: BTreeSet<(Duration, u32)>,
+    /// When silent sockets are to be pinged or closed, before all are checked again.
+    liveness_checks: BTreeSet<(Duration, u32)>,
     tick: usize,
     heartbeat: Option<SpawnHandle>,
 }
 
 impl SwitchboardActor {
     /// A switchboard without sockets.
-    #[must_use]
-    pub fn new(limits: Arc<Limits>, clock: Clock) -> Self {
+    pub(crate) fn new(limits: Arc<Limits>, clock: Clock) -> Self {
         Self {
             limits,
             clock,
@@ -136,27 +102,17 @@ impl SwitchboardActor {
             flush_is_due: false,
             watched: BTreeSet::new(),
             expiries: BTreeSet::new(),
-            silences: BTreeSet::new(),
+            liveness_checks: BTreeSet::new(),
             tick: 0,
             heartbeat: None,
         }
     }
 
-    /// How much is held.
-    pub(crate) fn counts(&self) -> Counts {
-        vec![
-            ("sockets", self.entries.len()),
-            ("heard rooms", self.rooms.len()),
-            ("watched sockets", self.watched.len()),
-            ("expiries", self.expiries.len()),
-        ]
-    }
-
-    fn entry(&mut self, id: OutboxId) -> Option<&mut Entry> {
+    fn entry(&mut self, id: OutboxId) -> Option<&mut SocketEntry> {
         self.entries.get_mut(id.slot as usize).filter(|entry| entry.generation == id.generation)
     }
 
-    /// Queues frames for one socket; over its bound the socket is closed.
+    /// Queues frames for one socket, or closes it if that exceeds its bound.
     fn push(&mut self, id: OutboxId, bytes: Bytes, frames: u32, ctx: &mut Context<Self>) {
         let limits = self.limits.clone();
         let Some(entry) = self.entry(id) else { return };
@@ -164,18 +120,19 @@ impl SwitchboardActor {
             return;
         }
         let fits = entry.outbox.push(bytes, frames, &limits);
-        self.touched(id.slot, fits, ctx);
+        self.mark_dirty(id.slot, fits, ctx);
     }
 
-    /// Marks a socket to be flushed at the end of this turn, or closes it where it is too slow.
-    fn touched(&mut self, slot: u32, fits: bool, ctx: &mut Context<Self>) {
+    /// Marks a socket to be flushed when the mailbox is empty, or closes it as too slow if its queue exceeds
+    /// the bound.
+    fn mark_dirty(&mut self, slot: u32, fits: bool, ctx: &mut Context<Self>) {
         if !fits {
             metrics::counter!("chat_sockets_closed_slow_total").increment(1);
             self.begin_close(slot, CloseCode::TooSlow, ctx);
             return;
         }
         let entry = &mut self.entries[slot as usize];
-        if entry.outbox.dirty || entry.outbox.corked || entry.outbox.blocked {
+        if entry.outbox.dirty || entry.outbox.is_held || entry.outbox.blocked {
             return;
         }
         entry.outbox.dirty = true;
@@ -190,26 +147,24 @@ impl SwitchboardActor {
         let (limits, now) = (self.limits.clone(), self.clock.now());
         let Some(entry) = self.entries.get_mut(slot as usize) else { return };
         entry.outbox.dirty = false;
-        if entry.outbox.corked {
+        if entry.outbox.is_held {
             return;
         }
         let mut progress = false;
         match entry.outbox.flush(&limits, &mut progress) {
-            Flushed::All => {
+            FlushOutcome::All => {
                 entry.outbox.blocked = false;
                 if entry.outbox.closing {
-                    // The peer needn't wait to see that nothing follows the close frame.
-                    entry.outbox.wire.finish();
+                    // The peer shall see at once that nothing follows the close frame.
+                    entry.outbox.writer.finish();
                 } else {
-                    if let Some(untold) = entry.outbox.take_untold()
-                        && let Some(session) = entry.outbox.session.upgrade()
-                    {
-                        session.do_send(TellAnew { untold });
+                    if let Some(refresh) = entry.outbox.take_refresh() {
+                        entry.outbox.session.tell(RefreshState { refresh });
                     }
                     self.watched.remove(&slot);
                 }
             }
-            Flushed::Blocked => {
+            FlushOutcome::Blocked => {
                 if progress || !entry.outbox.blocked {
                     entry.stalled_since = now;
                 }
@@ -220,14 +175,15 @@ impl SwitchboardActor {
                     ctx.spawn(Writable { id: OutboxId { slot, generation } });
                 }
             }
-            Flushed::Gone => entry.outbox.wire.close(),
+            FlushOutcome::Gone => entry.outbox.writer.close(),
         }
     }
 
-    /// Ends a connection: nothing follows its last frame, and soon the connection itself is closed.
+    /// Begins to close a connection: nothing follows the close frame, and soon the connection itself is
+    /// closed.
     fn begin_close(&mut self, slot: u32, code: CloseCode, ctx: &mut Context<Self>) {
         let is_slow = code == CloseCode::TooSlow;
-        let patience = if is_slow { limits::CLOSE_PATIENCE_SLOW } else { limits::CLOSE_PATIENCE };
+        let patience = if is_slow { limits::SLOW_CLOSE_TIMEOUT } else { limits::CLOSE_TIMEOUT };
         let by = self.clock.now() + patience;
         let Some(entry) = self.entries.get_mut(slot as usize) else { return };
         if entry.outbox.closing {
@@ -240,14 +196,12 @@ impl SwitchboardActor {
             entry.outbox.push(codec::close(code), 1, &self.limits);
             entry.outbox.closing = true;
         }
-        if let Some(session) = entry.outbox.session.upgrade() {
-            session.do_send(Closing { code });
-        }
+        entry.outbox.session.tell(SocketClosing { code });
         self.watched.insert(slot);
         self.flush(slot, ctx);
     }
 
-    fn look_after(&mut self, ctx: &mut Context<Self>) {
+    fn on_tick(&mut self, ctx: &mut Context<Self>) {
         let now = self.clock.now();
         self.tick = self.tick.wrapping_add(1);
         while let Some(&(at, slot)) = self.expiries.first().filter(|(at, _)| *at <= now) {
@@ -257,42 +211,42 @@ impl SwitchboardActor {
         }
         for slot in self.watched.iter().copied().collect::<Vec<_>>() {
             let Some(entry) = self.entries.get_mut(slot as usize) else { continue };
-            if entry.outbox.corked && entry.outbox.session.upgrade().is_none() {
-                // It ended before it was told where its outbox is.
+            if entry.outbox.is_held && !entry.outbox.session.is_alive() {
+                // The session ended before it was told of its outbox.
                 let outbox = OutboxId { slot, generation: entry.generation };
-                self.handle(Detach { outbox }, ctx);
+                self.handle(DetachSocket { outbox }, ctx);
             } else if entry.close_by.is_some_and(|by| by <= now) {
-                entry.outbox.wire.close();
-            } else if entry.outbox.corked && now - entry.stalled_since >= limits::ANSWER_WITHIN {
-                // What its client has sent meanwhile must have an answer, or the connection end.
+                entry.outbox.writer.close();
+            } else if entry.outbox.is_held && now - entry.stalled_since >= limits::COMMAND_TIMEOUT {
+                // What its client has sent meanwhile must be answered, or the connection closed.
                 self.begin_close(slot, CloseCode::Restarting, ctx);
             } else if !entry.outbox.closing
                 && entry.outbox.blocked
-                && now - entry.stalled_since >= self.limits.stalled_after
+                && now - entry.stalled_since >= self.limits.write_stall_timeout
             {
-                self.touched(slot, false, ctx);
+                self.mark_dirty(slot, false, ctx);
             }
         }
-        let ping_every = self.limits.ping_every;
-        // Twice between two pings, so that one who answers them is never taken for silent.
-        let wheel = usize::try_from((ping_every.as_secs() / 2).clamp(1, WHEEL_MAX)).unwrap_or(1);
+        let ping_interval = self.limits.ping_interval;
+        // Twice between two pings, so that a client that answers them is never taken for silent.
+        let wheel = usize::try_from((ping_interval.as_secs() / 2).clamp(1, WHEEL_MAX)).unwrap_or(1);
         let turn = self.tick % wheel;
         let next_turn = now + TICK * u32::try_from(wheel).unwrap_or(u32::MAX);
         for (slot, entry) in self.entries.iter_mut().filter(|(slot, _)| slot % wheel == turn) {
-            entry.rest();
-            if entry.outbox.corked {
+            entry.shrink();
+            if entry.outbox.is_held {
                 continue;
             }
-            let heard_at = now.saturating_sub(entry.outbox.wire.silence());
-            let ping_at = heard_at.max(entry.pinged_at) + ping_every;
-            let due_at = ping_at.min(heard_at + self.limits.silent_after);
+            let heard_at = now.saturating_sub(entry.outbox.writer.silence());
+            let ping_at = heard_at.max(entry.pinged_at) + ping_interval;
+            let due_at = ping_at.min(heard_at + self.limits.idle_timeout);
             if due_at < next_turn {
-                self.silences.insert((due_at, u32::try_from(slot).unwrap_or(u32::MAX)));
+                self.liveness_checks.insert((due_at, u32::try_from(slot).unwrap_or(u32::MAX)));
             }
         }
-        while let Some(&(at, slot)) = self.silences.first().filter(|(at, _)| *at <= now) {
-            self.silences.remove(&(at, slot));
-            self.look_for_life(slot, ctx);
+        while let Some(&(at, slot)) = self.liveness_checks.first().filter(|(at, _)| *at <= now) {
+            self.liveness_checks.remove(&(at, slot));
+            self.check_liveness(slot, ctx);
         }
     }
 
@@ -312,34 +266,32 @@ impl Actor for SwitchboardActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.heartbeat = Some(ctx.run_interval(TICK, Self::look_after));
+        self.heartbeat = Some(ctx.run_interval(TICK, Self::on_tick));
     }
 }
 
-/// Takes a socket in; its frames are held back until [`Uncork`].
-#[derive(Message)]
-#[rtype(result = "OutboxId")]
-pub struct Attach {
-    /// The socket.
-    pub wire: Box<dyn Wire>,
-    /// Its session.
-    pub session: WeakAddr<SessionActor>,
+impl Bounded for SwitchboardActor {
+    const MAILBOX: MailboxBound = limits::SWITCHBOARD_MAILBOX;
 }
 
-impl Handler<Attach> for SwitchboardActor {
-    type Result = MessageResult<Attach>;
+impl Handler<AttachSocket> for SwitchboardActor {
+    type Result = MessageResult<AttachSocket>;
 
-    fn handle(&mut self, Attach { wire, session }: Attach, _: &mut Self::Context) -> Self::Result {
+    fn handle(
+        &mut self,
+        AttachSocket { writer, session }: AttachSocket,
+        _: &mut Self::Context,
+    ) -> Self::Result {
         self.generation = self.generation.wrapping_add(1);
         let (generation, now) = (self.generation, self.clock.now());
-        let slot = self.entries.insert(Entry {
-            outbox: Outbox::new(wire, session),
+        let slot = self.entries.insert(SocketEntry {
+            outbox: Outbox::new(writer, session),
             generation,
             expires_at: None,
             stalled_since: now,
             pinged_at: now,
             close_by: None,
-            hears: Vec::new(),
+            subscriptions: Vec::new(),
         });
         let slot = u32::try_from(slot).expect("fewer sockets than 2^32");
         self.watched.insert(slot);
@@ -347,117 +299,72 @@ impl Handler<Attach> for SwitchboardActor {
     }
 }
 
-/// Lets the frames of a socket go out, after these bytes.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Uncork {
-    /// Which one.
-    pub outbox: OutboxId,
-    /// What goes out first: the answer to the handshake.
-    pub first: Bytes,
-}
-
-impl Handler<Uncork> for SwitchboardActor {
+impl Handler<OpenSocket> for SwitchboardActor {
     type Result = ();
 
-    fn handle(&mut self, Uncork { outbox, first }: Uncork, ctx: &mut Self::Context) {
+    fn handle(&mut self, OpenSocket { outbox, first }: OpenSocket, ctx: &mut Self::Context) {
         let Some(entry) = self.entry(outbox) else { return };
         entry.outbox.push_first(first);
-        entry.outbox.corked = false;
-        self.touched(outbox.slot, true, ctx);
+        entry.outbox.is_held = false;
+        self.mark_dirty(outbox.slot, true, ctx);
     }
 }
 
-/// Turns a socket away before it was let in: these bytes go out, nothing else, not even what waits, and it is
-/// closed.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct TurnAway {
-    /// Which one.
-    pub outbox: OutboxId,
-    /// The answer to the handshake.
-    pub last: Bytes,
-}
-
-impl Handler<TurnAway> for SwitchboardActor {
+impl Handler<RejectSocket> for SwitchboardActor {
     type Result = ();
 
-    fn handle(&mut self, TurnAway { outbox, last }: TurnAway, ctx: &mut Self::Context) {
-        let by = self.clock.now() + limits::CLOSE_PATIENCE;
+    fn handle(&mut self, RejectSocket { outbox, last }: RejectSocket, ctx: &mut Self::Context) {
+        let by = self.clock.now() + limits::CLOSE_TIMEOUT;
         let Some(entry) = self.entry(outbox) else { return };
         entry.outbox.close_with(last);
-        entry.outbox.corked = false;
+        entry.outbox.is_held = false;
         entry.close_by = Some(by);
         self.watched.insert(outbox.slot);
         self.flush(outbox.slot, ctx);
     }
 }
 
-/// Queues one frame for one socket.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Push {
-    /// Which one.
-    pub outbox: OutboxId,
-    /// The frame.
-    pub bytes: Bytes,
-}
-
-impl Handler<Push> for SwitchboardActor {
+impl Handler<PushFrame> for SwitchboardActor {
     type Result = ();
 
-    fn handle(&mut self, Push { outbox, bytes }: Push, ctx: &mut Self::Context) {
+    fn handle(&mut self, PushFrame { outbox, bytes }: PushFrame, ctx: &mut Self::Context) {
         self.push(outbox, bytes, 1, ctx);
     }
 }
 
-/// Asks for a turn with a page of a replay. Answered with [`crate::room::Drained`].
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct AskTurn {
-    /// Which one.
-    pub outbox: OutboxId,
-    /// The session that the page is for.
-    pub session: SessionId,
-    /// The room.
-    pub room: RoomId,
-    /// Its actor.
-    pub addr: Addr<RoomActor>,
-}
-
-impl Handler<AskTurn> for SwitchboardActor {
+impl Handler<AcquireReplaySlot> for SwitchboardActor {
     type Result = ();
 
-    fn handle(&mut self, AskTurn { outbox, session, room, addr }: AskTurn, _: &mut Self::Context) {
+    fn handle(&mut self, AcquireReplaySlot { outbox, request }: AcquireReplaySlot, _: &mut Self::Context) {
         let limits = self.limits.clone();
         if let Some(entry) = self.entry(outbox) {
-            entry.outbox.ask_turn(Turn { room, addr, session }, &limits);
+            entry.outbox.acquire_replay_slot(request, &limits);
         }
     }
 }
 
-/// Queues a page of a replay, which ends the room's turn.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Replay {
-    /// Which one.
-    pub outbox: OutboxId,
-    /// The frames.
-    pub bytes: Bytes,
-    /// How many they are.
-    pub frames: u32,
-    /// The room.
-    pub room: RoomId,
-}
-
-impl Handler<Replay> for SwitchboardActor {
+impl Handler<PushReplayPage> for SwitchboardActor {
     type Result = ();
 
-    fn handle(&mut self, page: Replay, ctx: &mut Self::Context) {
+    fn handle(&mut self, page: PushReplayPage, ctx: &mut Self::Context) {
         self.push(page.outbox, page.bytes, page.frames, ctx);
         let limits = self.limits.clone();
         if let Some(entry) = self.entry(page.outbox) {
-            entry.outbox.end_turn(page.room, &limits);
+            entry.outbox.release_replay_slot(page.room, &limits);
         }
+    }
+}
+
+impl Handler<CountResources> for SwitchboardActor {
+    type Result = MessageResult<CountResources>;
+
+    fn handle(&mut self, _: CountResources, _: &mut Self::Context) -> Self::Result {
+        let counts: ResourceCounts = vec![
+            ("sockets", self.entries.len()),
+            ("subscribed rooms", self.rooms.len()),
+            ("watched sockets", self.watched.len()),
+            ("expiries", self.expiries.len()),
+        ];
+        MessageResult(counts)
     }
 }

@@ -5,41 +5,62 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix::{Actor, Addr, Arbiter};
+use actix::Arbiter;
 
-use crate::core::Core;
-use crate::domain::ids::{MessageId, RoomId, UserId};
+use crate::domain::ids::{MessageId, NodeId, RoomId, UserId};
 use crate::error::EngineError;
-use crate::registry::{Found, Resolve};
-use crate::room::RoomActor;
-use crate::session::SessionId;
-use crate::switchboard::SwitchboardActor;
+use crate::limits::Limits;
+use crate::messages::inbox::InboxSubscriptions;
+use crate::messages::persistence::CommandBacklog;
+use crate::messages::registry::{ResolveRoom, ResolvedRoom, RoomDirectory};
+use crate::messages::room::RoomHandle;
+use crate::messages::session::SessionId;
+use crate::messages::switchboard::SwitchboardHandle;
+use crate::messages::users::SessionDirectory;
+use crate::ports::clock::Clock;
+use crate::ports::identity::Identity;
+use crate::ports::store::Store;
 
-/// Addresses kept before those of dead rooms are looked for.
-const KNOWN_ROOMS_MIN: usize = 64;
+/// Rooms that are kept before those whose actors have ended are dropped.
+const CACHED_ROOMS_MIN: usize = 64;
+
+/// What every session of a node works with.
+pub(crate) struct SessionDependencies {
+    pub(crate) node: NodeId,
+    pub(crate) clock: Clock,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) identity: Arc<dyn Identity>,
+    pub(crate) backlog: Arc<CommandBacklog>,
+    pub(crate) registry: Arc<dyn RoomDirectory>,
+    pub(crate) users: Arc<dyn SessionDirectory>,
+    pub(crate) inbox: Arc<dyn InboxSubscriptions>,
+}
 
 /// What the sessions of one thread share.
 pub struct Worker {
-    pub(crate) core: Arc<Core>,
-    pub(crate) switchboard: Addr<SwitchboardActor>,
+    pub(crate) deps: Arc<SessionDependencies>,
+    pub(crate) switchboard: SwitchboardHandle,
     pub(crate) index: usize,
-    rooms: RefCell<HashMap<RoomId, Addr<RoomActor>>>,
-    tidy_at: Cell<usize>,
+    rooms: RefCell<HashMap<RoomId, RoomHandle>>,
+    prune_at: Cell<usize>,
     next_session: Cell<u64>,
     next_message: Cell<u64>,
 }
 
 impl Worker {
-    /// Starts a switchboard on this thread. `index` is this thread's own.
-    #[must_use]
-    pub(crate) fn start(core: Arc<Core>, index: usize) -> Rc<Self> {
-        let switchboard = SwitchboardActor::new(core.limits.clone(), core.clock).start();
+    /// A worker for this thread, whose sockets are on `switchboard`. `index` is this thread's own.
+    pub(crate) fn new(
+        deps: Arc<SessionDependencies>,
+        switchboard: SwitchboardHandle,
+        index: usize,
+    ) -> Rc<Self> {
         Rc::new(Self {
-            core,
+            deps,
             switchboard,
             index,
             rooms: RefCell::default(),
-            tidy_at: Cell::new(KNOWN_ROOMS_MIN),
+            prune_at: Cell::new(CACHED_ROOMS_MIN),
             next_session: Cell::new(0),
             next_message: Cell::new(0),
         })
@@ -51,55 +72,56 @@ impl Worker {
         SessionId::new(self.index, next)
     }
 
-    /// A new message's id. Of the clock and of this node's own id alone, so that a run can be repeated.
+    /// Makes an id for a new message. It depends on the clock and on this node's own id alone, so that a
+    /// run can be repeated.
     pub(crate) fn next_message(&self) -> MessageId {
         let number = self.next_message.get();
         self.next_message.set(number + 1);
         let thread = (self.index as u64) << 48;
-        MessageId::numbered(self.core.clock.date(), self.core.node, thread | number)
+        MessageId::numbered(self.deps.clock.date(), self.deps.node, thread | number)
     }
 
-    /// The room's actor, when it has been met already.
-    pub(crate) fn known_room(&self, room: RoomId) -> Option<Addr<RoomActor>> {
-        self.rooms.borrow().get(&room).filter(|addr| addr.connected()).cloned()
+    /// Returns a room's actor if a session of this thread has met it already.
+    pub(crate) fn cached_room(&self, room: RoomId) -> Option<RoomHandle> {
+        self.rooms.borrow().get(&room).cloned()
     }
 
-    /// Asks anew for the room's actor the next time: `addr` is no longer it.
-    pub(crate) fn forget(&self, room: RoomId, addr: &Addr<RoomActor>) {
+    /// Drops a handle whose actor no longer takes sessions in, so that the registry is asked for the next.
+    pub(crate) fn forget_room(&self, room: RoomId, handle: &RoomHandle) {
         let mut rooms = self.rooms.borrow_mut();
-        if rooms.get(&room) == Some(addr) {
+        if rooms.get(&room).is_some_and(|cached| Arc::ptr_eq(cached, handle)) {
             rooms.remove(&room);
         }
     }
 
-    /// The room's actor, for a person who asks for it; made on this thread when there is none.
+    /// Returns a room's actor for a user who asks for it, and starts one on this thread if there is none.
     ///
     /// # Errors
-    /// [`EngineError::RateLimited`] for one who has asked for too many in vain, and
+    /// [`EngineError::RateLimited`] for a user who has asked for too many rooms in vain, and
     /// [`EngineError::Unavailable`] while the engine ends.
-    pub(crate) async fn room(&self, room: RoomId, by: UserId) -> Result<Addr<RoomActor>, EngineError> {
-        if let Some(addr) = self.known_room(room) {
-            return Ok(addr);
+    pub(crate) async fn room(&self, room: RoomId, by: UserId) -> Result<RoomHandle, EngineError> {
+        if let Some(handle) = self.cached_room(room).filter(|handle| handle.is_alive()) {
+            return Ok(handle);
         }
-        let resolve = Resolve { room, arbiter: Arbiter::current(), by: Some(by) };
-        let Found { addr, is_known } =
-            self.core.registry.send(resolve).await.unwrap_or(Err(EngineError::Unavailable))?;
-        if is_known {
-            self.remember(room, &addr);
+        let resolve = ResolveRoom { room, arbiter: Arbiter::current(), by: Some(by) };
+        let ResolvedRoom { handle, is_confirmed } =
+            self.deps.registry.ask(resolve).await.unwrap_or(Err(EngineError::Unavailable))?;
+        if is_confirmed {
+            self.cache_room(room, &handle);
         }
-        Ok(addr)
+        Ok(handle)
     }
 
-    /// Keeps the address of a room that someone is in.
-    pub(crate) fn remember(&self, room: RoomId, addr: &Addr<RoomActor>) {
+    /// Keeps the handle of a room that someone is in.
+    pub(crate) fn cache_room(&self, room: RoomId, handle: &RoomHandle) {
         let mut rooms = self.rooms.borrow_mut();
-        if rooms.get(&room) == Some(addr) {
+        if rooms.get(&room).is_some_and(|cached| Arc::ptr_eq(cached, handle)) {
             return;
         }
-        if rooms.len() >= self.tidy_at.get() {
-            rooms.retain(|_, addr| addr.connected());
-            self.tidy_at.set((rooms.len() * 2).max(KNOWN_ROOMS_MIN));
+        if rooms.len() >= self.prune_at.get() {
+            rooms.retain(|_, cached| cached.is_alive());
+            self.prune_at.set((rooms.len() * 2).max(CACHED_ROOMS_MIN));
         }
-        rooms.insert(room, addr.clone());
+        rooms.insert(room, handle.clone());
     }
 }

@@ -1,8 +1,8 @@
-//! Addresses of attachments that carry their own permission, for an `<img>` that can send no header.
+//! Signed URLs of attachments, for an `<img>` that can't send an `Authorization` header.
 //!
-//! The signature names the person it was made for; whether that person is still in the room is
-//! checked by the handler at every request. Such an address is never logged. It stays the same for a day, so
-//! that a browser asks for a picture once.
+//! The signature names the user for whom it was issued. The handler checks at every request whether that user
+//! is still in the room. Signed URLs are never logged. A URL stays the same for a day, so that browsers can
+//! cache the image.
 
 use std::fmt;
 
@@ -11,21 +11,21 @@ use uuid::Uuid;
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 
-/// Until when an address is good that is made at `now`: to the end of the next day (UTC), in Unix time.
+/// When a URL that is issued at `now` expires: at the end of the next day (UTC), in Unix time.
 #[must_use]
-pub fn good_until(now: i64) -> i64 {
+pub fn expiry(now: i64) -> i64 {
     (now.div_euclid(DAY_SECONDS) + 2) * DAY_SECONDS
 }
 
-/// Signs and checks addresses of files.
+/// Signs and verifies URLs of attachments.
 pub struct FileUrlSigner {
     signing: EncodingKey,
     verifying: DecodingKey,
 }
 
 impl FileUrlSigner {
-    /// Derives its key from `secret`, so that a signature of one can never pass for the other's.
-    /// All nodes must be given the same.
+    /// Derives its own key from `secret`, so that its signatures can't be confused with others made with that
+    /// secret. All nodes must be given the same.
     #[must_use]
     pub fn new(secret: &[u8]) -> Self {
         let key = hmac(&EncodingKey::from_secret(secret), b"aristay-chat file addresses, version 1");
@@ -35,13 +35,13 @@ impl FileUrlSigner {
         }
     }
 
-    /// Gives the path and query under which `user_id` may fetch a file to the end of the next day.
+    /// Returns the path and query under which `user_id` may fetch a file until the end of the next day.
     ///
-    /// `valid_from` is since when that person's tokens are good, where some were revoked: the address is
-    /// bound to it, so that revoking again ends it.
+    /// `valid_from` is the time from which the user's tokens are valid, if some were revoked. It is part of
+    /// the signature, so that another revocation invalidates the URL.
     #[must_use]
     pub fn sign(&self, file_id: Uuid, user_id: i64, valid_from: Option<i64>, now: i64) -> String {
-        let exp = good_until(now);
+        let exp = expiry(now);
         let mac = hmac(&self.signing, message(file_id, user_id, exp, valid_from).as_bytes());
         let path = Self::path(file_id);
         match valid_from {
@@ -50,15 +50,14 @@ impl FileUrlSigner {
         }
     }
 
-    /// Gives the path alone, as it stands in frames.
+    /// The path without a signature, as it appears in frames.
     #[must_use]
     pub fn path(file_id: Uuid) -> String {
         format!("/api/chat/files/{file_id}/")
     }
 
-    /// Checks that `sig` was made here for this file, person and time, and that the time isn't over. Gives
-    /// since when the person's tokens were good when it was made, [`i64::MIN`] where none had been revoked.
-    /// Compares in constant time.
+    /// Verifies that `sig` was issued for this file, user and expiry, and that it hasn't expired. Returns the
+    /// `valid_from` that it was issued with, [`i64::MIN`] if there was none. Compares in constant time.
     #[must_use]
     pub fn check(&self, file_id: Uuid, user_id: i64, exp: i64, sig: &str, now: i64) -> Option<i64> {
         let (mac, valid_from) = match sig.split_once('.') {
@@ -107,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_good_for_one_file_one_person_and_to_the_end_of_the_next_day() {
+    fn a_signed_url_is_valid_for_one_file_and_user_until_the_next_day_ends() {
         let signer = FileUrlSigner::new(b"a-key-that-is-only-for-the-tests-of-this-crate");
         let file = Uuid::from_u128(7);
         let url = signer.sign(file, 42, None, NOW);
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_the_same_for_a_day() {
+    fn a_signed_url_stays_the_same_for_a_day() {
         let signer = FileUrlSigner::new(b"a-key-that-is-only-for-the-tests-of-this-crate");
         let midnight = NOW - NOW.rem_euclid(86_400);
         let at = |now| signer.sign(Uuid::from_u128(7), 42, None, now);
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_bound_to_the_revocation_that_it_was_made_after() {
+    fn a_signed_url_ends_with_the_next_revocation() {
         let signer = FileUrlSigner::new(b"a-key-that-is-only-for-the-tests-of-this-crate");
         let file = Uuid::from_u128(7);
         let since = |valid_from| {

@@ -1,7 +1,7 @@
-//! A key set that someone else keeps, fetched when it is needed.
+//! A JSON Web Key Set, fetched on demand.
 //!
-//! A `kid` that isn't known may be a new key, or a forger's invention: it fetches the set again, but
-//! not more than once in 30 s, and a fetch that fails leaves the last good set in force.
+//! An unknown `kid` may be a new key or a forgery. It triggers a fetch, but at most once in 30 s. A failed
+//! fetch leaves the last good set in use.
 
 use std::{
     sync::{Arc, RwLock},
@@ -14,22 +14,22 @@ use tokio::{sync::Mutex, time::Instant};
 
 use super::keys::PublicKeys;
 
-/// How long after a try the set is left alone.
-const PAUSE: Duration = Duration::from_secs(30);
-/// How old a set may grow before it is fetched anew, so that a withdrawn key ends.
+/// Minimum time between two attempts to fetch the set.
+const RETRY_INTERVAL: Duration = Duration::from_secs(30);
+/// Age at which the set is fetched again, so that a withdrawn key expires.
 const AGE_MAX: Duration = Duration::from_secs(600);
-/// How long one fetch may take.
-const FETCH_MAX: Duration = Duration::from_secs(5);
-/// The most bytes of a set.
+/// Timeout of a fetch.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// Maximum size of a key set in bytes.
 const SET_BYTES_MAX: usize = 256 * 1024;
 
-/// The keys behind `JWKS_URL`.
+/// The key set at `JWKS_URL`.
 #[derive(Debug)]
 pub struct Jwks {
     url: reqwest::Url,
-    good: RwLock<(Arc<PublicKeys>, Option<Instant>)>,
-    last_try: Mutex<Option<Instant>>,
-    pause: Duration,
+    cache: RwLock<(Arc<PublicKeys>, Option<Instant>)>,
+    last_attempt: Mutex<Option<Instant>>,
+    retry_interval: Duration,
 }
 
 #[derive(Deserialize)]
@@ -51,49 +51,55 @@ enum FetchError {
 
 impl Jwks {
     pub(crate) fn new(url: reqwest::Url) -> Self {
-        Self::with_pause(url, PAUSE)
+        Self::with_retry_interval(url, RETRY_INTERVAL)
     }
 
-    fn with_pause(url: reqwest::Url, pause: Duration) -> Self {
-        Self { url, good: RwLock::new((Arc::default(), None)), last_try: Mutex::new(None), pause }
+    fn with_retry_interval(url: reqwest::Url, retry_interval: Duration) -> Self {
+        Self {
+            url,
+            cache: RwLock::new((Arc::default(), None)),
+            last_attempt: Mutex::new(None),
+            retry_interval,
+        }
     }
 
-    /// Gives the keys, fetched before when `kid` isn't among them or they are old.
+    /// Returns the keys, after fetching them if `kid` is unknown or the set is too old.
     pub(crate) async fn keys(&self, kid: Option<&str>) -> Arc<PublicKeys> {
-        let (keys, fetched) = self.known();
+        let (keys, fetched) = self.cached();
         let is_missing = kid.map_or(keys.is_empty(), |kid| !keys.has(kid));
         let is_old = fetched.is_none_or(|at| at.elapsed() > AGE_MAX);
-        // Whoever needs a missing key waits for a fetch under way; whoever only found the set old doesn't.
-        let mut last_try = match (is_missing, is_old) {
-            (true, _) => self.last_try.lock().await,
-            (false, true) => match self.last_try.try_lock() {
-                Ok(last_try) => last_try,
+        // A caller that needs a missing key waits for a fetch in progress; one that only found the set old
+        // doesn't.
+        let mut last_attempt = match (is_missing, is_old) {
+            (true, _) => self.last_attempt.lock().await,
+            (false, true) => match self.last_attempt.try_lock() {
+                Ok(last_attempt) => last_attempt,
                 Err(_) => return keys,
             },
             (false, false) => return keys,
         };
-        if last_try.is_none_or(|at| at.elapsed() >= self.pause) {
-            *last_try = Some(Instant::now());
+        if last_attempt.is_none_or(|at| at.elapsed() >= self.retry_interval) {
+            *last_attempt = Some(Instant::now());
             match self.fetch().await {
                 Ok(fetched) => {
-                    let mut good = self.good.write().expect("no holder of this lock can panic");
-                    *good = (Arc::new(fetched), Some(Instant::now()));
+                    let mut cache = self.cache.write().expect("no holder of this lock can panic");
+                    *cache = (Arc::new(fetched), Some(Instant::now()));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "key set not renewed, the last good one stays in force");
+                    tracing::warn!(%error, "the key set can't be fetched; the last good one stays in use");
                 }
             }
         }
-        self.known().0
+        self.cached().0
     }
 
-    fn known(&self) -> (Arc<PublicKeys>, Option<Instant>) {
-        self.good.read().expect("no holder of this lock can panic").clone()
+    fn cached(&self) -> (Arc<PublicKeys>, Option<Instant>) {
+        self.cache.read().expect("no holder of this lock can panic").clone()
     }
 
     async fn fetch(&self) -> Result<PublicKeys, FetchError> {
         let client = reqwest::Client::builder()
-            .timeout(FETCH_MAX)
+            .timeout(FETCH_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
         let mut response = client.get(self.url.clone()).send().await?.error_for_status()?;
@@ -105,7 +111,7 @@ impl Jwks {
             body.extend_from_slice(&chunk);
         }
         let document: Document = serde_json::from_slice(&body)?;
-        // A key of a kind that isn't known here must not spoil the others.
+        // A key of an unsupported kind must not invalidate the others.
         let keys: Vec<Jwk> =
             document.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect();
         let keys = PublicKeys::from_jwks(&keys);

@@ -1,7 +1,7 @@
-//! Keys that verify a signature, each with the algorithms that it may be used for.
+//! Public keys that verify signatures, each with the algorithms that it may be used for.
 //!
-//! A key is bound to one family of algorithms when it is read, so no header of a token can make a
-//! public key pass for a shared secret. `kid` picks among keys and is nothing else: no path, no URL.
+//! A key is bound to one family of algorithms when it is loaded, so no token header can make a public key
+//! pass as a shared secret. `kid` only selects among keys; it is never interpreted as a path or URL.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use jsonwebtoken::{
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse},
 };
 
-/// The most keys that a set may hold.
+/// Maximum number of keys in a set.
 const KEYS_MAX: usize = 64;
 
 const RSA: &[Algorithm] = &[
@@ -22,7 +22,7 @@ const RSA: &[Algorithm] = &[
     Algorithm::PS512,
 ];
 
-/// One key and what it may verify.
+/// A key and the algorithms that it may verify.
 #[derive(Clone)]
 pub(crate) struct VerifyingKey {
     pub(crate) kid: Option<String>,
@@ -30,38 +30,38 @@ pub(crate) struct VerifyingKey {
     pub(crate) algorithms: Vec<Algorithm>,
 }
 
-/// Public keys that someone else signs tokens with.
+/// Public keys of external token issuers.
 #[derive(Clone, Default)]
 pub struct PublicKeys(Vec<VerifyingKey>);
 
-/// Why a key can't be used. Never holds a key.
+/// Why a key can't be used. Never contains key material.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// A file is out of reach.
+    /// A file can't be read.
     #[error("{path:?} can't be read: {source}")]
     Unreadable {
-        /// The file.
+        /// Path of the file.
         path: String,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
     /// There is no PEM block.
     #[error("holds no PEM block (-----BEGIN PUBLIC KEY-----)")]
     NoPem,
-    /// It is the signer's key.
+    /// A private key.
     #[error("holds a private key; only the public one belongs here")]
     Private,
-    /// It is none of the supported kinds.
+    /// An unsupported kind of key.
     #[error("holds a key that is not RSA, EC P-256, EC P-384 or Ed25519")]
     Unsupported,
 }
 
 impl PublicKeys {
-    /// Reads the value of `JWT_PUBLIC_KEYS`: PEM text (line ends may be written `\n`), or files of
-    /// it separated by commas.
+    /// Parses the value of `JWT_PUBLIC_KEYS`: PEM text (with line breaks optionally written as `\n`), or PEM
+    /// files separated by commas.
     ///
     /// # Errors
-    /// [`KeyError`] when a file or a key can't be used.
+    /// [`KeyError`] if a file or a key can't be used.
     pub fn from_setting(value: &str) -> Result<Self, KeyError> {
         if value.contains("-----BEGIN") {
             return Self::from_pem(&value.replace("\\n", "\n"));
@@ -78,15 +78,15 @@ impl PublicKeys {
         Ok(Self(keys))
     }
 
-    /// Reads every PEM block of `text`.
+    /// Parses every PEM block of `text`.
     ///
     /// # Errors
-    /// [`KeyError`] when there is none, or one that can't be used.
+    /// [`KeyError`] if there is none, or if one can't be used.
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
         let keys: Vec<_> = text
             .split_inclusive("-----END ")
             .filter_map(|part| part.find("-----BEGIN ").map(|at| &part[at..]))
-            .map(block)
+            .map(parse_pem_block)
             .collect::<Result<_, _>>()?;
         if keys.is_empty() {
             return Err(KeyError::NoPem);
@@ -94,13 +94,13 @@ impl PublicKeys {
         Ok(Self(keys))
     }
 
-    /// Takes what is usable of a key set: no symmetric keys, none for encryption.
+    /// Takes the usable keys of a key set: no symmetric keys, and none for encryption.
     #[must_use]
     pub(crate) fn from_jwks(keys: &[Jwk]) -> Self {
         Self(keys.iter().take(KEYS_MAX).filter_map(from_jwk).collect())
     }
 
-    /// Whether there is no key.
+    /// Whether there are no keys.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -111,8 +111,8 @@ impl PublicKeys {
         self.0.iter().any(|key| key.kid.as_deref() == Some(kid))
     }
 
-    /// The keys that a token with this algorithm and `kid` may be signed with. A key without a `kid`
-    /// of its own (a PEM file) is tried for every token.
+    /// The keys that may verify a token with this algorithm and `kid`. A key without a `kid` of its own (from
+    /// a PEM file) is tried for every token.
     pub(crate) fn candidates(
         &self,
         algorithm: Algorithm,
@@ -134,8 +134,8 @@ impl fmt::Debug for PublicKeys {
     }
 }
 
-/// Reads one block, given from its BEGIN line up to the word END.
-fn block(part: &str) -> Result<VerifyingKey, KeyError> {
+/// Parses one block, which reaches from its BEGIN line to the word END.
+fn parse_pem_block(part: &str) -> Result<VerifyingKey, KeyError> {
     let label = part.trim_start_matches("-----BEGIN ").split("-----").next().unwrap_or_default();
     if label.contains("PRIVATE") {
         return Err(KeyError::Private);
@@ -152,7 +152,7 @@ fn block(part: &str) -> Result<VerifyingKey, KeyError> {
         return verifying(key, &[Algorithm::EdDSA]);
     }
     let key = DecodingKey::from_ec_pem(pem).map_err(|_| KeyError::Unsupported)?;
-    // An uncompressed point: a byte and two coordinates of the curve's size.
+    // An uncompressed point: one byte and two coordinates of the curve's size.
     match key.try_get_as_bytes().map(<[u8]>::len) {
         Ok(65) => verifying(key, &[Algorithm::ES256]),
         Ok(97) => verifying(key, &[Algorithm::ES384]),
@@ -178,12 +178,14 @@ fn from_jwk(jwk: &Jwk) -> Option<VerifyingKey> {
     };
     let algorithms: Vec<_> = match jwk.common.key_algorithm {
         None => family.to_vec(),
-        Some(named) => family.iter().copied().filter(|algorithm| is_named(named, *algorithm)).collect(),
+        Some(named) => {
+            family.iter().copied().filter(|algorithm| allows_algorithm(named, *algorithm)).collect()
+        }
     };
     let key = DecodingKey::from_jwk(jwk).ok()?;
     (!algorithms.is_empty()).then(|| VerifyingKey { kid: jwk.common.key_id.clone(), key, algorithms })
 }
 
-fn is_named(named: KeyAlgorithm, algorithm: Algorithm) -> bool {
+fn allows_algorithm(named: KeyAlgorithm, algorithm: Algorithm) -> bool {
     named.to_string().parse() == Ok(algorithm)
 }

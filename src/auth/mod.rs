@@ -1,17 +1,17 @@
-//! Who someone is: tokens and the keys behind them, passwords, signed file addresses.
+//! Authentication: tokens and their keys, passwords, signed URLs of attachments.
 //!
-//! What someone may do is the engine's (`actors::domain::permission`); nothing here knows a room.
+//! Authorization belongs to the engine (`actors::domain::permission`); nothing here knows about rooms.
 
 pub mod file_urls;
 pub mod jwks;
-pub mod kept_secret;
 pub mod keys;
-pub mod mint;
 pub mod passwords;
+pub mod signing_key;
+pub mod token_issuer;
 pub mod tokens;
 
 pub use self::{
     file_urls::FileUrlSigner,
-    mint::{TokenMint, TokenPair},
-    tokens::{Claims, Grant, InvalidToken, RefreshClaims, SubjectKind, TokenVerifier},
+    token_issuer::{TokenIssuer, TokenPair},
+    tokens::{AccessClaims, InvalidToken, RefreshClaims, RoomGrant, SubjectKind, TokenVerifier},
 };

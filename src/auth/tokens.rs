@@ -1,11 +1,13 @@
-//! Access and refresh tokens: whether one is good, and what it says.
+//! Verifies access and refresh tokens and reads their claims.
 //!
-//! Called by every handshake and every REST request. Any fault gives the same [`InvalidToken`], so an
-//! answer tells nobody which check a forged token got past. Only a grant of a form that nobody reads is
-//! told apart: the token is then good in all else, and its signer wants to know what is wrong with it.
+//! Called for every handshake and every REST request. All faults give the same [`InvalidToken::Refused`], so
+//! that a response doesn't reveal which check a forged token passed. Only a malformed grant is reported
+//! separately: such a token is valid in every other respect, and its issuer needs to know.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use actors::domain::entry::{EntryTerms, HistoryStart};
+use chrono::{DateTime, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -15,20 +17,20 @@ use uuid::Uuid;
 use super::{jwks::Jwks, keys::PublicKeys};
 use crate::config::auth::{AuthSettings, SecretAlgorithm};
 
-/// The most bytes of a token; a longer one isn't looked at.
+/// Maximum length of a token in bytes; longer ones are rejected unread.
 pub const TOKEN_BYTES_MAX: usize = 4096;
 
-/// What is said of a grant that is none.
-pub const BAD_GRANT: &str =
-    "The token's claim grant must be \"task:<id>\" or \"property:<id>\", or be left out.";
+/// The error message for a malformed grant.
+pub const BAD_GRANT: &str = "The token's claim grant must be \"task:<id>\" or \"property:<id>\", \
+     grant_until a time, grant_from \"start\" or \"now\".";
 
-/// A token that isn't accepted.
+/// Why a token is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidToken {
-    /// For whatever reason.
+    /// Any fault other than the grant.
     #[error("token is invalid or expired")]
     Refused,
-    /// It is good but for its grant.
+    /// The token is valid except for its grant.
     #[error("{BAD_GRANT}")]
     BadGrant,
 }
@@ -42,50 +44,54 @@ pub enum SubjectKind {
     Property,
 }
 
-/// The right to be put into the room of one task or property.
+/// The right to join the room of one task or property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Grant {
-    /// What the room is about.
+pub struct RoomGrant {
+    /// Kind of the subject.
     pub kind: SubjectKind,
-    /// The host's id of it.
+    /// The host application's id of the subject.
     pub id: i64,
 }
 
-/// What a good access token says.
+/// The claims of a valid access token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claims {
-    /// The person; `None` only for a service token.
+pub struct AccessClaims {
+    /// The user; `None` only for a service token.
     pub user_id: Option<i64>,
     /// Whether the host application itself is calling.
     pub is_service: bool,
-    /// The room that its holder may enter.
-    pub grant: Option<Grant>,
-    /// The person's name for signing in.
+    /// The room that the user may enter.
+    pub grant: Option<RoomGrant>,
+    /// On which terms.
+    pub grant_terms: EntryTerms,
+    /// The user's sign-in name.
     pub username: Option<String>,
-    /// The person's name for showing.
+    /// The user's display name.
     pub full_name: Option<String>,
-    /// The person's address.
+    /// The user's mail address.
     pub email: Option<String>,
-    /// When it was issued, in seconds since 1970; 0 when it doesn't say, so that any revocation covers it.
+    /// The sign-in that the token comes of; `None` where the host application signs users in.
+    pub family: Option<Uuid>,
+    /// Issue time in Unix seconds; 0 if the token has none, so that every revocation covers it.
     pub iat: i64,
-    /// When it expires, in seconds since 1970, without leeway.
+    /// Expiry in Unix seconds, without leeway.
     pub exp: i64,
 }
 
-/// What a good refresh token says.
+/// The claims of a valid refresh token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefreshClaims {
-    /// The person.
+    /// The user.
     pub user_id: i64,
-    /// The sign-in that it came of, and its own name in that; none in one from before there were families.
+    /// The token family and the token's id within it; `None` in tokens issued before families existed.
     pub family: Option<(Uuid, Uuid)>,
-    /// When it was issued, in seconds since 1970; 0 when it doesn't say.
+    /// Issue time in Unix seconds; 0 if the token has none.
     pub iat: i64,
-    /// When it expires, in seconds since 1970.
+    /// Expiry in Unix seconds.
     pub exp: i64,
 }
 
-/// Verifies tokens with the keys of the settings.
+/// Verifies tokens with the configured keys.
 #[derive(Debug)]
 pub struct TokenVerifier {
     secret: Option<(DecodingKey, Algorithm)>,
@@ -96,25 +102,29 @@ pub struct TokenVerifier {
     leeway_seconds: i64,
 }
 
-/// The claims as they come. A claim that stands there twice is refused by the derived reader.
+/// The claims as parsed. Deserialization rejects a repeated claim.
 #[derive(Deserialize)]
 struct RawClaims {
     token_type: String,
-    exp: Instant,
+    exp: NumericDate,
     #[serde(default)]
-    iat: Option<Instant>,
+    iat: Option<NumericDate>,
     #[serde(default)]
-    nbf: Option<Instant>,
+    nbf: Option<NumericDate>,
     #[serde(default)]
     iss: Option<Value>,
     #[serde(default)]
     aud: Option<Value>,
     #[serde(default)]
-    user_id: Option<UserId>,
+    user_id: Option<UserIdClaim>,
     #[serde(default)]
     scope: Option<Value>,
     #[serde(default)]
     grant: Option<Value>,
+    #[serde(default)]
+    grant_until: Option<Value>,
+    #[serde(default)]
+    grant_from: Option<Value>,
     #[serde(default)]
     jti: Option<Value>,
     #[serde(default)]
@@ -129,16 +139,16 @@ struct RawClaims {
     email: Option<Value>,
 }
 
-/// A NumericDate (RFC 7519): seconds since 1970, perhaps with a fraction.
+/// A NumericDate (RFC 7519): Unix seconds, possibly with a fraction.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(try_from = "serde_json::Number")]
-struct Instant(i64);
+struct NumericDate(i64);
 
-impl TryFrom<serde_json::Number> for Instant {
+impl TryFrom<serde_json::Number> for NumericDate {
     type Error = &'static str;
 
     fn try_from(number: serde_json::Number) -> Result<Self, Self::Error> {
-        /// The year 9999; beyond it a sum with a leeway or a life would be at risk.
+        /// The year 9999; later times could overflow when a leeway or lifetime is added.
         const LAST: i64 = 253_402_300_799;
         let seconds = match (number.as_i64(), number.as_f64()) {
             (Some(seconds), _) => seconds,
@@ -150,18 +160,18 @@ impl TryFrom<serde_json::Number> for Instant {
     }
 }
 
-/// A positive id: an integer, or a string that is one written plainly.
+/// A positive id: an integer, or its canonical decimal string.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(try_from = "Value")]
-struct UserId(i64);
+struct UserIdClaim(i64);
 
-impl TryFrom<Value> for UserId {
+impl TryFrom<Value> for UserIdClaim {
     type Error = &'static str;
 
     fn try_from(value: Value) -> Result<Self, Self::Error> {
         let id = match &value {
             Value::Number(number) => number.as_i64(),
-            Value::String(text) => plain_id(text),
+            Value::String(text) => parse_canonical_id(text),
             _ => None,
         };
         id.filter(|id| *id > 0).map(Self).ok_or("no user id")
@@ -169,7 +179,7 @@ impl TryFrom<Value> for UserId {
 }
 
 impl TokenVerifier {
-    /// Takes the keys of `settings`, with `secret` as the shared one (given, or kept).
+    /// Uses the keys of `settings`, and `secret` as the shared key (configured or generated).
     #[must_use]
     pub fn new(settings: &AuthSettings, secret: Option<&SecretString>) -> Self {
         Self {
@@ -186,11 +196,11 @@ impl TokenVerifier {
 
     /// Verifies an access token.
     ///
-    /// Waits only where a key set must be fetched first, 5 s at most.
+    /// Waits only if a key set must be fetched, at most 5 s.
     ///
     /// # Errors
-    /// [`InvalidToken`] for every fault alike.
-    pub async fn verify(&self, token: &str) -> Result<Claims, InvalidToken> {
+    /// [`InvalidToken`].
+    pub async fn verify(&self, token: &str) -> Result<AccessClaims, InvalidToken> {
         let raw = self.read(token).await?;
         if raw.token_type != "access" {
             return Err(InvalidToken::Refused);
@@ -199,29 +209,35 @@ impl TokenVerifier {
         if raw.user_id.is_none() && !is_service {
             return Err(InvalidToken::Refused);
         }
-        Ok(Claims {
+        Ok(AccessClaims {
             user_id: raw.user_id.map(|id| id.0),
             is_service,
-            grant: raw.grant.as_ref().map(Grant::claimed).transpose()?,
-            username: text(raw.username),
-            full_name: text(raw.full_name).or_else(|| text(raw.name)),
-            email: text(raw.email),
+            grant: raw.grant.as_ref().map(RoomGrant::from_claim).transpose()?,
+            grant_terms: EntryTerms {
+                role: None,
+                until: raw.grant_until.map(grant_until).transpose()?,
+                from: raw.grant_from.as_ref().map(grant_from).transpose()?,
+            },
+            username: text_claim(raw.username),
+            full_name: text_claim(raw.full_name).or_else(|| text_claim(raw.name)),
+            email: text_claim(raw.email),
+            family: raw.family.as_ref().and_then(Value::as_str).and_then(|id| Uuid::try_parse(id).ok()),
             iat: raw.iat.map_or(0, |iat| iat.0),
             exp: raw.exp.0,
         })
     }
 
-    /// Verifies a refresh token that this server signed.
+    /// Verifies a refresh token that this server issued.
     ///
     /// # Errors
-    /// [`InvalidToken`] for every fault alike, and where this server signs no tokens.
+    /// [`InvalidToken`], also if this server issues no tokens.
     pub fn verify_refresh(&self, token: &str) -> Result<RefreshClaims, InvalidToken> {
         let (key, algorithm) = self.secret.as_ref().ok_or(InvalidToken::Refused)?;
         let header = header(token)?;
         if header.alg != *algorithm {
             return Err(InvalidToken::Refused);
         }
-        let raw: RawClaims = signed(token, key, header.alg).ok_or(InvalidToken::Refused)?;
+        let raw: RawClaims = verify_signature(token, key, header.alg).ok_or(InvalidToken::Refused)?;
         self.check(&raw)?;
         if raw.token_type != "refresh" {
             return Err(InvalidToken::Refused);
@@ -238,36 +254,42 @@ impl TokenVerifier {
     async fn read(&self, token: &str) -> Result<RawClaims, InvalidToken> {
         let header = header(token)?;
         let raw = match &self.secret {
-            Some((key, algorithm)) if *algorithm == header.alg => signed(token, key, header.alg),
-            _ => self.read_foreign(token, header.alg, header.kid.as_deref()).await,
+            Some((key, algorithm)) if *algorithm == header.alg => verify_signature(token, key, header.alg),
+            _ => self.read_with_public_key(token, header.alg, header.kid.as_deref()).await,
         };
         let raw: RawClaims = raw.ok_or(InvalidToken::Refused)?;
         self.check(&raw)?;
         Ok(raw)
     }
 
-    async fn read_foreign(&self, token: &str, algorithm: Algorithm, kid: Option<&str>) -> Option<RawClaims> {
+    async fn read_with_public_key(
+        &self,
+        token: &str,
+        algorithm: Algorithm,
+        kid: Option<&str>,
+    ) -> Option<RawClaims> {
         let by = |keys: &PublicKeys| {
-            keys.candidates(algorithm, kid).find_map(|candidate| signed(token, &candidate.key, algorithm))
+            keys.candidates(algorithm, kid)
+                .find_map(|candidate| verify_signature(token, &candidate.key, algorithm))
         };
         if let Some(raw) = by(&self.public_keys) {
             return Some(raw);
         }
-        // The shared key's family is never looked for among keys that come from outside.
+        // A fetched key is never used with the shared key's family of algorithms.
         let jwks = self.jwks.as_ref().filter(|_| !is_symmetric(algorithm))?;
         by(&*jwks.keys(kid).await)
     }
 
     fn check(&self, raw: &RawClaims) -> Result<(), InvalidToken> {
         let now = now_seconds();
-        let is_timely = raw.exp.0 > now - self.leeway_seconds
+        let is_current = raw.exp.0 > now - self.leeway_seconds
             && [raw.nbf, raw.iat].iter().flatten().all(|since| since.0 <= now + self.leeway_seconds);
-        let is_of_issuer = self
+        let has_issuer = self
             .issuer
             .as_deref()
             .is_none_or(|issuer| raw.iss.as_ref().and_then(Value::as_str) == Some(issuer));
-        let is_for_us = match (&self.audience, &raw.aud) {
-            // Who demands none doesn't look at it.
+        let has_audience = match (&self.audience, &raw.aud) {
+            // Without a configured audience the claim isn't checked.
             (None, _) => true,
             (Some(own), Some(Value::String(audience))) => own == audience,
             (Some(own), Some(Value::Array(audiences))) => {
@@ -275,11 +297,11 @@ impl TokenVerifier {
             }
             _ => false,
         };
-        if is_timely && is_of_issuer && is_for_us { Ok(()) } else { Err(InvalidToken::Refused) }
+        if is_current && has_issuer && has_audience { Ok(()) } else { Err(InvalidToken::Refused) }
     }
 }
 
-impl Grant {
+impl RoomGrant {
     fn parse(text: &str) -> Option<Self> {
         let (kind, id) = text.split_once(':')?;
         let kind = match kind {
@@ -287,16 +309,25 @@ impl Grant {
             "property" => SubjectKind::Property,
             _ => return None,
         };
-        let id = plain_id(id).filter(|id| *id > 0)?;
+        let id = parse_canonical_id(id).filter(|id| *id > 0)?;
         Some(Self { kind, id })
     }
 
-    fn claimed(claim: &Value) -> Result<Self, InvalidToken> {
+    fn from_claim(claim: &Value) -> Result<Self, InvalidToken> {
         claim.as_str().and_then(Self::parse).ok_or(InvalidToken::BadGrant)
     }
 }
 
-impl std::fmt::Display for Grant {
+fn grant_until(claim: Value) -> Result<DateTime<Utc>, InvalidToken> {
+    let seconds: Option<NumericDate> = serde_json::from_value(claim).ok();
+    seconds.and_then(|seconds| DateTime::from_timestamp(seconds.0, 0)).ok_or(InvalidToken::BadGrant)
+}
+
+fn grant_from(claim: &Value) -> Result<HistoryStart, InvalidToken> {
+    claim.as_str().and_then(HistoryStart::parse).ok_or(InvalidToken::BadGrant)
+}
+
+impl std::fmt::Display for RoomGrant {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kind = match self.kind {
             SubjectKind::Task => "task",
@@ -306,7 +337,7 @@ impl std::fmt::Display for Grant {
     }
 }
 
-impl std::str::FromStr for Grant {
+impl std::str::FromStr for RoomGrant {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -324,7 +355,7 @@ impl From<SecretAlgorithm> for Algorithm {
     }
 }
 
-/// Seconds since 1970 by this machine's clock, which the times in a token are measured against.
+/// Unix time in seconds, which the times in a token are compared with.
 #[must_use]
 pub fn now_seconds() -> i64 {
     SystemTime::now()
@@ -334,8 +365,8 @@ pub fn now_seconds() -> i64 {
         .unwrap_or_default()
 }
 
-/// Reads the header and refuses what isn't a plain signed token. Everything in it but `alg`, `kid`,
-/// `typ` and what is refused here is ignored: it points to keys of the sender's choice.
+/// Parses the header and rejects anything but a plain signed token. Other fields than `alg`, `kid`, `typ` and
+/// those rejected here are ignored, because they refer to keys of the sender's choice.
 fn header(token: &str) -> Result<jsonwebtoken::Header, InvalidToken> {
     if token.len() > TOKEN_BYTES_MAX || token.bytes().filter(|byte| *byte == b'.').count() != 2 {
         return Err(InvalidToken::Refused);
@@ -350,9 +381,9 @@ fn header(token: &str) -> Result<jsonwebtoken::Header, InvalidToken> {
     if is_token && is_plain { Ok(header) } else { Err(InvalidToken::Refused) }
 }
 
-/// Gives the claims when `key` signed them with `algorithm`; the claims themselves are checked by
-/// [`TokenVerifier::check`].
-fn signed<T: DeserializeOwned>(token: &str, key: &DecodingKey, algorithm: Algorithm) -> Option<T> {
+/// Returns the claims if `key` signed them with `algorithm`. [`TokenVerifier::check`] validates the claims
+/// themselves.
+fn verify_signature<T: DeserializeOwned>(token: &str, key: &DecodingKey, algorithm: Algorithm) -> Option<T> {
     let mut validation = Validation::new(algorithm);
     validation.required_spec_claims.clear();
     validation.validate_exp = false;
@@ -365,12 +396,12 @@ fn is_symmetric(algorithm: Algorithm) -> bool {
     matches!(algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512)
 }
 
-fn plain_id(text: &str) -> Option<i64> {
+fn parse_canonical_id(text: &str) -> Option<i64> {
     text.parse::<i64>().ok().filter(|id| id.to_string() == text)
 }
 
-/// A claim of a person's data: text, or as good as not there.
-fn text(claim: Option<Value>) -> Option<String> {
+/// Reads a claim with personal data: its trimmed text, or `None` if it is empty or no text.
+fn text_claim(claim: Option<Value>) -> Option<String> {
     match claim {
         Some(Value::String(text)) if !text.trim().is_empty() => Some(text.trim().to_owned()),
         _ => None,

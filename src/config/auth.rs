@@ -1,12 +1,12 @@
-//! Settings of tokens and built-in accounts.
+//! Settings for tokens and built-in accounts.
 
 use clap::{Args, ValueEnum, value_parser};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{ConfigError, Switch, given, secret};
+use super::{ConfigError, Switch, non_empty, secret};
 use crate::auth::keys::PublicKeys;
 
-/// The algorithm of the shared key.
+/// Signature algorithm of the shared key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SecretAlgorithm {
     /// HMAC with SHA-256.
@@ -20,28 +20,28 @@ pub enum SecretAlgorithm {
     Hs512,
 }
 
-/// Tokens and accounts as settings.
+/// Token and account settings as parsed.
 #[derive(Debug, Clone, Args)]
 pub struct AuthConfig {
-    /// Shared key that signs tokens, 32 bytes or more; unset with a private PostgreSQL: made at the
+    /// Shared key that signs tokens, at least 32 bytes; unset with a private PostgreSQL: generated at the
     /// first start and kept in DATA_DIR
     #[arg(long, env = "JWT_SECRET", value_name = "JWT_SECRET", hide_env_values = true)]
     pub jwt_secret: Option<SecretString>,
 
-    /// Algorithm that goes with JWT_SECRET, the only one that it verifies
+    /// Algorithm of JWT_SECRET, the only one accepted for it
     #[arg(long, env = "JWT_ALGORITHM", value_name = "JWT_ALGORITHM", default_value = "HS256")]
     pub jwt_algorithm: SecretAlgorithm,
 
-    /// Issuer that a token must name in `iss`; unset: not looked at
+    /// Issuer that a token must name in `iss`; unset: not checked
     #[arg(long, env = "JWT_ISSUER", value_name = "JWT_ISSUER")]
     pub jwt_issuer: Option<String>,
 
-    /// Audience that a token must name in `aud`; unset: not looked at
+    /// Audience that a token must name in `aud`; unset: not checked
     #[arg(long, env = "JWT_AUDIENCE", value_name = "JWT_AUDIENCE")]
     pub jwt_audience: Option<String>,
 
-    /// Public keys (RSA, EC P-256 or P-384, Ed25519) that verify tokens: PEM text, or files of it
-    /// separated by commas
+    /// Public keys (RSA, EC P-256 or P-384, Ed25519) that verify tokens: PEM text, or PEM files separated by
+    /// commas
     #[arg(
         long,
         env = "JWT_PUBLIC_KEYS",
@@ -51,63 +51,62 @@ pub struct AuthConfig {
     )]
     pub jwt_public_keys: Option<String>,
 
-    /// Address of a JSON Web Key Set that verifies tokens, https (http only on this machine)
+    /// URL of a JSON Web Key Set that verifies tokens: https, or http on this machine
     #[arg(long, env = "JWKS_URL", value_name = "JWKS_URL")]
     pub jwks_url: Option<String>,
 
-    /// Seconds by which clocks may differ when the times of a token are checked
+    /// Clock difference in seconds that is tolerated when the times in a token are checked
     #[arg(long, env = "JWT_LEEWAY_SECONDS", value_name = "JWT_LEEWAY_SECONDS", default_value_t = 5,
           value_parser = value_parser!(i64).range(0..=30))]
     pub jwt_leeway_seconds: i64,
 
-    /// Accounts of this server with a password, and the calls that give them tokens; unset: on when
-    /// JWT_SECRET alone verifies tokens
+    /// Whether this server has accounts with passwords, and the calls that issue tokens for them; unset: on
+    /// when only JWT_SECRET verifies tokens
     #[arg(long, env = "BUILTIN_ACCOUNTS", value_name = "BUILTIN_ACCOUNTS")]
     pub builtin_accounts: Option<Switch>,
 
-    /// Seconds that an access token of a built-in account is good for
+    /// Lifetime in seconds of an access token of a built-in account
     #[arg(long, env = "ACCESS_TOKEN_SECONDS", value_name = "ACCESS_TOKEN_SECONDS", default_value_t = 3600,
           value_parser = value_parser!(i64).range(1..=31_536_000))]
     pub access_token_seconds: i64,
 
-    /// Seconds that a refresh token of a built-in account is good for
+    /// Lifetime in seconds of a refresh token of a built-in account
     #[arg(long, env = "REFRESH_TOKEN_SECONDS", value_name = "REFRESH_TOKEN_SECONDS", default_value_t = 604_800,
           value_parser = value_parser!(i64).range(1..=315_360_000))]
     pub refresh_token_seconds: i64,
 }
 
-/// Tokens and accounts, checked.
+/// Token and account settings, validated.
 #[derive(Debug, Clone)]
 pub struct AuthSettings {
-    /// The shared key; `None` where only public keys verify, or where [`crate::auth::kept_secret`]
-    /// holds it.
+    /// The shared key; `None` if only public keys verify tokens, or if [`crate::auth::signing_key`] holds it.
     pub secret: Option<SecretString>,
-    /// Whether a key made at the first start takes the place of `secret`.
-    pub keeps_secret: bool,
-    /// The algorithm of the shared key.
+    /// Whether a generated key takes the place of `secret`.
+    pub generates_signing_key: bool,
+    /// Algorithm of the shared key.
     pub algorithm: SecretAlgorithm,
-    /// The issuer that is demanded, and put into what this server signs.
+    /// Issuer that tokens must name, and that this server writes into its own.
     pub issuer: Option<String>,
-    /// The audience that is demanded, and put into what this server signs.
+    /// Audience that tokens must name, and that this server writes into its own.
     pub audience: Option<String>,
-    /// Keys that verify and can't sign.
+    /// Keys that can verify but not sign.
     pub public_keys: PublicKeys,
-    /// Where more of them are fetched.
+    /// Where further public keys are fetched.
     pub jwks_url: Option<reqwest::Url>,
-    /// Leeway of the clocks.
+    /// Tolerated clock difference.
     pub leeway_seconds: i64,
-    /// Whether people may sign in here with a password.
+    /// Whether users may sign in with a password.
     pub builtin_accounts: bool,
-    /// Life of an access token.
+    /// Lifetime of an access token.
     pub access_token_seconds: i64,
-    /// Life of a refresh token.
+    /// Lifetime of a refresh token.
     pub refresh_token_seconds: i64,
 }
 
 impl AuthConfig {
-    /// Checks the keys; `key_required` where none may be made up.
+    /// Validates the settings. With `key_required` the server may not generate a key.
     pub(crate) fn validate(self, key_required: bool) -> Result<AuthSettings, ConfigError> {
-        let secret = given(self.jwt_secret.as_ref());
+        let secret = non_empty(self.jwt_secret.as_ref());
         if let Some(why) = secret.as_ref().and_then(|secret| secret::weakness(secret.expose_secret())) {
             return Err(ConfigError::invalid(
                 "JWT_SECRET",
@@ -138,7 +137,7 @@ impl AuthConfig {
             ));
         }
         Ok(AuthSettings {
-            keeps_secret: secret.is_none() && !foreign_keys,
+            generates_signing_key: secret.is_none() && !foreign_keys,
             builtin_accounts: !foreign_keys && self.builtin_accounts != Some(Switch::Off),
             secret,
             algorithm: self.jwt_algorithm,
@@ -153,7 +152,7 @@ impl AuthConfig {
     }
 }
 
-/// Keys that come over an open line could be anyone's, so plain http is for this machine alone.
+/// Keys fetched over plain http could come from anyone, so http is allowed on this machine only.
 fn jwks_url(text: &str) -> Result<reqwest::Url, ConfigError> {
     let invalid = |problem: &str| ConfigError::invalid("JWKS_URL", problem);
     let url = reqwest::Url::parse(text).map_err(|_| invalid("is no URL"))?;

@@ -1,7 +1,7 @@
-//! By which names links in answers may call this server.
+//! The hosts that absolute URLs in responses may name.
 //!
-//! A request says itself by which host it was sent, and can say anything. An absolute link made of that
-//! would lead whoever follows it, token in hand, to where the sender wants.
+//! The `Host` header of a request can contain anything. An absolute URL built from it would lead a client,
+//! with its token, to a host of the sender's choice.
 
 use std::net::IpAddr;
 
@@ -10,12 +10,12 @@ use url::Host;
 
 use super::ConfigError;
 
-/// The hosts that are believed.
+/// Decides which hosts absolute URLs may name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AllowedHosts {
-    /// Those that the operator names; none: those that can't be anyone else's.
+    /// The configured patterns. If empty, hosts that can't belong to anyone else are allowed.
     named: Vec<Pattern>,
-    /// Where this server listens.
+    /// The address that this server listens on.
     bind: IpAddr,
 }
 
@@ -23,7 +23,7 @@ pub struct AllowedHosts {
 enum Pattern {
     Any,
     Exactly(String),
-    /// With the dot before it.
+    /// Includes the leading dot.
     Below(String),
 }
 
@@ -39,10 +39,10 @@ impl AllowedHosts {
         Ok(Self { named: named.collect::<Result<_, _>>()?, bind })
     }
 
-    /// Whether a link may lead to the host of `url`, by which a request was sent.
+    /// Whether a URL may name the host of `url`, to which the request was sent.
     ///
-    /// Where no hosts are named these are: addresses that nobody else on the internet has, that of
-    /// `BIND`, names without a dot or under `localhost`, and what a trusted proxy has passed on.
+    /// Without configured patterns these are allowed: private and loopback addresses, that of `BIND`, names
+    /// without a dot or under `localhost`, and any host that a trusted proxy has forwarded.
     #[must_use]
     pub fn allow(&self, url: &Url, is_of_trusted_proxy: bool) -> bool {
         let Some(host) = url.host() else { return false };
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn unset_it_believes_what_leads_nowhere_else() {
+    fn private_hosts_are_allowed_by_default() {
         let hosts = hosts("", "198.51.100.7");
         for host in [
             "127.0.0.1:8000",
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn set_it_believes_those_alone_whoever_passes_them_on() {
+    fn configured_hosts_are_the_only_ones_allowed() {
         let hosts = hosts("Chat.Example, .aristay.example,203.0.113.5", "127.0.0.1");
         for host in
             ["chat.example", "chat.example:8443", "aristay.example", "a.aristay.example", "203.0.113.5"]
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_host_is_refused() {
+    fn an_invalid_host_is_rejected() {
         for text in [
             "https://chat.example",
             "chat.example:8000",

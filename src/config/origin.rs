@@ -4,12 +4,12 @@ use std::fmt;
 
 use super::ConfigError;
 
-/// An origin in its normal form: lower case, without a default port, a path or a slash at its end.
+/// An origin in its normalized form: lower case, without a default port, path or trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Origin(String);
 
 impl Origin {
-    /// Reads `http(s)://host[:port]`; `None` for anything else, `null` and `*` included.
+    /// Parses `http(s)://host[:port]`; `None` for anything else, including `null` and `*`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim().to_ascii_lowercase();
@@ -74,7 +74,7 @@ mod tests {
     use super::Origin;
 
     #[test]
-    fn an_origin_is_compared_in_its_normal_form() {
+    fn origins_are_compared_in_normalized_form() {
         let parse = |text| Origin::parse(text).map(|origin| origin.to_string());
         assert_eq!(parse("HTTPS://Chat.Example:443").as_deref(), Some("https://chat.example"));
         assert_eq!(parse("http://localhost:5173").as_deref(), Some("http://localhost:5173"));
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_origin_is_refused() {
+    fn an_invalid_origin_is_rejected() {
         for text in [
             "",
             "*",

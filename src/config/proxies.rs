@@ -1,18 +1,13 @@
-//! Whose word counts about where a request comes from.
+//! The proxies that are trusted to say where a request comes from.
 
 use std::net::IpAddr;
 
 use super::ConfigError;
+use super::network::Network;
 
-/// The proxies whose `X-Forwarded-For` is believed; none by default, for any client can send one.
+/// The proxies whose `X-Forwarded-For` is trusted; none by default, because any client can send the header.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<Network>);
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Network {
-    address: IpAddr,
-    prefix: u8,
-}
 
 impl TrustedProxies {
     pub(crate) fn parse(texts: &[String]) -> Result<Self, ConfigError> {
@@ -29,11 +24,11 @@ impl TrustedProxies {
             .map(Self)
     }
 
-    /// Finds the address of the client behind `peer`, the other end of the connection.
+    /// Determines the address of the client behind `peer`, the other end of the connection.
     ///
-    /// Goes through `forwarded_for` from its end as long as a trusted proxy wrote the entry; what
-    /// stands before the first untrusted address is the client's own claim. An entry that is no
-    /// address ends the way too.
+    /// Walks `forwarded_for` from its end for as long as a trusted proxy wrote the entry. Whatever precedes
+    /// the first untrusted address is the client's own claim. An entry that is not an address ends the walk
+    /// as well.
     #[must_use]
     pub fn client(&self, peer: IpAddr, forwarded_for: Option<&str>) -> IpAddr {
         let mut client = peer.to_canonical();
@@ -56,33 +51,6 @@ impl TrustedProxies {
     }
 }
 
-impl Network {
-    fn parse(text: &str) -> Option<Self> {
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix.parse::<u8>().ok()?)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().ok()?;
-        let bits = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.unwrap_or(bits);
-        (prefix <= bits).then_some(Self { address, prefix })
-    }
-
-    fn contains(&self, other: IpAddr) -> bool {
-        match (self.address, other) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => {
-                let shift = 32 - u32::from(self.prefix);
-                u32::from(own).checked_shr(shift) == u32::from(other).checked_shr(shift)
-            }
-            (IpAddr::V6(own), IpAddr::V6(other)) => {
-                let shift = 128 - u32::from(self.prefix);
-                u128::from(own).checked_shr(shift) == u128::from(other).checked_shr(shift)
-            }
-            _ => false,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
@@ -96,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn only_named_proxies_are_believed() {
+    fn only_configured_proxies_are_trusted() {
         assert_eq!(client("", "10.0.0.1", Some("1.2.3.4")), "10.0.0.1");
         assert_eq!(client("10.0.0.0/8", "10.0.0.1", Some("1.2.3.4")), "1.2.3.4");
         assert_eq!(client("10.0.0.1", "10.0.0.2", Some("1.2.3.4")), "10.0.0.2");
@@ -106,14 +74,14 @@ mod tests {
     }
 
     #[test]
-    fn a_client_can_not_put_an_address_in_front_of_its_own() {
+    fn a_client_cannot_spoof_its_address() {
         let forwarded = Some("6.6.6.6, 1.2.3.4, 10.0.0.9");
         assert_eq!(client("10.0.0.0/8", "10.0.0.1", forwarded), "1.2.3.4");
         assert_eq!(client("10.0.0.0/8", "10.0.0.1", Some("6.6.6.6, garbage")), "10.0.0.1");
     }
 
     #[test]
-    fn what_is_no_network_is_refused() {
+    fn an_invalid_network_is_rejected() {
         for text in ["x", "10.0.0.0/33", "10.0.0.0/-1", "::/129", "10.0.0/8"] {
             assert!(TrustedProxies::parse(&[text.to_owned()]).is_err(), "{text}");
         }

@@ -1,4 +1,4 @@
-//! How often who may do what.
+//! Settings that bound how often something may be done.
 
 use std::{num::NonZeroU32, str::FromStr};
 
@@ -6,12 +6,12 @@ use clap::Args;
 
 use super::Switch;
 
-/// A budget that refills steadily and holds at most a burst.
+/// A token bucket: refills at a constant rate up to the burst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// What comes back each second.
+    /// Tokens added per second.
     pub per_second: NonZeroU32,
-    /// What may be used at once.
+    /// Size of the bucket.
     pub burst: NonZeroU32,
 }
 
@@ -35,35 +35,35 @@ impl FromStr for Rate {
 /// The rates as settings.
 #[derive(Debug, Clone, Args)]
 pub struct RateConfig {
-    /// `off` lifts all rates, for measuring
+    /// `off` disables all rate limits, for measurements
     #[arg(long, env = "RATE_LIMITS", value_name = "RATE_LIMITS", default_value = "on")]
     pub rate_limits: Switch,
 
-    /// Messages of one person in one room
+    /// Messages of one user in one room
     #[arg(long, env = "RATE_MESSAGES", value_name = "RATE_MESSAGES", default_value = "10:100")]
     pub rate_messages: Rate,
 
-    /// Edits and deletions of one person
+    /// Edits and deletions of one user
     #[arg(long, env = "RATE_EDITS", value_name = "RATE_EDITS", default_value = "5:50")]
     pub rate_edits: Rate,
 
-    /// Moves of one person's read mark in one room
+    /// Read mark updates of one user in one room
     #[arg(long, env = "RATE_READS", value_name = "RATE_READS", default_value = "10:100")]
     pub rate_reads: Rate,
 
-    /// Rooms that one person asks for in vain
+    /// Requests of one user for rooms that don't exist or that the user isn't in
     #[arg(long, env = "RATE_LOOKUPS", value_name = "RATE_LOOKUPS", default_value = "10:1000")]
     pub rate_lookups: Rate,
 
-    /// Rooms made by one person
+    /// Rooms created by one user
     #[arg(long, env = "RATE_ROOMS", value_name = "RATE_ROOMS", default_value = "1:50")]
     pub rate_rooms: Rate,
 
-    /// Uploads of one person
+    /// Uploads of one user
     #[arg(long, env = "RATE_UPLOADS", value_name = "RATE_UPLOADS", default_value = "1:20")]
     pub rate_uploads: Rate,
 
-    /// REST requests of one person
+    /// REST requests of one user
     #[arg(long, env = "RATE_REST", value_name = "RATE_REST", default_value = "50:500")]
     pub rate_rest: Rate,
 
@@ -71,15 +71,15 @@ pub struct RateConfig {
     #[arg(long, env = "RATE_FRAMES", value_name = "RATE_FRAMES", default_value = "50:200")]
     pub rate_frames: Rate,
 
-    /// Handshakes of sockets on this node
+    /// WebSocket handshakes on this node
     #[arg(long, env = "RATE_HANDSHAKES", value_name = "RATE_HANDSHAKES", default_value = "500:500")]
     pub rate_handshakes: Rate,
 
-    /// Handshakes of one person
+    /// WebSocket handshakes of one user
     #[arg(long, env = "RATE_USER_HANDSHAKES", value_name = "RATE_USER_HANDSHAKES", default_value = "20:200")]
     pub rate_user_handshakes: Rate,
 
-    /// Handshakes from one address without a good token; they take nothing of RATE_HANDSHAKES
+    /// WebSocket handshakes from one address without a valid token; they don't count against RATE_HANDSHAKES
     #[arg(long, env = "RATE_BAD_HANDSHAKES", value_name = "RATE_BAD_HANDSHAKES", default_value = "20:200")]
     pub rate_bad_handshakes: Rate,
 
@@ -88,37 +88,37 @@ pub struct RateConfig {
     pub rate_sign_ins: Rate,
 }
 
-/// The rates in force; `None` is without a limit.
+/// The effective rates; `None` means unlimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rates {
-    /// Messages of one person in one room.
+    /// Messages of one user in one room.
     pub messages: Option<Rate>,
-    /// Edits and deletions of one person.
+    /// Edits and deletions of one user.
     pub edits: Option<Rate>,
-    /// Moves of one person's read mark in one room.
+    /// Read mark updates of one user in one room.
     pub reads: Option<Rate>,
-    /// Rooms that one person asks for in vain.
+    /// Requests of one user for rooms that don't exist or that the user isn't in.
     pub lookups: Option<Rate>,
-    /// Rooms made by one person.
+    /// Rooms created by one user.
     pub rooms: Option<Rate>,
-    /// Uploads of one person.
+    /// Uploads of one user.
     pub uploads: Option<Rate>,
-    /// REST requests of one person.
+    /// REST requests of one user.
     pub rest: Option<Rate>,
     /// Frames of one socket.
     pub frames: Option<Rate>,
     /// Handshakes on this node.
     pub handshakes: Option<Rate>,
-    /// Handshakes of one person.
+    /// Handshakes of one user.
     pub user_handshakes: Option<Rate>,
-    /// Handshakes from one address without a good token.
+    /// Handshakes from one address without a valid token.
     pub bad_handshakes: Option<Rate>,
     /// Sign-ins from one address.
     pub sign_ins: Option<Rate>,
 }
 
 impl RateConfig {
-    pub(super) fn in_force(&self) -> Rates {
+    pub(super) fn effective(&self) -> Rates {
         let unless_off = |rate| (self.rate_limits == Switch::On).then_some(rate);
         Rates {
             messages: unless_off(self.rate_messages),

@@ -1,10 +1,9 @@
-//! What makes a shared signing key too weak to start with.
+//! Rejects shared signing keys that are too weak.
 
-/// The fewest bytes that HS256 asks of its key (RFC 7518, 3.2).
+/// Minimum key length of HS256 in bytes (RFC 7518, 3.2).
 pub const SECRET_BYTES_MIN: usize = 32;
 
-/// Words that stand in tutorials, sample files and default settings; a key that is made of one of
-/// them, however often repeated, is known to everyone.
+/// Words from tutorials, sample files and default settings. A key that consists of them can be guessed.
 const WELL_KNOWN: &[&str] = &[
     "secret",
     "secretkey",
@@ -72,13 +71,11 @@ const WELL_KNOWN: &[&str] = &[
     "12345678",
 ];
 
-/// Prefixes by which frameworks mark keys that are not to be used.
+/// Prefixes with which frameworks mark keys that must be replaced.
 const MARKED: &[&str] =
     &["djangoinsecure", "insecure", "changeme", "changethis", "replaceme", "yoursecret", "your256bit"];
 
-/// Says why `secret` can't be a signing key; `None` when it can.
-///
-/// Never repeats the secret.
+/// Says why `secret` is too weak for a signing key; `None` if it isn't. The text never contains the secret.
 #[must_use]
 pub fn weakness(secret: &str) -> Option<&'static str> {
     if secret.len() < SECRET_BYTES_MIN {
@@ -98,7 +95,7 @@ pub fn weakness(secret: &str) -> Option<&'static str> {
     None
 }
 
-/// Gives the shortest start of `text` that, repeated and perhaps cut off, is `text`.
+/// The shortest prefix of `text` that yields `text` when repeated and possibly cut off.
 fn shortest_period(text: &str) -> &str {
     let bytes = text.as_bytes();
     for (at, _) in text.char_indices().skip(1) {
@@ -109,7 +106,7 @@ fn shortest_period(text: &str) -> &str {
     text
 }
 
-/// Whether `plain` is nothing but well-known words one after the other, and digits after them.
+/// Whether `plain` consists of well-known words, with digits at its end.
 fn is_made_of_words(plain: &str) -> bool {
     let plain = match plain.trim_end_matches(|c: char| c.is_ascii_digit()) {
         "" => plain,
@@ -135,7 +132,7 @@ mod tests {
     use super::weakness;
 
     #[test]
-    fn short_and_well_known_keys_are_refused() {
+    fn short_and_well_known_keys_are_rejected() {
         for secret in [
             "",
             "secret",
@@ -157,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn random_keys_are_taken() {
+    fn random_keys_are_accepted() {
         for secret in [
             "f3b0c6e1a94d4f7d8c52e7a9106b3d58",
             "Zr4u7x!A%D*G-KaPdSgVkYp3s6v9y$B?",

@@ -19,10 +19,10 @@ fn refusal(flags: &[&str]) -> String {
 }
 
 #[test]
-fn without_any_setting_there_is_a_private_database_and_a_kept_key() {
+fn the_defaults_are_a_private_database_and_a_generated_key() {
     let settings = settings(&[]).expect("defaults that fit");
     assert!(matches!(settings.database, Database::Private));
-    assert!(settings.auth.keeps_secret && settings.auth.builtin_accounts);
+    assert!(settings.auth.generates_signing_key && settings.auth.builtin_accounts);
     assert_eq!(settings.bind.to_string(), "127.0.0.1:8000");
     assert_eq!(
         settings.rates.messages.map(|rate| (rate.per_second.get(), rate.burst.get())),
@@ -33,22 +33,22 @@ fn without_any_setting_there_is_a_private_database_and_a_kept_key() {
 }
 
 #[test]
-fn a_database_of_ones_own_needs_a_key_of_ones_own() {
+fn an_external_database_requires_a_configured_key() {
     let database = "postgres://chat@db.example/chat";
     let refused = refusal(&["--database-url", database]);
     for setting in ["JWT_SECRET", "JWT_PUBLIC_KEYS", "JWKS_URL"] {
         assert!(refused.contains(setting), "{refused}");
     }
     let with_secret = settings(&["--database-url", database, "--jwt-secret", SECRET]).expect("a key");
-    assert!(!with_secret.auth.keeps_secret && with_secret.auth.builtin_accounts);
+    assert!(!with_secret.auth.generates_signing_key && with_secret.auth.builtin_accounts);
     let with_url =
         settings(&["--database-url", database, "--jwks-url", "https://id.example/keys"]).expect("keys");
-    assert!(!with_url.auth.keeps_secret && !with_url.auth.builtin_accounts);
+    assert!(!with_url.auth.generates_signing_key && !with_url.auth.builtin_accounts);
     assert!(refusal(&["--database-url", database, "--jwt-secret", ""]).contains("JWT_SECRET"));
 }
 
 #[test]
-fn who_has_a_host_asks_it_who_belongs_into_a_subjects_room() {
+fn subject_rooms_require_a_grant_when_a_key_is_configured() {
     let rooms = |flags: &[&str]| settings(flags).expect("settings").subject_rooms;
     assert_eq!(rooms(&[]), SubjectRooms::Open);
     assert_eq!(rooms(&["--jwt-secret", SECRET]), SubjectRooms::Granted);
@@ -58,7 +58,7 @@ fn who_has_a_host_asks_it_who_belongs_into_a_subjects_room() {
 }
 
 #[test]
-fn each_wrong_value_is_told_by_name_and_no_secret_is_repeated() {
+fn invalid_values_name_their_setting_and_no_secret() {
     for (flags, name) in [
         (vec!["--jwt-secret", "hunter2hunter2"], "JWT_SECRET"),
         (vec!["--jwt-secret", "changemechangemechangemechangeme"], "JWT_SECRET"),
@@ -107,7 +107,7 @@ fn values_that_do_not_parse_name_their_setting() {
 }
 
 #[test]
-fn the_figures_are_on_this_machine_alone_unless_it_is_said_otherwise() {
+fn metrics_are_local_unless_configured_otherwise() {
     let bind = |flags: &[&str]| settings(flags).expect("settings").metrics_bind;
     let here = "127.0.0.1:9464".parse().expect("an address");
     assert_eq!(bind(&[]), MetricsBind::Preferred(here));

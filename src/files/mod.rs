@@ -1,25 +1,30 @@
-//! Attachments: what may be uploaded, and where it lies.
+//! Attachments: which files may be uploaded, and how they are stored.
 //!
-//! An upload is streamed to a temporary key under a running size limit, inspected there, named, noted in the
-//! database, and only then gets the key it is served from: until it is noted a sweep of the temporary
-//! keys finds what is left of it, and after that a sweep of what was never sent. What is inside decides:
-//! `format`, `office`, `ole` and `text` recognise it, `picture` and `strip` cut off what a camera wrote into
-//! an image. A name may not claim something else, and always gets the extension of what is inside; it is text
-//! for people and never a path. Who may see a file is not decided here.
+//! An upload is streamed to a temporary key under a size limit, inspected there, named, recorded in the
+//! database, and only then moved to the key from which it is served. If it is interrupted before it was
+//! recorded, a sweep of the temporary keys removes it; afterwards a sweep of unsent files does.
+//!
+//! The content decides the format: `format`, `office`, `ole` and `text` detect it, and `image_sanitizer` and
+//! `strip` remove the metadata of images. A file name may not claim another format, and always gets the
+//! extension of the detected one. It is display text and never a path. Who may see a file is not decided
+//! here.
 
 mod format;
+mod image_sanitizer;
 pub mod limits;
 mod name;
 mod office;
 mod ole;
-mod picture;
 mod range;
 mod storage;
 mod strip;
 mod text;
 mod uploads;
 
-pub use format::Kind;
+pub use format::AttachmentKind;
 pub use range::ByteRange;
-pub use storage::{FileBody, OpenError};
-pub use uploads::{Inspected, Received, StoredFile, UploadError, Uploads, served_name};
+pub use storage::{FileBody, FileOpenError};
+pub use uploads::{InspectedUpload, NamedUpload, StoredFile, UploadError, Uploads, served_name};
+
+/// Why a file is rejected, as a sentence for users.
+type Rejection = &'static str;

@@ -1,42 +1,43 @@
-//! Tells office documents from other files in the same container.
+//! Recognizes office documents among ZIP files.
 //!
-//! A package (ECMA-376, part 2) is read as far as its directory and the two small parts that name its main
-//! part and that part's kind: programs name the main part as they like.
+//! Of a package (ECMA-376, part 2) only the directory and two small parts are read, which name the main part
+//! and its content type. The main part may have any name.
 
 use std::{borrow::Cow, collections::HashMap, io::Read as _, ops::Range};
 
 use flate2::read::DeflateDecoder;
 
 use super::{
-    format::Format,
+    Rejection,
+    format::FileFormat,
     limits::{DIRECTORY_BYTES_MAX, OFFICE_PART_BYTES_MAX},
-    storage::Staged,
+    storage::StagedFile,
 };
 
-/// What a whole file was found to be.
+/// What a complete file was found to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Content {
-    /// Of this format.
-    Is(Format),
-    /// A document with a password; which kind of document only its name says.
+pub(super) enum DetectedContent {
+    /// A file of this format.
+    Is(FileFormat),
+    /// An encrypted document; only its name tells which kind.
     Encrypted,
-    /// A text; which kind only its name says.
+    /// A text; only its name tells which kind.
     Text,
 }
 
-/// Why a package can't be taken.
-pub(super) type Reason = &'static str;
+const NO_DOCUMENT: Rejection = "It is no document of Word or Excel.";
+const MACROS: Rejection = "Documents with macros are not taken.";
+const BROKEN: Rejection = "The document is broken, or cut off.";
+const TRAILED: Rejection = "Something else follows the document's end.";
 
-const NO_DOCUMENT: Reason = "It is no document of Word or Excel.";
-const MACROS: Reason = "Documents with macros are not taken.";
-const BROKEN: Reason = "The document is broken, or cut off.";
-const TRAILED: Reason = "Something else follows the document's end.";
-
-/// Finds out what a package holds. The inner error says why it isn't taken.
+/// Determines the format of a package. The inner error says why it is rejected.
 ///
 /// # Errors
-/// When the storage fails.
-pub(super) async fn package(file: &Staged, size: u64) -> Result<Result<Format, Reason>, object_store::Error> {
+/// If the storage fails.
+pub(super) async fn package(
+    file: &StagedFile,
+    size: u64,
+) -> Result<Result<FileFormat, Rejection>, object_store::Error> {
     let tail_start = size.saturating_sub(TAIL_BYTES);
     let tail = file.read(tail_start..size).await?;
     let end = match find_end(&tail, tail_start) {
@@ -45,9 +46,9 @@ pub(super) async fn package(file: &Staged, size: u64) -> Result<Result<Format, R
     };
     let place = match end {
         End::Plain(place) => Some(place),
-        End::Far { record, locator } => {
-            let bytes = file.read(record..locator.min(record + FAR_RECORD_BYTES)).await?;
-            far_directory(&bytes, record)
+        End::Zip64 { record, locator } => {
+            let bytes = file.read(record..locator.min(record + ZIP64_RECORD_BYTES)).await?;
+            zip64_directory(&bytes, record)
         }
     };
     let Some(place) = place.filter(|place| !place.is_empty()) else { return Ok(Err(BROKEN)) };
@@ -60,23 +61,23 @@ pub(super) async fn package(file: &Staged, size: u64) -> Result<Result<Format, R
     Ok(main_format(&directory, &types, &relations))
 }
 
-/// Most bytes from the start of a ZIP's end record to the end of the file: its own 22, a comment, and as
-/// many again of padding.
+/// Maximum distance of the ZIP end record from the end of the file: its own 22 bytes, a comment, and as much
+/// padding again.
 const TAIL_BYTES: u64 = 22 + 2 * 0xffff;
-const FAR_RECORD_BYTES: u64 = 56;
+const ZIP64_RECORD_BYTES: u64 = 56;
 
-/// Where a ZIP's end record leads.
+/// Where the ZIP end record leads.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
-    /// To its directory.
+    /// To the directory.
     Plain(Range<u64>),
-    /// To the record of a ZIP64, which lies before its locator.
-    Far { record: u64, locator: u64 },
+    /// To the ZIP64 end record, which lies before its locator.
+    Zip64 { record: u64, locator: u64 },
 }
 
-/// Finds the end record in `tail`, the bytes of the file from `tail_start` on. What follows it may only be
-/// its comment, and padding.
-fn find_end(tail: &[u8], tail_start: u64) -> Result<End, Reason> {
+/// Finds the end record in `tail`, the bytes of the file from `tail_start` on. Only its comment and padding
+/// may follow it.
+fn find_end(tail: &[u8], tail_start: u64) -> Result<End, Rejection> {
     let mut reason = BROKEN;
     let is_padding = |byte: &u8| matches!(byte, 0 | b'\r' | b'\n' | b' ' | 0x1a);
     let padding = tail.iter().rposition(|byte| !is_padding(byte)).map_or(0, |last| last + 1);
@@ -96,10 +97,10 @@ fn find_end(tail: &[u8], tail_start: u64) -> Result<End, Reason> {
         let record = tail_start + at as u64;
         let locator = at.checked_sub(20).filter(|before| tail[*before..].starts_with(b"PK\x06\x07"));
         if let Some(before) = locator {
-            let Some(far) = u64_at(tail, before + 8) else { continue };
+            let Some(zip64) = u64_at(tail, before + 8) else { continue };
             let locator = tail_start + before as u64;
-            if far.checked_add(FAR_RECORD_BYTES).is_some_and(|end| end <= locator) {
-                return Ok(End::Far { record: far, locator });
+            if zip64.checked_add(ZIP64_RECORD_BYTES).is_some_and(|end| end <= locator) {
+                return Ok(End::Zip64 { record: zip64, locator });
             }
             continue;
         }
@@ -112,17 +113,17 @@ fn find_end(tail: &[u8], tail_start: u64) -> Result<End, Reason> {
     Err(reason)
 }
 
-/// Where the directory of a ZIP64 lies, from its end record at `record`.
-fn far_directory(bytes: &[u8], record: u64) -> Option<Range<u64>> {
+/// The location of the directory, from the ZIP64 end record at `record`.
+fn zip64_directory(bytes: &[u8], record: u64) -> Option<Range<u64>> {
     let (bytes_long, start) = (u64_at(bytes, 40)?, u64_at(bytes, 48)?);
     let end = start.checked_add(bytes_long)?;
     (bytes.starts_with(b"PK\x06\x06") && end == record).then_some(start..end)
 }
 
-/// The directory of a ZIP: its parts by their names in lower case.
+/// The directory of a ZIP file: its parts by their lower-case names.
 struct Directory(HashMap<String, Option<Part>>);
 
-/// Where and how a part lies in a ZIP.
+/// How a part is stored.
 #[derive(Debug, Clone, Copy)]
 struct Part {
     method: u16,
@@ -131,7 +132,7 @@ struct Part {
 }
 
 impl Directory {
-    /// Reads the directory as far as it is one.
+    /// Reads the directory up to its first invalid entry.
     fn of(bytes: &[u8]) -> Self {
         let (mut parts, mut left) = (HashMap::new(), bytes);
         while let Some((name, part, rest)) = entry(left) {
@@ -146,7 +147,7 @@ impl Directory {
     }
 }
 
-/// The first entry of a directory, and what follows it. One whose place can't be read has none.
+/// The first entry of a directory and the bytes behind it. An entry whose location is unreadable has no part.
 fn entry(left: &[u8]) -> Option<(String, Option<Part>, &[u8])> {
     let length_at = |at| u16_at(left, at).map(usize::from);
     let (name_bytes, extra, comment) = (length_at(28)?, length_at(30)?, length_at(32)?);
@@ -157,23 +158,23 @@ fn entry(left: &[u8]) -> Option<(String, Option<Part>, &[u8])> {
 }
 
 fn part(entry: &[u8], extra: &[u8]) -> Option<Part> {
-    const FAR: u64 = 0xffff_ffff;
+    const ZIP64_MARKER: u64 = 0xffff_ffff;
     let (packed, unpacked, at) = (u32_at(entry, 20)?, u32_at(entry, 24)?, u32_at(entry, 42)?);
-    let mut far = far_numbers(extra).unwrap_or_default();
-    // A ZIP64 has those of the three that don't fit, in this order.
+    let mut zip64 = zip64_fields(extra).unwrap_or_default();
+    // The ZIP64 field holds those of the three numbers that don't fit, in this order.
     let mut widened = |number: u32| {
-        if u64::from(number) != FAR {
+        if u64::from(number) != ZIP64_MARKER {
             return Some(u64::from(number));
         }
-        let number = u64_at(far, 0)?;
-        far = &far[8..];
+        let number = u64_at(zip64, 0)?;
+        zip64 = &zip64[8..];
         Some(number)
     };
     widened(unpacked)?;
     Some(Part { method: u16_at(entry, 10)?, packed: widened(packed)?, at: widened(at)? })
 }
 
-fn far_numbers(mut extra: &[u8]) -> Option<&[u8]> {
+fn zip64_fields(mut extra: &[u8]) -> Option<&[u8]> {
     loop {
         let (kind, bytes) = (u16_at(extra, 0)?, usize::from(u16_at(extra, 2)?));
         let data = extra.get(4..4 + bytes)?;
@@ -184,15 +185,15 @@ fn far_numbers(mut extra: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Names of parts are the same in any case; some programs write them from the root, or with the separator
-/// of their system.
+/// Normalizes a part name: names are case-insensitive, and some programs write a leading slash or
+/// backslashes.
 fn part_name(name: &str) -> String {
     let name = name.replace('\\', "/").to_lowercase();
     name.trim_start_matches("./").trim_start_matches('/').to_owned()
 }
 
-/// Unpacks a part, or as much of it as its bounds let through; empty where it isn't there.
-async fn read_part(file: &Staged, size: u64, part: Option<Part>) -> Result<String, object_store::Error> {
+/// Unpacks a part up to its limit; empty if it doesn't exist.
+async fn read_part(file: &StagedFile, size: u64, part: Option<Part>) -> Result<String, object_store::Error> {
     const HEADER_BYTES: u64 = 30;
     let Some(Part { method, packed, at }) = part else { return Ok(String::new()) };
     if at.checked_add(HEADER_BYTES).is_none_or(|end| end > size) {
@@ -210,7 +211,7 @@ async fn read_part(file: &Staged, size: u64, part: Option<Part>) -> Result<Strin
     let mut bytes = Vec::new();
     match method {
         0 => bytes.extend_from_slice(&packed),
-        // What was unpacked before an error is there all the same.
+        // What was unpacked before an error is used all the same.
         8 => drop(DeflateDecoder::new(&packed[..]).take(OFFICE_PART_BYTES_MAX).read_to_end(&mut bytes)),
         _ => {}
     }
@@ -229,8 +230,8 @@ fn decode(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// The format of the main part, which the relations name and whose kind the types name.
-fn main_format(directory: &Directory, types: &str, relations: &str) -> Result<Format, Reason> {
+/// The format of the main part, which the relationships name and the content types describe.
+fn main_format(directory: &Directory, types: &str, relations: &str) -> Result<FileFormat, Rejection> {
     let is_there = |name: &str| directory.find(name).is_some();
     let named = tags(relations)
         .filter(|tag| attribute(tag, "Type").is_some_and(|kind| kind.ends_with("/officeDocument")))
@@ -243,11 +244,11 @@ fn main_format(directory: &Directory, types: &str, relations: &str) -> Result<Fo
         let format = attribute(tag, "ContentType").and_then(|kind| format_of_type(kind).ok())?;
         (!name.is_empty()).then_some(format)
     });
-    // Where nothing says what the parts are, their usual names do.
+    // Without content types, recognizes the parts by their usual names.
     let usual = || match () {
         () if !types.is_empty() => None,
-        () if is_there("word/document.xml") => Some(Format::Docx),
-        () if is_there("xl/workbook.xml") => Some(Format::Xlsx),
+        () if is_there("word/document.xml") => Some(FileFormat::Docx),
+        () if is_there("xl/workbook.xml") => Some(FileFormat::Xlsx),
         () => None,
     };
     declared.or_else(usual).ok_or(NO_DOCUMENT)
@@ -266,17 +267,17 @@ fn type_of<'a>(types: &'a str, name: &str) -> Option<&'a str> {
     own.or_else(default).and_then(|tag| attribute(tag, "ContentType"))
 }
 
-fn format_of_type(kind: &str) -> Result<Format, Reason> {
+fn format_of_type(kind: &str) -> Result<FileFormat, Rejection> {
     const OFFICE: &str = "application/vnd.openxmlformats-officedocument.";
     match kind.trim().strip_prefix(OFFICE) {
-        Some("wordprocessingml.document.main+xml") => Ok(Format::Docx),
-        Some("spreadsheetml.sheet.main+xml") => Ok(Format::Xlsx),
+        Some("wordprocessingml.document.main+xml") => Ok(FileFormat::Docx),
+        Some("spreadsheetml.sheet.main+xml") => Ok(FileFormat::Xlsx),
         _ if kind.to_ascii_lowercase().contains("macroenabled") => Err(MACROS),
         _ => Err(NO_DOCUMENT),
     }
 }
 
-/// The tags of an XML, each without its brackets.
+/// The tags of an XML document, without their brackets.
 fn tags(xml: &str) -> impl Iterator<Item = &str> {
     xml.split('<').skip(1).filter_map(|tag| tag.split('>').next())
 }

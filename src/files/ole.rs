@@ -1,57 +1,60 @@
-//! Reads what stands in the root of a compound file ([MS-CFB]), which Office used until 2003 and still
-//! uses for documents with a password.
+//! Recognizes documents in compound files ([MS-CFB]), the format of Office before 2007 and of encrypted
+//! documents.
 //!
-//! Only the directory is read, sector by sector: a document may hold others, whose streams have the same
-//! names and lie further down.
+//! Only the root directory is read, sector by sector: a document may embed others, whose streams have the
+//! same names further down.
 
 use super::{
     limits::{DIRECTORY_BYTES_MAX, OLE_READS_MAX},
-    office::{Content, u16_at, u32_at},
-    storage::Staged,
+    office::{DetectedContent, u16_at, u32_at},
+    storage::StagedFile,
 };
-use crate::files::format::Format;
+use crate::files::format::FileFormat;
 
 const HEADER_BYTES: u64 = 512;
 const ENTRY_BYTES: usize = 128;
-/// Sectors of the table of sectors that the header names; the others stand in a chain.
+/// Number of table sectors that the header names; the others form a chain.
 const TABLE_SECTORS_IN_HEADER: usize = 109;
-/// Numbers from here on are no sectors.
+/// Numbers from here on are not sectors.
 const NO_SECTOR: u32 = 0xffff_fffa;
 const NO_ENTRY: u32 = 0xffff_ffff;
 
-/// Finds out what a compound file is; `None` where it can't be read or is nothing that may be attached.
+/// Determines the content of a compound file; `None` if it can't be read or may not be attached.
 ///
 /// # Errors
-/// When the storage fails.
-pub(super) async fn content(file: &Staged, size: u64) -> Result<Option<Content>, object_store::Error> {
+/// If the storage fails.
+pub(super) async fn content(
+    file: &StagedFile,
+    size: u64,
+) -> Result<Option<DetectedContent>, object_store::Error> {
     let header = file.read(0..HEADER_BYTES.min(size)).await?;
     let Some(mut container) = Container::of(file, size, &header) else { return Ok(None) };
     let directory = container.directory().await?;
     let names = root_names(&directory);
     let has = |name: &str| names.iter().any(|known| known.eq_ignore_ascii_case(name));
     Ok(if has("EncryptedPackage") && has("EncryptionInfo") {
-        Some(Content::Encrypted)
+        Some(DetectedContent::Encrypted)
     } else if has("WordDocument") {
-        Some(Content::Is(Format::Doc))
+        Some(DetectedContent::Is(FileFormat::Doc))
     } else if has("Workbook") || has("Book") {
-        Some(Content::Is(Format::Xls))
+        Some(DetectedContent::Is(FileFormat::Xls))
     } else {
         None
     })
 }
 
 struct Container<'a> {
-    file: &'a Staged,
+    file: &'a StagedFile,
     size: u64,
     header: &'a [u8],
     sector_bytes: u64,
     reads_left: usize,
-    /// The sector of the table that was read last, for the next number is mostly in it, too.
+    /// The table sector that was read last, which mostly contains the next number as well.
     table: Option<(u32, Vec<u8>)>,
 }
 
 impl<'a> Container<'a> {
-    fn of(file: &'a Staged, size: u64, header: &'a [u8]) -> Option<Self> {
+    fn of(file: &'a StagedFile, size: u64, header: &'a [u8]) -> Option<Self> {
         let shift = u16_at(header, 30)?;
         let is_whole = header.len() as u64 == HEADER_BYTES;
         (is_whole && (9..=12).contains(&shift)).then(|| Self {
@@ -64,7 +67,7 @@ impl<'a> Container<'a> {
         })
     }
 
-    /// The bytes of a sector; the last one of a file may be cut. `None` past the end, or after too many.
+    /// Reads a sector; the last one of a file may be shorter. `None` past the end, or after too many reads.
     async fn sector(&mut self, number: u32) -> Result<Option<Vec<u8>>, object_store::Error> {
         let start = (u64::from(number) + 1) * self.sector_bytes;
         if number >= NO_SECTOR || start >= self.size || self.reads_left == 0 {
@@ -75,7 +78,7 @@ impl<'a> Container<'a> {
         Ok(Some(bytes.to_vec()))
     }
 
-    /// The directory, as far as it can be read and is within its bound.
+    /// Reads the directory, as far as it is readable and within its limit.
     async fn directory(&mut self) -> Result<Vec<u8>, object_store::Error> {
         let mut directory = Vec::new();
         let mut next = u32_at(self.header, 48);
@@ -90,7 +93,7 @@ impl<'a> Container<'a> {
         Ok(directory)
     }
 
-    /// The sector that follows another one in its chain.
+    /// The sector that follows `number` in its chain.
     async fn after(&mut self, number: u32) -> Result<Option<u32>, object_store::Error> {
         let numbers_each = (self.sector_bytes / 4) as usize;
         let (index, place) = (number as usize / numbers_each, number as usize % numbers_each);
@@ -102,7 +105,7 @@ impl<'a> Container<'a> {
         Ok(self.table.as_ref().and_then(|(_, table)| u32_at(table, place * 4)))
     }
 
-    /// Where the table's sector of this index is.
+    /// The location of the table sector with this index.
     async fn table_sector(
         &mut self,
         index: usize,
@@ -124,7 +127,7 @@ impl<'a> Container<'a> {
     }
 }
 
-/// The names of what stands in the root, which is the directory's first entry.
+/// The names in the root storage, which is the directory's first entry.
 fn root_names(directory: &[u8]) -> Vec<String> {
     let entry = |index: u32| {
         let start = usize::try_from(index).ok()?.checked_mul(ENTRY_BYTES)?;
@@ -132,7 +135,7 @@ fn root_names(directory: &[u8]) -> Vec<String> {
     };
     let mut names = Vec::new();
     let mut waiting = Vec::from_iter(entry(0).and_then(|root| u32_at(root, 76)));
-    // Each entry is met once in a whole tree; a bent one may lead around in it.
+    // A valid tree visits each entry once; the bound ends cycles in a broken one.
     for _ in 0..directory.len() / ENTRY_BYTES {
         let Some(found) = waiting.pop().and_then(entry) else {
             if waiting.is_empty() {

@@ -1,21 +1,21 @@
-//! Which bytes of a file are asked for.
+//! HTTP byte ranges.
 
 use std::ops::Range;
 
-/// One range of bytes, as HTTP writes it.
+/// A single byte range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ByteRange {
-    /// `bytes=first-last`, both included.
+    /// `bytes=first-last`, both inclusive.
     Between(u64, u64),
     /// `bytes=first-`.
     From(u64),
-    /// `bytes=-count`: the last ones.
+    /// `bytes=-count`: the last bytes.
     Last(u64),
 }
 
 impl ByteRange {
-    /// Reads a `Range` header; `None` when it is none of a single range, and then the whole file is
-    /// the right answer (RFC 9110 §14.2 lets a server ignore the header).
+    /// Parses a `Range` header. `None` if it isn't a single byte range; the whole file is then a correct
+    /// response, because a server may ignore the header (RFC 9110, 14.2).
     pub fn parse(header: &str) -> Option<Self> {
         let (first, last) = header.trim().strip_prefix("bytes=")?.split_once('-')?;
         match (first.trim(), last.trim()) {
@@ -28,7 +28,7 @@ impl ByteRange {
         }
     }
 
-    /// The bytes meant in a file of `size`; `None` when there are none, which is a 416.
+    /// The range within a file of `size` bytes; `None` if it is not satisfiable (416).
     pub fn within(self, size: u64) -> Option<Range<u64>> {
         let range = match self {
             Self::Between(first, last) => first..last.saturating_add(1).min(size),
@@ -41,7 +41,7 @@ impl ByteRange {
 
 fn digits(text: &str) -> Option<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    // Only an overflow is left to fail, and it means past any end.
+    // Parsing can only overflow, and such a position is past any end.
     is_number.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_are_read_and_cut_to_the_file() {
+    fn ranges_are_parsed_and_limited_to_the_file() {
         let within = |header| ByteRange::parse(header).map(|range| range.within(10));
         assert_eq!(within("bytes=0-3"), Some(Some(0..4)));
         assert_eq!(within("bytes=4-99999999999999999999999"), Some(Some(4..10)));

@@ -1,8 +1,8 @@
-//! Where attachments lie: a folder behind `object_store`, so that a bucket can take its place.
+//! Stores attachments in a folder, through `object_store` so that a bucket can take its place.
 //!
-//! An upload is written under `incoming/` and moved to its own key once it has passed; nothing is
-//! ever served from there. Files are synced to disk before a message may name them. What an upload
-//! leaves behind is removed when it is dropped, and by [`Storage::sweep`] after a crash.
+//! An upload is written under `incoming/`, from which nothing is served, and moved to its own key once it is
+//! accepted. Files are synced to disk before a message may name them. An unfinished upload is removed when it
+//! is dropped, and by [`Storage::sweep`] after a crash.
 
 use std::{
     fmt,
@@ -30,16 +30,16 @@ use super::{
     range::ByteRange,
 };
 
-/// Why a file can't be given out.
+/// Why a file can't be opened.
 #[derive(Debug, Error)]
-pub enum OpenError {
-    /// It isn't there, or not any more.
+pub enum FileOpenError {
+    /// There is no such file.
     #[error("no such file")]
     NotFound,
-    /// The range lies outside of the file: 416 with `Content-Range: bytes */<size>`.
+    /// The range is outside of the file: 416 with `Content-Range: bytes */<size>`.
     #[error("range outside of a file of {size} bytes")]
     BadRange {
-        /// Bytes of the whole file.
+        /// Size of the whole file in bytes.
         size: u64,
     },
     /// The storage failed.
@@ -47,7 +47,7 @@ pub enum OpenError {
     Io(#[source] object_store::Error),
 }
 
-impl From<object_store::Error> for OpenError {
+impl From<object_store::Error> for FileOpenError {
     fn from(error: object_store::Error) -> Self {
         match error {
             object_store::Error::NotFound { .. } => Self::NotFound,
@@ -56,13 +56,13 @@ impl From<object_store::Error> for OpenError {
     }
 }
 
-/// A file being given out.
+/// The content of a file.
 pub struct FileBody {
-    /// Bytes of the whole file.
+    /// Size of the whole file in bytes.
     pub size: u64,
-    /// The bytes that `stream` gives.
+    /// The range that `stream` yields.
     pub range: Range<u64>,
-    /// The content, in pieces of some kilobytes.
+    /// The content, in chunks of some kilobytes.
     pub stream: BoxStream<'static, Result<Bytes, object_store::Error>>,
 }
 
@@ -83,7 +83,7 @@ pub(super) struct Storage {
 }
 
 impl Storage {
-    /// Opens `folder`, and makes it if it isn't there. It is for this account alone, whatever was set before.
+    /// Opens `folder`, which is created if necessary. Its permissions are reset to the server's account.
     pub(super) fn open(folder: &FsPath) -> io::Result<Self> {
         let incoming = folder.join(INCOMING);
         DirBuilder::new().recursive(true).mode(0o700).create(&incoming)?;
@@ -94,32 +94,32 @@ impl Storage {
         Ok(Self { store: Arc::new(store), incoming })
     }
 
-    /// Begins a file that isn't there for anyone until it is committed.
-    pub(super) async fn begin(&self, id: Uuid) -> Result<Incoming, object_store::Error> {
-        let staged = Staged {
+    /// Starts a file that is invisible until it is committed.
+    pub(super) async fn begin(&self, id: Uuid) -> Result<UploadWriter, object_store::Error> {
+        let staged = StagedFile {
             store: Arc::clone(&self.store),
             id,
             key: Path::from_iter([INCOMING, &id.to_string()]),
             present: false,
         };
         let parts = self.store.put_multipart(&staged.key).await?;
-        Ok(Incoming { parts, waiting: BytesMut::new(), staged })
+        Ok(UploadWriter { parts, waiting: BytesMut::new(), staged })
     }
 
-    /// Gives a file out, or one range of it.
-    pub(super) async fn read(&self, id: Uuid, range: Option<ByteRange>) -> Result<FileBody, OpenError> {
+    /// Opens a file, or a range of it.
+    pub(super) async fn read(&self, id: Uuid, range: Option<ByteRange>) -> Result<FileBody, FileOpenError> {
         let key = key(id);
         let mut options = GetOptions::default();
         if let Some(range) = range {
             let size = self.store.head(&key).await?.size;
-            let range = range.within(size).ok_or(OpenError::BadRange { size })?;
+            let range = range.within(size).ok_or(FileOpenError::BadRange { size })?;
             options.range = Some(GetRange::Bounded(range));
         }
         let found = self.store.get_opts(&key, options).await?;
         Ok(FileBody { size: found.meta.size, range: found.range.clone(), stream: found.into_stream() })
     }
 
-    /// Deletes a file; one that isn't there is deleted already.
+    /// Deletes a file; a missing one is no error.
     pub(super) async fn delete(&self, id: Uuid) -> Result<(), object_store::Error> {
         match self.store.delete(&key(id)).await {
             Err(object_store::Error::NotFound { .. }) => Ok(()),
@@ -127,7 +127,7 @@ impl Storage {
         }
     }
 
-    /// Removes what uploads of a killed server left behind; gives how many files that were.
+    /// Removes the uploads that a killed server left behind. Returns their number.
     pub(super) async fn sweep(&self) -> io::Result<usize> {
         let incoming = self.incoming.clone();
         task::spawn_blocking(move || sweep(&incoming, SystemTime::now())).await.map_err(io::Error::other)?
@@ -136,13 +136,13 @@ impl Storage {
 
 const INCOMING: &str = "incoming";
 
-/// Files go by their id's last digits, which are random, into 256 folders.
+/// Distributes files over 256 folders by the last digits of their ids, which are random.
 fn key(id: Uuid) -> Path {
     let name = id.to_string();
     Path::from_iter([&name[name.len() - 2..], &name])
 }
 
-/// Goes by the folder itself: the store hides the parts of an unfinished upload.
+/// Lists the folder itself, because the store hides the parts of an unfinished upload.
 fn sweep(incoming: &FsPath, now: SystemTime) -> io::Result<usize> {
     let mut removed = 0;
     for entry in fs::read_dir(incoming)? {
@@ -151,7 +151,7 @@ fn sweep(incoming: &FsPath, now: SystemTime) -> io::Result<usize> {
     Ok(removed)
 }
 
-/// Removes a file that nobody writes any more; one that has gone since it was listed needs nothing.
+/// Removes a file that is no longer written to; it may have been removed since it was listed.
 fn remove_left_behind(file: &FsPath, now: SystemTime) -> io::Result<bool> {
     let removed = fs::metadata(file).and_then(|found| found.modified()).and_then(|written| {
         let is_old = now.duration_since(written).is_ok_and(|age| age > INCOMING_AGE_MAX);
@@ -163,15 +163,15 @@ fn remove_left_behind(file: &FsPath, now: SystemTime) -> io::Result<bool> {
     }
 }
 
-/// A file being written; dropped, it leaves nothing behind.
-pub(super) struct Incoming {
+/// A file that is being written. Dropping it removes it.
+pub(super) struct UploadWriter {
     parts: Box<dyn MultipartUpload>,
     waiting: BytesMut,
-    staged: Staged,
+    staged: StagedFile,
 }
 
-impl Incoming {
-    /// Adds bytes; they are written when a part is full.
+impl UploadWriter {
+    /// Appends bytes; they are written in full parts.
     pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), object_store::Error> {
         self.waiting.extend_from_slice(bytes);
         while self.waiting.len() >= PART_BYTES {
@@ -181,8 +181,8 @@ impl Incoming {
         Ok(())
     }
 
-    /// Writes what is left.
-    pub(super) async fn finish(mut self) -> Result<Staged, object_store::Error> {
+    /// Writes the rest.
+    pub(super) async fn finish(mut self) -> Result<StagedFile, object_store::Error> {
         if !self.waiting.is_empty() {
             let part = self.waiting.split().freeze();
             self.parts.put_part(part.into()).await?;
@@ -193,44 +193,44 @@ impl Incoming {
     }
 }
 
-/// A complete upload under its temporary key; dropped without a commit, it is removed.
-pub(super) struct Staged {
+/// A complete upload under its temporary key. Dropping it without a commit removes it.
+pub(super) struct StagedFile {
     store: Arc<dyn ObjectStore>,
     id: Uuid,
     key: Path,
     present: bool,
 }
 
-impl Staged {
+impl StagedFile {
     /// The id under which it will be opened.
     pub(super) fn id(&self) -> Uuid {
         self.id
     }
 
-    /// Reads some bytes back.
+    /// Reads a range of the upload.
     pub(super) async fn read(&self, range: Range<u64>) -> Result<Bytes, object_store::Error> {
         self.store.get_range(&self.key, range).await
     }
 
-    /// Gives the upload its own key.
+    /// Moves the upload to its final key.
     pub(super) async fn commit(mut self) -> Result<(), object_store::Error> {
         self.store.rename(&self.key, &key(self.id)).await?;
         self.present = false;
         Ok(())
     }
 
-    /// Puts `bytes` in place of the upload.
+    /// Replaces the content of the upload.
     pub(super) async fn replace(&self, bytes: Vec<u8>) -> Result<(), object_store::Error> {
         self.store.put(&self.key, PutPayload::from(bytes)).await.map(drop)
     }
 }
 
-impl Drop for Staged {
+impl Drop for StagedFile {
     fn drop(&mut self) {
         let runtime = tokio::runtime::Handle::try_current();
         if let (true, Ok(runtime)) = (self.present, runtime) {
             let (store, key) = (Arc::clone(&self.store), self.key.clone());
-            // The sweep takes what this fails to remove.
+            // The sweep removes what this fails to remove.
             runtime.spawn(async move { store.delete(&key).await });
         }
     }
@@ -242,7 +242,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn the_sweep_takes_what_is_old_and_leaves_what_is_under_way() {
+    fn the_sweep_removes_old_uploads_and_keeps_active_ones() {
         let folder = tempfile::tempdir().expect("a folder");
         let storage = Storage::open(folder.path()).expect("storage");
         fs::write(storage.incoming.join("a#1"), "left behind").expect("written");
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn the_folder_is_for_its_account_alone() {
+    fn the_folder_is_accessible_to_its_account_only() {
         let parent = tempfile::tempdir().expect("a folder");
         let folder = parent.path().join("files");
         let open = || {
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_goes_while_the_sweep_looks_is_gone() {
+    fn a_file_removed_during_the_sweep_is_no_error() {
         let folder = tempfile::tempdir().expect("a folder");
         let removed = remove_left_behind(&folder.path().join("a#1"), SystemTime::now());
         assert!(!removed.expect("no error"));

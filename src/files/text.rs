@@ -1,31 +1,31 @@
-//! Tells texts from everything else that has no mark of its own.
+//! Distinguishes text from other files without a signature.
 
-/// Looks at a file as it goes by for bytes that no text has.
+/// Scans a file for bytes that don't occur in text.
 #[derive(Debug, Default)]
-pub(super) struct TextScan {
+pub(super) struct TextDetector {
     seen: bool,
     is_wide: bool,
     is_binary: bool,
 }
 
-impl TextScan {
-    /// Takes the file's next bytes, the first time at least two where there are two.
+impl TextDetector {
+    /// Scans the next bytes; the first call must have at least two, if the file has.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         if !self.seen && !bytes.is_empty() {
             self.seen = true;
-            // UTF-16 says so; every second byte of it may be anything.
+            // UTF-16 begins with a byte order mark; any of its bytes may look like a control character.
             self.is_wide = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
         }
         self.is_binary |= !self.is_wide && bytes.iter().any(|byte| is_control(*byte));
     }
 
-    /// Whether all that came may be a text.
+    /// Whether everything so far may be text.
     pub(super) fn is_text(&self) -> bool {
         self.seen && !self.is_binary
     }
 }
 
-/// Controls that aren't white space, the end of a DOS file, or the escape of old printers.
+/// Control characters other than white space, the DOS end of file, and the escape of printers.
 fn is_control(byte: u8) -> bool {
     matches!(byte, 0..=8 | 0x0e..=0x19 | 0x1c..=0x1f | 0x7f)
 }
@@ -35,9 +35,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_told_from_what_is_none() {
+    fn texts_are_distinguished_from_binary_files() {
         let is_text = |bytes: &[u8]| {
-            let mut scan = TextScan::default();
+            let mut scan = TextDetector::default();
             bytes.chunks(2).for_each(|chunk| scan.feed(chunk));
             scan.is_text()
         };

@@ -1,4 +1,4 @@
-//! Takes attachments in, gives them out, and deletes them.
+//! Receives, opens and deletes attachments.
 
 use std::{fmt, io, num::NonZeroUsize, path::Path, sync::Arc};
 
@@ -11,26 +11,27 @@ use tokio::task;
 use uuid::Uuid;
 
 use super::{
-    format::{self, Beginning, Format, HEAD_BYTES, Kind},
+    format::{self, AttachmentKind, FileFormat, FileSignature, SIGNATURE_BYTES},
+    image_sanitizer,
     limits::{IMAGE_BYTES_MAX, IMAGES_AT_ONCE_MAX, NAME_CHARS_MAX},
-    name::{Claim, clean_name, with_extension},
-    office::{self, Content},
-    ole, picture,
+    name::{NameClaim, clean_name, with_extension},
+    office::{self, DetectedContent},
+    ole,
     range::ByteRange,
-    storage::{FileBody, OpenError, Staged, Storage},
-    text::TextScan,
+    storage::{FileBody, FileOpenError, StagedFile, Storage},
+    text::TextDetector,
 };
 
-/// Why an upload was not taken; nothing of it is kept.
+/// Why an upload was rejected; nothing of it is kept.
 #[derive(Debug, Error)]
 pub enum UploadError {
-    /// Over the limit: 413.
+    /// Over the size limit: 413.
     #[error("upload over the limit")]
     TooLarge,
-    /// Not a file that may be attached: 400, with this sentence under `attachment`.
+    /// Not an allowed file: 400, with this sentence under `attachment`.
     #[error("upload refused: {0}")]
     Refused(String),
-    /// The body ended with an error: the client went away, or sent too slowly.
+    /// The body ended with an error: the client disconnected or was too slow.
     #[error("upload was interrupted")]
     Interrupted,
     /// The storage failed: 503.
@@ -38,24 +39,24 @@ pub enum UploadError {
     Io(#[from] object_store::Error),
 }
 
-/// A file as it is stored and synced, and that no message names yet.
+/// A file that is stored and synced, and that no message names yet.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoredFile {
-    /// By which it is opened and deleted.
+    /// Identifies the file for opening and deleting it.
     pub id: Uuid,
-    /// Its name, cleaned, 255 code points at most.
+    /// The cleaned name, at most 255 code points.
     pub name: String,
-    /// Bytes as they are stored; an image's differ from what was sent.
+    /// Stored size in bytes; that of an image differs from what was sent.
     pub size: u64,
-    /// By its format, never by what the client said.
+    /// Determined by the format, never by the client.
     pub content_type: &'static str,
-    /// Whether it is shown in place.
-    pub kind: Kind,
-    /// SHA-256 of the bytes that were sent, so that the same upload sent again is known by it.
+    /// Whether it is shown inline.
+    pub kind: AttachmentKind,
+    /// SHA-256 of the bytes as sent, by which a repeated upload is recognized.
     pub digest: [u8; 32],
 }
 
-/// Leaves the name out: it belongs to people and is never logged.
+/// Omits the name: it is personal data and never logged.
 impl fmt::Debug for StoredFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoredFile")
@@ -66,30 +67,29 @@ impl fmt::Debug for StoredFile {
     }
 }
 
-/// A file that has come in and whose content passed, and that has no name yet; dropped, nothing of it is kept.
-pub struct Inspected {
-    content: Content,
+/// A received file whose content is accepted, and that has no name yet. Dropping it removes the file.
+pub struct InspectedUpload {
+    content: DetectedContent,
     size: u64,
     digest: [u8; 32],
-    staged: Staged,
+    staged: StagedFile,
 }
 
-impl Inspected {
-    /// Names the file: as `wanted`, where that is given, else by its `own` name. A name must not claim to be
-    /// something else than what is inside, and is given the extension of that; one that can't be read is
-    /// as good as none.
+impl InspectedUpload {
+    /// Names the file: `wanted` if it is given, otherwise its `own` name. A name may not claim another
+    /// format, and gets the extension of the detected one; an unreadable name counts as missing.
     ///
     /// # Errors
-    /// [`UploadError::Refused`] when the name claims something else, when only a name could tell what is
-    /// inside and doesn't, and when it has more than [`NAME_CHARS_MAX`] code points.
-    pub fn named(self, own: &str, wanted: Option<&str>) -> Result<Received, UploadError> {
+    /// [`UploadError::Refused`] if the name claims another format, if only a name could tell the format and
+    /// it doesn't, or if it has more than [`NAME_CHARS_MAX`] code points.
+    pub fn named(self, own: &str, wanted: Option<&str>) -> Result<NamedUpload, UploadError> {
         let (own, wanted) = (clean_name(own), wanted.and_then(clean_name));
-        let claim = match wanted.as_deref().map(Claim::of) {
-            Some(known @ Claim::Known(_)) => known,
-            // What isn't an extension of ours goes by the file's own.
-            _ => own.as_deref().map_or(Claim::Nothing, Claim::of),
+        let claim = match wanted.as_deref().map(NameClaim::of) {
+            Some(known @ NameClaim::Known(_)) => known,
+            // A wanted name without a known extension leaves the format to the file's own name.
+            _ => own.as_deref().map_or(NameClaim::Nothing, NameClaim::of),
         };
-        let format = self.content.under(claim)?;
+        let format = self.content.resolve_format(claim)?;
         let name = wanted.or(own);
         if name.as_ref().is_some_and(|name| name.chars().count() > NAME_CHARS_MAX) {
             return Err(UploadError::refused("The file's name is over 255 characters."));
@@ -102,33 +102,36 @@ impl Inspected {
             kind: format.kind(),
             digest: self.digest,
         };
-        Ok(Received { stored, staged: self.staged })
+        Ok(NamedUpload { stored, staged: self.staged })
     }
 }
 
-impl Content {
-    /// The format that this is under a name with such an ending.
-    fn under(self, claim: Claim<'_>) -> Result<Format, UploadError> {
-        if let Claim::Foreign(extension) = claim {
+impl DetectedContent {
+    /// The format of this content under a name with that claim.
+    fn resolve_format(self, claim: NameClaim<'_>) -> Result<FileFormat, UploadError> {
+        if let NameClaim::Foreign(extension) = claim {
             return Err(UploadError::Refused(format!("Files that end in .{extension} may not be attached.")));
         }
         let known = match claim {
-            Claim::Known(known) => Some(known),
+            NameClaim::Known(known) => Some(known),
             _ => None,
         };
         match (self, known) {
             (Self::Is(found), None) => Ok(found),
-            // Recorders on phones write both into the same container and don't mark which.
-            (Self::Is(Format::M4a | Format::Mp4), Some(known @ (Format::M4a | Format::Mp4))) => Ok(known),
+            // Phones record both into the same container without marking which.
+            (
+                Self::Is(FileFormat::M4a | FileFormat::Mp4),
+                Some(known @ (FileFormat::M4a | FileFormat::Mp4)),
+            ) => Ok(known),
             (Self::Is(found), Some(known)) if found.family() == known.family() => Ok(found),
             (Self::Is(found), Some(known)) => Err(UploadError::Refused(format!(
                 "The file's content is that of a .{} file, not of a .{} as its name says.",
                 found.extension(),
                 known.extension()
             ))),
-            (Self::Encrypted, Some(Format::Docx | Format::Doc)) => Ok(Format::Docx),
-            (Self::Encrypted, Some(Format::Xlsx | Format::Xls)) => Ok(Format::Xlsx),
-            (Self::Text, Some(known @ (Format::Txt | Format::Csv))) => Ok(known),
+            (Self::Encrypted, Some(FileFormat::Docx | FileFormat::Doc)) => Ok(FileFormat::Docx),
+            (Self::Encrypted, Some(FileFormat::Xlsx | FileFormat::Xls)) => Ok(FileFormat::Xlsx),
+            (Self::Text, Some(known @ (FileFormat::Txt | FileFormat::Csv))) => Ok(known),
             (_, Some(known)) => Err(UploadError::Refused(format!(
                 "The file's content is not that of a .{} as its name says.",
                 known.extension()
@@ -141,11 +144,11 @@ impl Content {
     }
 }
 
-/// The name under which a stored file is given out: with the extension of its content type, whatever it was
+/// The name under which a stored file is served: with the extension of its content type, whatever it was
 /// stored with.
 #[must_use]
 pub fn served_name(name: &str, content_type: &str) -> String {
-    Format::of_content_type(content_type)
+    FileFormat::of_content_type(content_type)
         .map_or_else(|| name.to_owned(), |format| with_extension(Some(name), format))
 }
 
@@ -155,31 +158,31 @@ impl UploadError {
     }
 }
 
-/// A file that has come in and passed, and that nobody can be given yet; dropped, nothing of it is kept.
-pub struct Received {
+/// A received, accepted and named file that is not served yet. Dropping it removes the file.
+pub struct NamedUpload {
     stored: StoredFile,
-    staged: Staged,
+    staged: StagedFile,
 }
 
-impl Received {
-    /// What is kept.
+impl NamedUpload {
+    /// The file to be recorded.
     #[must_use]
     pub fn file(&self) -> &StoredFile {
         &self.stored
     }
 
-    /// Puts the file where it is given out from. The caller has noted it before: from here on no sweep of
-    /// this folder finds it.
+    /// Moves the file to the key from which it is served. The caller has recorded it before, because from
+    /// here on no sweep of this folder finds it.
     ///
     /// # Errors
-    /// When the storage fails; the file may be there.
+    /// If the storage fails; the file may have been moved.
     pub async fn keep(self) -> Result<StoredFile, UploadError> {
         self.staged.commit().await?;
         Ok(self.stored)
     }
 }
 
-/// All attachments of this installation. Clones share it.
+/// All attachments. Clones share the same storage.
 #[derive(Debug, Clone)]
 pub struct Uploads {
     storage: Storage,
@@ -191,7 +194,7 @@ impl Uploads {
     /// Opens `DATA_DIR/files`; `bytes_max` is `MAX_UPLOAD_BYTES`.
     ///
     /// # Errors
-    /// When the folder can't be made.
+    /// If the folder can't be created.
     pub fn open_folder(data_dir: &Path, bytes_max: u64) -> io::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let images = (cores / 2).clamp(1, IMAGES_AT_ONCE_MAX);
@@ -202,7 +205,7 @@ impl Uploads {
         })
     }
 
-    /// What may be attached, as a sentence for people.
+    /// The allowed files, as a sentence for users.
     #[must_use]
     pub fn allowed(&self) -> String {
         const MIB: u64 = 1024 * 1024;
@@ -213,112 +216,111 @@ impl Uploads {
         format!("Allowed are {}, up to {limit}.", format::all_extensions())
     }
 
-    /// Takes a file in as it arrives, and finds out what it is; in memory there is one part of it, or one image.
-    ///
-    /// Dropping the future drops the upload.
+    /// Receives a file as a stream and determines its format. Holds one part of it, or one image, in memory.
+    /// Dropping the future aborts the upload.
     ///
     /// # Errors
-    /// [`UploadError`]; a beginning of nothing that may be attached and the limit end it before the body is
-    /// all read.
-    pub async fn take_in<S, E>(&self, body: S) -> Result<Inspected, UploadError>
+    /// [`UploadError`]. A signature of a disallowed format, and the size limit, end the upload before the
+    /// body is read completely.
+    pub async fn ingest<S, E>(&self, body: S) -> Result<InspectedUpload, UploadError>
     where
         S: Stream<Item = Result<Bytes, E>>,
     {
-        let mut arrival = Arrival::new(self.bytes_max);
+        let mut scan = UploadScan::new(self.bytes_max);
         let mut incoming = self.storage.begin(Uuid::now_v7()).await?;
         let mut body = std::pin::pin!(body);
         while let Some(bytes) = body.next().await {
             let bytes = bytes.map_err(|_| UploadError::Interrupted)?;
-            arrival.take(&bytes)?;
+            scan.feed(&bytes)?;
             incoming.write(&bytes).await?;
         }
-        let beginning = arrival.end()?;
+        let signature = scan.end()?;
         let staged = incoming.finish().await?;
-        let (content, size) = self.inspect(beginning, &staged, arrival.size).await?;
-        Ok(Inspected { content, size, digest: arrival.digest.finalize().into(), staged })
+        let (content, size) = self.inspect(signature, &staged, scan.size).await?;
+        Ok(InspectedUpload { content, size, digest: scan.digest.finalize().into(), staged })
     }
 
-    /// Takes a file in whose name is known before.
+    /// Receives a file whose name is already known.
     ///
     /// # Errors
-    /// As [`Uploads::take_in`] and [`Inspected::named`].
-    pub async fn receive<S, E>(&self, name: &str, body: S) -> Result<Received, UploadError>
+    /// Like [`Uploads::ingest`] and [`InspectedUpload::named`].
+    pub async fn ingest_named<S, E>(&self, name: &str, body: S) -> Result<NamedUpload, UploadError>
     where
         S: Stream<Item = Result<Bytes, E>>,
     {
-        self.take_in(body).await?.named(name, None)
+        self.ingest(body).await?.named(name, None)
     }
 
-    /// Opens a file, or a range of it. Whether the caller may see it has been checked before.
+    /// Opens a file, or a range of it. The caller has checked that the user may see it.
     ///
     /// # Errors
-    /// [`OpenError`].
-    pub async fn open(&self, id: Uuid, range: Option<ByteRange>) -> Result<FileBody, OpenError> {
+    /// [`FileOpenError`].
+    pub async fn open(&self, id: Uuid, range: Option<ByteRange>) -> Result<FileBody, FileOpenError> {
         self.storage.read(id, range).await
     }
 
-    /// Deletes a file; doing it again is no error.
+    /// Deletes a file; a missing one is no error.
     ///
     /// # Errors
-    /// When the storage fails; the file may still be there.
+    /// If the storage fails; the file may still exist.
     pub async fn delete(&self, id: Uuid) -> Result<(), object_store::Error> {
         self.storage.delete(id).await
     }
 
-    /// Removes what a killed server left half uploaded; to be called now and then. Gives the count.
+    /// Removes uploads that a killed server left unfinished; to be called from time to time. Returns their
+    /// number.
     ///
     /// # Errors
-    /// When the folder can't be read or a file not removed.
+    /// If the folder can't be read, or a file can't be removed.
     pub async fn sweep(&self) -> io::Result<usize> {
         self.storage.sweep().await
     }
 
-    /// Looks at what only the whole file shows; gives what it is and the size that is stored, an image's as
-    /// rewritten.
+    /// Examines what only the complete file reveals. Returns its content and its stored size.
     async fn inspect(
         &self,
-        beginning: Beginning,
-        staged: &Staged,
+        signature: FileSignature,
+        staged: &StagedFile,
         size: u64,
-    ) -> Result<(Content, u64), UploadError> {
-        match beginning {
-            Beginning::Is(format @ (Format::Jpeg | Format::Png | Format::Gif)) => {
-                // The place is kept until the picture is out of memory.
-                let (picture, _place) = self.rewritten(format, staged, size).await?;
-                let size = picture.len() as u64;
-                staged.replace(picture).await?;
-                Ok((Content::Is(format), size))
+    ) -> Result<(DetectedContent, u64), UploadError> {
+        match signature {
+            FileSignature::Is(format @ (FileFormat::Jpeg | FileFormat::Png | FileFormat::Gif)) => {
+                // The permit is held until the image is no longer in memory.
+                let (image, _permit) = self.sanitized(format, staged, size).await?;
+                let size = image.len() as u64;
+                staged.replace(image).await?;
+                Ok((DetectedContent::Is(format), size))
             }
-            Beginning::Is(format) => Ok((Content::Is(format), size)),
-            Beginning::Ole => {
+            FileSignature::Is(format) => Ok((DetectedContent::Is(format), size)),
+            FileSignature::Ole => {
                 let content = ole::content(staged, size).await?;
                 let content = content.ok_or_else(|| UploadError::refused(NO_DOCUMENT))?;
                 Ok((content, size))
             }
-            Beginning::Zip => {
+            FileSignature::Zip => {
                 let format = office::package(staged, size).await?.map_err(UploadError::refused)?;
-                Ok((Content::Is(format), size))
+                Ok((DetectedContent::Is(format), size))
             }
-            Beginning::Unmarked => Ok((Content::Text, size)),
+            FileSignature::Unmarked => Ok((DetectedContent::Text, size)),
         }
     }
 
-    async fn rewritten(
+    async fn sanitized(
         &self,
-        format: Format,
-        staged: &Staged,
+        format: FileFormat,
+        staged: &StagedFile,
         size: u64,
     ) -> Result<(Vec<u8>, OwnedSemaphorePermit), UploadError> {
         let permit = Arc::clone(&self.images).acquire_owned().await;
         let permit = permit.expect("the semaphore is never closed");
         let bytes = staged.read(0..size).await?;
         let work = task::spawn_blocking(move || {
-            // It goes with the work, which runs on when the upload is dropped.
-            (picture::rewrite(format, &bytes), permit)
+            // The permit moves into the task, which continues even if the upload is dropped.
+            (image_sanitizer::sanitize(format, &bytes), permit)
         });
         match work.await {
-            Ok((rewritten, place)) => Ok((rewritten.map_err(UploadError::refused)?, place)),
-            // A decoder's panic costs this upload alone.
+            Ok((sanitized, permit)) => Ok((sanitized.map_err(UploadError::refused)?, permit)),
+            // A panic in a decoder affects only this upload.
             Err(_) => Err(UploadError::refused("The image can't be read.")),
         }
     }
@@ -327,77 +329,77 @@ impl Uploads {
 const NO_DOCUMENT: &str = "The document is broken, or it is none of Word or Excel.";
 const UNKNOWN: &str = "The file is of no kind that is known.";
 
-/// What is found out about a file while it comes in.
-struct Arrival {
+/// What is determined while a file is being received.
+struct UploadScan {
     bytes_max: u64,
     size: u64,
     digest: Sha256,
     head: Vec<u8>,
-    beginning: Option<Beginning>,
-    text: TextScan,
+    signature: Option<FileSignature>,
+    text: TextDetector,
 }
 
-impl Arrival {
+impl UploadScan {
     fn new(bytes_max: u64) -> Self {
         Self {
             bytes_max,
             size: 0,
             digest: Sha256::new(),
             head: Vec::new(),
-            beginning: None,
-            text: TextScan::default(),
+            signature: None,
+            text: TextDetector::default(),
         }
     }
 
-    fn take(&mut self, bytes: &[u8]) -> Result<(), UploadError> {
+    fn feed(&mut self, bytes: &[u8]) -> Result<(), UploadError> {
         self.size += bytes.len() as u64;
         if self.size > self.bytes_max {
             return Err(UploadError::TooLarge);
         }
         self.digest.update(bytes);
-        match self.beginning {
+        match self.signature {
             None => {
-                let missing = HEAD_BYTES - self.head.len();
+                let missing = SIGNATURE_BYTES - self.head.len();
                 let (head, rest) = bytes.split_at(missing.min(bytes.len()));
                 self.head.extend_from_slice(head);
-                if self.head.len() < HEAD_BYTES {
+                if self.head.len() < SIGNATURE_BYTES {
                     return Ok(());
                 }
-                self.look()?;
-                self.go_on(rest)
+                self.detect_signature()?;
+                self.scan_text(rest)
             }
-            Some(_) => self.go_on(bytes),
+            Some(_) => self.scan_text(bytes),
         }
     }
 
-    fn end(&mut self) -> Result<Beginning, UploadError> {
+    fn end(&mut self) -> Result<FileSignature, UploadError> {
         if self.size == 0 {
             return Err(UploadError::refused("The submitted file is empty."));
         }
-        match self.beginning {
-            Some(beginning) => Ok(beginning),
-            None => self.look(),
+        match self.signature {
+            Some(signature) => Ok(signature),
+            None => self.detect_signature(),
         }
     }
 
-    /// Looks at the head, once it is whole or the file ends.
-    fn look(&mut self) -> Result<Beginning, UploadError> {
-        let beginning = Beginning::of(&self.head);
-        let kind = match beginning {
-            Beginning::Is(format) => format.kind(),
-            _ => Kind::File,
+    /// Examines the head, once it is complete or the file has ended.
+    fn detect_signature(&mut self) -> Result<FileSignature, UploadError> {
+        let signature = FileSignature::of(&self.head);
+        let kind = match signature {
+            FileSignature::Is(format) => format.kind(),
+            _ => AttachmentKind::File,
         };
-        if kind == Kind::Image {
+        if kind == AttachmentKind::Image {
             self.bytes_max = self.bytes_max.min(IMAGE_BYTES_MAX);
         }
-        self.beginning = Some(beginning);
+        self.signature = Some(signature);
         let head = std::mem::take(&mut self.head);
-        self.go_on(&head)?;
-        Ok(beginning)
+        self.scan_text(&head)?;
+        Ok(signature)
     }
 
-    fn go_on(&mut self, bytes: &[u8]) -> Result<(), UploadError> {
-        if self.beginning != Some(Beginning::Unmarked) || bytes.is_empty() {
+    fn scan_text(&mut self, bytes: &[u8]) -> Result<(), UploadError> {
+        if self.signature != Some(FileSignature::Unmarked) || bytes.is_empty() {
             return Ok(());
         }
         self.text.feed(bytes);

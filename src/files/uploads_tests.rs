@@ -1,15 +1,15 @@
-//! Uploads as clients and those who mean harm send them.
+//! Uploads as regular clients and attackers send them.
 
+#[path = "uploads_tests/images.rs"]
+mod images;
 #[path = "uploads_tests/office.rs"]
 mod office;
-#[path = "uploads_tests/pictures.rs"]
-mod pictures;
 
 use futures_util::{TryStreamExt as _, stream};
 use tempfile::TempDir;
 
+use self::images::{gif, jpeg, photo, png, png_claiming};
 use self::office::{DOCX, XLSX, ole, zip};
-use self::pictures::{gif, jpeg, photo, png, png_claiming};
 
 use super::*;
 use crate::files::limits::UPLOAD_BYTES_MAX_DEFAULT;
@@ -29,7 +29,7 @@ impl Desk {
     async fn receives(&self, name: &str, bytes: &[u8]) -> Result<StoredFile, UploadError> {
         let chunks: Vec<_> = bytes.chunks(10_007).map(Bytes::copy_from_slice).collect();
         let body = stream::iter(chunks.into_iter().map(Ok::<_, io::Error>));
-        self.uploads.receive(name, body).await?.keep().await
+        self.uploads.ingest_named(name, body).await?.keep().await
     }
 
     async fn content(&self, id: Uuid, range: Option<ByteRange>) -> Vec<u8> {
@@ -38,7 +38,7 @@ impl Desk {
         pieces.concat()
     }
 
-    /// Waits until no file is left under `files/` but `expected`.
+    /// Waits until only `expected` files are left under `files/`.
     async fn keeps(&self, expected: usize) {
         for _ in 0..200 {
             if files_under(&self.folder.path().join("files")) == expected {
@@ -56,29 +56,29 @@ fn files_under(folder: &Path) -> usize {
 }
 
 #[tokio::test]
-async fn each_format_is_taken_under_its_own_name() {
+async fn each_format_is_accepted_under_its_own_name() {
     let desk = Desk::new();
-    let table: &[(&str, Vec<u8>, &str, Kind)] = &[
-        ("a.PNG", png(), "image/png", Kind::Image),
-        ("a.jpeg", photo(), "image/jpeg", Kind::Image),
-        ("a.gif", gif(), "image/gif", Kind::Image),
-        ("a.pdf", b"%PDF-1.7\n%%EOF".to_vec(), "application/pdf", Kind::File),
-        ("a.doc", ole(&["WordDocument"], &[]), "application/msword", Kind::File),
-        ("a.xls", ole(&["Workbook"], &[]), "application/vnd.ms-excel", Kind::File),
-        ("a.docx", zip(DOCX), Format::Docx.content_type(), Kind::File),
-        ("b.docx", zip(&["word/document.xml"]), Format::Docx.content_type(), Kind::File),
-        ("a.xlsx", zip(XLSX), Format::Xlsx.content_type(), Kind::File),
-        ("a.rtf", b"{\\rtf1 x}".to_vec(), "application/rtf", Kind::File),
-        ("a.txt", "Küche".into(), "text/plain", Kind::File),
-        ("a.csv", b"a;b\r\ncaf\xe9;1\r\n".to_vec(), "text/csv", Kind::File),
-        ("a.webp", b"RIFF\x04\0\0\0WEBP".to_vec(), "image/webp", Kind::File),
-        ("a.HEIC", b"\0\0\0\x14ftypheic\0\0\0\0mif1".to_vec(), "image/heic", Kind::File),
-        ("a.m4a", b"\0\0\0\x14ftypM4A \0\0\0\0isom".to_vec(), "audio/mp4", Kind::File),
-        ("b.m4a", b"\0\0\0\x14ftypmp42\0\0\0\0isom".to_vec(), "audio/mp4", Kind::File),
-        ("a.mp4", b"\0\0\0\x14ftypmp42\0\0\0\0isom".to_vec(), "video/mp4", Kind::File),
-        ("a.mov", b"\0\0\0\x14ftypqt  \0\0\0\0qt  ".to_vec(), "video/quicktime", Kind::File),
-        ("a.mp3", b"ID3\x04\0\0\0\0\0\0".to_vec(), "audio/mpeg", Kind::File),
-        ("a.ogg", b"OggS\0\x02".to_vec(), "audio/ogg", Kind::File),
+    let table: &[(&str, Vec<u8>, &str, AttachmentKind)] = &[
+        ("a.PNG", png(), "image/png", AttachmentKind::Image),
+        ("a.jpeg", photo(), "image/jpeg", AttachmentKind::Image),
+        ("a.gif", gif(), "image/gif", AttachmentKind::Image),
+        ("a.pdf", b"%PDF-1.7\n%%EOF".to_vec(), "application/pdf", AttachmentKind::File),
+        ("a.doc", ole(&["WordDocument"], &[]), "application/msword", AttachmentKind::File),
+        ("a.xls", ole(&["Workbook"], &[]), "application/vnd.ms-excel", AttachmentKind::File),
+        ("a.docx", zip(DOCX), FileFormat::Docx.content_type(), AttachmentKind::File),
+        ("b.docx", zip(&["word/document.xml"]), FileFormat::Docx.content_type(), AttachmentKind::File),
+        ("a.xlsx", zip(XLSX), FileFormat::Xlsx.content_type(), AttachmentKind::File),
+        ("a.rtf", b"{\\rtf1 x}".to_vec(), "application/rtf", AttachmentKind::File),
+        ("a.txt", "Küche".into(), "text/plain", AttachmentKind::File),
+        ("a.csv", b"a;b\r\ncaf\xe9;1\r\n".to_vec(), "text/csv", AttachmentKind::File),
+        ("a.webp", b"RIFF\x04\0\0\0WEBP".to_vec(), "image/webp", AttachmentKind::File),
+        ("a.HEIC", b"\0\0\0\x14ftypheic\0\0\0\0mif1".to_vec(), "image/heic", AttachmentKind::File),
+        ("a.m4a", b"\0\0\0\x14ftypM4A \0\0\0\0isom".to_vec(), "audio/mp4", AttachmentKind::File),
+        ("b.m4a", b"\0\0\0\x14ftypmp42\0\0\0\0isom".to_vec(), "audio/mp4", AttachmentKind::File),
+        ("a.mp4", b"\0\0\0\x14ftypmp42\0\0\0\0isom".to_vec(), "video/mp4", AttachmentKind::File),
+        ("a.mov", b"\0\0\0\x14ftypqt  \0\0\0\0qt  ".to_vec(), "video/quicktime", AttachmentKind::File),
+        ("a.mp3", b"ID3\x04\0\0\0\0\0\0".to_vec(), "audio/mpeg", AttachmentKind::File),
+        ("a.ogg", b"OggS\0\x02".to_vec(), "audio/ogg", AttachmentKind::File),
     ];
     for (name, bytes, content_type, kind) in table {
         let stored = desk.receives(name, bytes).await.unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -87,14 +87,14 @@ async fn each_format_is_taken_under_its_own_name() {
         assert_eq!(stored.digest, <[u8; 32]>::from(Sha256::digest(bytes)), "{name}");
         let content = desk.content(stored.id, None).await;
         assert_eq!(content.len() as u64, stored.size, "{name}");
-        // But for the photo, which is turned.
+        // Except for the photo, which is rotated.
         assert_eq!(content == *bytes, *name != "a.jpeg", "{name}");
     }
     desk.keeps(table.len()).await;
 }
 
 #[tokio::test]
-async fn what_is_not_what_it_says_is_refused_and_leaves_nothing() {
+async fn a_file_that_claims_another_format_is_rejected_and_leaves_nothing() {
     let desk = Desk::new();
     let html = b"<!doctype html><script>alert(1)</script>".repeat(10);
     let svg = b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>".to_vec();
@@ -145,10 +145,10 @@ async fn what_is_not_what_it_says_is_refused_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_name_gets_the_extension_of_what_is_inside() {
+async fn a_name_gets_the_extension_of_the_detected_format() {
     let desk = Desk::new();
     let pdf = || b"%PDF-1.4\n<script>x</script>".to_vec();
-    // What was sent, under which name of its own, and to be called what.
+    // The content, the file's own name, the wanted name, and the outcome.
     let table: &[(Vec<u8>, &str, Option<&str>, &str)] = &[
         (png(), "image_picker_1.jpg", None, "image_picker_1.png"),
         (jpeg(), "b.png", None, "b.jpg"),
@@ -174,7 +174,7 @@ async fn a_name_gets_the_extension_of_what_is_inside() {
     ];
     for (sent, own, wanted, expected) in table {
         let body = stream::iter([Ok::<_, io::Error>(Bytes::from(sent.clone()))]);
-        let inspected = desk.uploads.take_in(body).await.unwrap_or_else(|error| panic!("{own}: {error}"));
+        let inspected = desk.uploads.ingest(body).await.unwrap_or_else(|error| panic!("{own}: {error}"));
         let received = inspected.named(own, *wanted).unwrap_or_else(|error| panic!("{own}: {error}"));
         assert_eq!(received.file().name, *expected);
     }
@@ -195,7 +195,7 @@ async fn a_name_is_no_path() {
 }
 
 #[tokio::test]
-async fn an_upload_is_cut_at_the_limit() {
+async fn an_upload_ends_at_the_size_limit() {
     let desk = Desk::new();
     let mut sent = 0_u64;
     let body = stream::iter((0..30).map(|chunk| {
@@ -206,34 +206,34 @@ async fn an_upload_is_cut_at_the_limit() {
         }
         Ok::<_, io::Error>(Bytes::from(bytes))
     }));
-    let error = desk.uploads.receive("big.pdf", body).await.err();
+    let error = desk.uploads.ingest_named("big.pdf", body).await.err();
     assert!(matches!(error, Some(UploadError::TooLarge)), "{error:?}");
     assert_eq!(sent, 26 << 20, "no more is read");
     desk.keeps(0).await;
 }
 
 #[tokio::test]
-async fn an_upload_that_breaks_off_or_is_dropped_leaves_nothing() {
+async fn an_interrupted_or_dropped_upload_leaves_nothing() {
     let desk = Desk::new();
     let part = Bytes::from([&b"%PDF-1.7"[..], &[b' '; 600_000]].concat());
     let broken = stream::iter([Ok(part.clone()), Err(io::Error::other("gone"))]);
-    let error = desk.uploads.receive("a.pdf", broken).await.err();
+    let error = desk.uploads.ingest_named("a.pdf", broken).await.err();
     assert!(matches!(error, Some(UploadError::Interrupted)), "{error:?}");
     let silent = stream::iter([Ok::<_, io::Error>(part)]).chain(stream::pending());
-    let upload = desk.uploads.receive("a.pdf", silent);
+    let upload = desk.uploads.ingest_named("a.pdf", silent);
     let dropped = tokio::time::timeout(std::time::Duration::from_millis(100), upload).await;
     assert!(dropped.is_err());
     desk.keeps(0).await;
 }
 
 #[tokio::test]
-async fn what_is_not_kept_is_nowhere_and_leaves_nothing() {
+async fn an_uncommitted_upload_leaves_nothing() {
     let desk = Desk::new();
     for (name, bytes) in [("a.png", png()), ("a.pdf", b"%PDF-1.7".to_vec())] {
         let body = stream::iter([Ok::<_, io::Error>(Bytes::from(bytes))]);
-        let received = desk.uploads.receive(name, body).await.expect("received");
+        let received = desk.uploads.ingest_named(name, body).await.expect("received");
         let opened = desk.uploads.open(received.file().id, None).await;
-        assert!(matches!(opened, Err(OpenError::NotFound)), "{name}");
+        assert!(matches!(opened, Err(FileOpenError::NotFound)), "{name}");
         desk.keeps(1).await;
         drop(received);
         desk.keeps(0).await;
@@ -249,9 +249,9 @@ async fn files_are_opened_in_ranges_and_deleted_twice() {
     let body = desk.uploads.open(stored.id, Some(ByteRange::From(13))).await.expect("opened");
     assert_eq!((body.size, body.range), (15, 13..15));
     let outside = desk.uploads.open(stored.id, Some(ByteRange::From(15))).await;
-    assert!(matches!(outside, Err(OpenError::BadRange { size: 15 })));
+    assert!(matches!(outside, Err(FileOpenError::BadRange { size: 15 })));
     desk.uploads.delete(stored.id).await.expect("deleted");
     desk.uploads.delete(stored.id).await.expect("deleted already");
     let gone = desk.uploads.open(stored.id, None).await;
-    assert!(matches!(gone, Err(OpenError::NotFound)));
+    assert!(matches!(gone, Err(FileOpenError::NotFound)));
 }

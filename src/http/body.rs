@@ -1,4 +1,4 @@
-//! Bodies of requests: read only after the caller is known, within a size, and at a pace.
+//! Request bodies: read only once the caller is known, up to a size and at a minimum rate.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -8,7 +8,7 @@ use actix_multipart::Multipart;
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::web::{Bytes, BytesMut, Data, Query};
+use actix_web::web::{self, Bytes, BytesMut, Data};
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::{Stream, StreamExt as _};
 use serde_json::map::Entry;
@@ -19,71 +19,71 @@ use super::error::ApiError;
 use super::fields::{Fields, FromFields};
 use super::in_flight::Permit;
 use super::json;
-use super::rest::Rest;
+use super::state::ApiState;
 use crate::files::limits::PART_BYTES;
 use actors::error::ErrorCode;
 
-/// A body that goes on by less than this in the time allowed is given up.
+/// The fewest bytes that a body must bring within `BODY_STALL_SECONDS`; a slower one is answered 408.
 pub(crate) const PROGRESS_BYTES: usize = 1024;
-/// What a multipart body may hold besides its file.
+/// The most bytes of a multipart body besides its file.
 pub(crate) const FORM_BYTES_MAX: usize = 64 * 1024;
 
-/// A request's body that nobody has read yet.
-pub struct Body {
+/// The unread body of a request.
+pub struct RequestBody {
     request: HttpRequest,
     payload: Payload,
-    rest: Data<Rest>,
-    /// Bytes that it may have unless it is a form.
+    state: Data<ApiState>,
+    /// The most bytes, unless it is a multipart body.
     bytes_max: usize,
 }
 
-impl FromRequest for Body {
+impl FromRequest for RequestBody {
     type Error = ApiError;
     type Future = std::future::Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let rest = Rest::of(request);
-        let bytes_max = rest.settings.json_bytes_max;
-        std::future::ready(Ok(Self { request: request.clone(), payload: payload.take(), rest, bytes_max }))
+        let state = ApiState::of(request);
+        let bytes_max = state.settings.json_bytes_max;
+        std::future::ready(Ok(Self { request: request.clone(), payload: payload.take(), state, bytes_max }))
     }
 }
 
-impl Body {
-    /// Lets it have fewer bytes than others: where nobody knows yet who is asking.
+impl RequestBody {
+    /// Lowers the limit of the body, for routes whose caller isn't known yet.
     #[must_use]
-    pub fn within(self, bytes_max: usize) -> Self {
+    pub fn limited_to(self, bytes_max: usize) -> Self {
         Self { bytes_max: bytes_max.min(self.bytes_max), ..self }
     }
 
-    /// Whether it says that it is a form with files.
+    /// Whether the content type is `multipart/form-data`.
     #[must_use]
     pub fn is_multipart(&self) -> bool {
         self.media_type().is_some_and(|media| media == "multipart/form-data")
     }
 
-    /// Whether it says that it is a form without files.
-    fn is_form(&self) -> bool {
+    /// Whether the content type is `application/x-www-form-urlencoded`.
+    fn is_urlencoded(&self) -> bool {
         self.media_type().is_some_and(|media| media == "application/x-www-form-urlencoded")
     }
 
-    /// Reads a JSON object, or a form, of the form of `T`.
+    /// Reads a `T` from a JSON object or a URL-encoded form.
     ///
     /// # Errors
     /// 400, 408, 413, 415.
     pub async fn object<T: FromFields>(self) -> Result<T, ApiError> {
-        let is_form = self.is_form();
+        let is_urlencoded = self.is_urlencoded();
         match self.value().await? {
-            Value::Object(object) if is_form => Fields::read_form(object),
+            Value::Object(object) if is_urlencoded => Fields::read_form(object),
             Value::Object(object) => Fields::read(object),
-            _ => Err(not_of_form("Invalid data. Expected an object.")),
+            _ => Err(invalid_shape("Invalid data. Expected an object.")),
         }
     }
 
-    /// Reads a JSON object of the form of `T`; no body at all, or `null`, is an empty one.
+    /// Reads a `T` as [`Self::object`] does; no body, or `null`, counts as an empty object.
     ///
     /// # Errors
-    /// As [`Body::object`].
-    pub async fn object_or_nothing<T: FromFields>(self) -> Result<T, ApiError> {
+    /// As [`RequestBody::object`].
+    pub async fn object_or_empty<T: FromFields>(self) -> Result<T, ApiError> {
         let is_empty = match self.headers().get(header::CONTENT_LENGTH) {
             Some(length) => length.as_bytes() == b"0",
             None => !self.headers().contains_key(header::TRANSFER_ENCODING),
@@ -91,73 +91,75 @@ impl Body {
         if is_empty {
             return Fields::read(Map::new());
         }
-        let is_form = self.is_form();
+        let is_urlencoded = self.is_urlencoded();
         match self.value().await? {
-            Value::Object(object) if is_form => Fields::read_form(object),
+            Value::Object(object) if is_urlencoded => Fields::read_form(object),
             Value::Object(object) => Fields::read(object),
             Value::Null => Fields::read(Map::new()),
-            _ => Err(not_of_form("Invalid data. Expected an object.")),
+            _ => Err(invalid_shape("Invalid data. Expected an object.")),
         }
     }
 
-    /// Reads a JSON list of objects of the form of `T`, at most `count_max`.
+    /// Reads at most `count_max` of `T` from a JSON list of objects.
     ///
     /// # Errors
-    /// As [`Body::object`].
+    /// As [`RequestBody::object`].
     pub async fn list<T: FromFields>(self, count_max: usize) -> Result<Vec<T>, ApiError> {
         let Value::Array(list) = self.value().await? else {
-            return Err(not_of_form("Invalid data. Expected a list."));
+            return Err(invalid_shape("Invalid data. Expected a list."));
         };
         if list.len() > count_max {
-            return Err(not_of_form(&format!("Invalid data. Expected at most {count_max} items.")));
+            return Err(invalid_shape(&format!("Invalid data. Expected at most {count_max} items.")));
         }
         list.into_iter()
             .map(|item| match item {
                 Value::Object(object) => Fields::read(object),
-                _ => Err(not_of_form("Invalid data. Expected objects in the list.")),
+                _ => Err(invalid_shape("Invalid data. Expected objects in the list.")),
             })
             .collect()
     }
 
     async fn value(self) -> Result<Value, ApiError> {
-        let is_form = self.is_form();
-        if !is_form && self.media_type().as_deref() != Some("application/json") {
-            return Err(ApiError::MediaType);
+        let is_urlencoded = self.is_urlencoded();
+        if !is_urlencoded && self.media_type().as_deref() != Some("application/json") {
+            return Err(ApiError::UnsupportedMediaType);
         }
         self.check_encoding()?;
-        let (bytes_max, within) = (self.bytes_max, self.rest.settings.body_seconds);
-        let permit = Permit::of(&self.request, &self.rest.in_flight);
-        let (stream, fault) = self.paced(bytes_max, within)?;
+        let (bytes_max, time_max) = (self.bytes_max, self.state.settings.body_seconds);
+        let permit = Permit::of(&self.request, &self.state.in_flight);
+        let (stream, error) = self.paced(bytes_max, time_max)?;
         let mut stream = std::pin::pin!(stream);
         let mut bytes = BytesMut::new();
         while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|_| fault.take().unwrap_or_else(broken_off))?;
-            permit.hold(chunk.len())?;
+            let chunk = chunk.map_err(|_| error.take().unwrap_or_else(truncated_body))?;
+            permit.reserve(chunk.len())?;
             bytes.extend_from_slice(&chunk);
         }
-        if is_form {
-            return fields_of_form(&bytes);
+        if is_urlencoded {
+            return parse_form(&bytes);
         }
         json::parse(&bytes).map_err(|_| ApiError::coded(ErrorCode::BadFrame, "JSON parse error."))
     }
 
-    /// Begins to read a form whose files may have `file_bytes_max`; what ends it early is in the cell.
+    /// Starts to read a multipart body whose file may have `file_bytes_max`.
+    ///
+    /// When the stream of parts fails, the [`BodyError`] tells why.
     ///
     /// # Errors
     /// 413, 415, 429, 503.
-    pub fn form(self, file_bytes_max: u64) -> Result<(Multipart, Rc<BodyFault>), ApiError> {
+    pub fn multipart(self, file_bytes_max: u64) -> Result<(Multipart, Rc<BodyError>), ApiError> {
         self.check_encoding()?;
         let file_bytes_max = usize::try_from(file_bytes_max).unwrap_or(usize::MAX);
-        let headers = self.form_headers()?;
-        Permit::of(&self.request, &self.rest.in_flight).hold(PART_BYTES)?;
-        let within = self.rest.settings.upload_seconds;
-        let (stream, fault) = self.paced(file_bytes_max.saturating_add(FORM_BYTES_MAX), within)?;
-        Ok((Multipart::new(&headers, Box::pin(stream)), fault))
+        let headers = self.multipart_headers()?;
+        Permit::of(&self.request, &self.state.in_flight).reserve(PART_BYTES)?;
+        let time_max = self.state.settings.upload_seconds;
+        let (stream, error) = self.paced(file_bytes_max.saturating_add(FORM_BYTES_MAX), time_max)?;
+        Ok((Multipart::new(&headers, Box::pin(stream)), error))
     }
 
-    /// The one header that the reader of forms looks at, so written that it can: with its boundary in quotes,
-    /// and as no form, of which it would refuse parts whose own headers it can't read.
-    fn form_headers(&self) -> Result<HeaderMap, ApiError> {
+    /// Rewrites the content type for the multipart parser: it needs the boundary in quotes, and as
+    /// `multipart/form-data` it would refuse parts whose `Content-Disposition` it can't parse.
+    fn multipart_headers(&self) -> Result<HeaderMap, ApiError> {
         let value = self.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let boundary =
             value.and_then(boundary).map(|boundary| format!("multipart/mixed; boundary=\"{boundary}\""));
@@ -177,23 +179,23 @@ impl Body {
         Some(value.split(';').next()?.trim().to_ascii_lowercase())
     }
 
-    /// A compressed body may be far more than it looks; none is unpacked.
+    /// Refuses compressed bodies: a small one can expand without bound.
     fn check_encoding(&self) -> Result<(), ApiError> {
         match self.headers().get(header::CONTENT_ENCODING) {
             Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
-                Err(ApiError::MediaType)
+                Err(ApiError::UnsupportedMediaType)
             }
             _ => Ok(()),
         }
     }
 
-    /// The body as it comes, ended when it is too much or too slow.
-    #[allow(clippy::type_complexity, reason = "a stream and the cell that it writes to, used just above")]
+    /// Streams the body, and ends it with an error when it is too large or too slow.
+    #[allow(clippy::type_complexity, reason = "used by the two functions above")]
     fn paced(
         self,
         bytes_max: usize,
-        within: Duration,
-    ) -> Result<(impl Stream<Item = Result<Bytes, PayloadError>> + 'static, Rc<BodyFault>), ApiError> {
+        time_max: Duration,
+    ) -> Result<(impl Stream<Item = Result<Bytes, PayloadError>> + 'static, Rc<BodyError>), ApiError> {
         let declared = self.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         if declared
             .and_then(|length| length.parse::<u64>().ok())
@@ -201,118 +203,121 @@ impl Body {
         {
             return Err(ApiError::too_large());
         }
-        let settings = &self.rest.settings;
-        let fault = Rc::new(BodyFault::default());
-        let pace = Pace {
+        let settings = &self.state.settings;
+        let error = Rc::new(BodyError::default());
+        let paced = PacedPayload {
             payload: self.payload,
-            patience: settings.body_stall,
-            within,
-            per_second: f64::from(settings.body_bytes_per_second),
+            stall_timeout: settings.body_stall,
+            time_max,
+            bytes_per_second: f64::from(settings.body_bytes_per_second),
             bytes_max,
-            fault: fault.clone(),
-            came: 0,
-            begun: None,
+            error: error.clone(),
+            received: 0,
+            started_at: None,
             window: None,
         };
-        // The reader of forms looks once more after the end.
-        Ok((futures_util::stream::unfold(pace, Pace::next).fuse(), fault))
+        // The multipart parser polls once more after the end.
+        Ok((futures_util::stream::unfold(paced, PacedPayload::next).fuse(), error))
     }
 }
 
-/// What ended a body early, told beside the stream that can't tell it.
+/// Why a body ended early. The stream's own error type can't carry it.
 #[derive(Default)]
-pub struct BodyFault(Cell<Option<ApiError>>);
+pub struct BodyError(Cell<Option<ApiError>>);
 
-impl BodyFault {
-    /// Takes the fault out, where there is one.
+impl BodyError {
+    /// Takes the error out; `None` where the body didn't end early.
     pub fn take(&self) -> Option<ApiError> {
         self.0.take()
     }
 }
 
-struct Pace {
+/// A payload that fails when it exceeds its size or falls below its rate.
+struct PacedPayload {
     payload: Payload,
-    /// For [`PROGRESS_BYTES`].
-    patience: Duration,
-    /// For all of it.
-    within: Duration,
-    /// What must come on average, once the first patience is over.
-    per_second: f64,
+    /// The time for the next [`PROGRESS_BYTES`].
+    stall_timeout: Duration,
+    /// The time for the whole body.
+    time_max: Duration,
+    /// The minimum rate on average, once the first `stall_timeout` is over.
+    bytes_per_second: f64,
     bytes_max: usize,
-    fault: Rc<BodyFault>,
-    came: usize,
-    begun: Option<Instant>,
-    /// Since when how many bytes have come.
+    error: Rc<BodyError>,
+    received: usize,
+    started_at: Option<Instant>,
+    /// When the current [`PROGRESS_BYTES`] began, and how many of them have been received.
     window: Option<(Instant, usize)>,
 }
 
-impl Pace {
+impl PacedPayload {
     async fn next(mut self) -> Option<(Result<Bytes, PayloadError>, Self)> {
-        let begun = *self.begun.get_or_insert_with(Instant::now);
-        let (since, came) = *self.window.get_or_insert((begun, 0));
-        let earned = Duration::from_secs_f64(self.came as f64 / self.per_second);
-        let deadline = (since + self.patience).min(begun + self.within).min(begun + self.patience + earned);
+        let started_at = *self.started_at.get_or_insert_with(Instant::now);
+        let (since, progress) = *self.window.get_or_insert((started_at, 0));
+        let earned = Duration::from_secs_f64(self.received as f64 / self.bytes_per_second);
+        let deadline = (since + self.stall_timeout)
+            .min(started_at + self.time_max)
+            .min(started_at + self.stall_timeout + earned);
         let chunk = match timeout_at(deadline, self.payload.next()).await {
-            Err(_) => return self.end(ApiError::SlowBody),
+            Err(_) => return self.fail(ApiError::SlowBody),
             Ok(None) => return None,
             Ok(Some(Err(error))) => return Some((Err(error), self)),
             Ok(Some(Ok(chunk))) => chunk,
         };
-        self.came += chunk.len();
-        if self.came > self.bytes_max {
-            return self.end(ApiError::too_large());
+        self.received += chunk.len();
+        if self.received > self.bytes_max {
+            return self.fail(ApiError::too_large());
         }
-        let came = came + chunk.len();
-        self.window = Some(if came >= PROGRESS_BYTES { (Instant::now(), 0) } else { (since, came) });
+        let progress = progress + chunk.len();
+        self.window = Some(if progress >= PROGRESS_BYTES { (Instant::now(), 0) } else { (since, progress) });
         Some((Ok(chunk), self))
     }
 
-    fn end(self, fault: ApiError) -> Option<(Result<Bytes, PayloadError>, Self)> {
-        self.fault.0.set(Some(fault));
+    fn fail(self, error: ApiError) -> Option<(Result<Bytes, PayloadError>, Self)> {
+        self.error.0.set(Some(error));
         Some((Err(PayloadError::Overflow), self))
     }
 }
 
-/// What parts a form from the next one. In quotes or not it may hold any characters of RFC 2046, 5.1.1, and
-/// some clients make longer ones.
+/// Finds the boundary in a content type. Quoted or not, it may hold any character of RFC 2046, 5.1.1, and
+/// be longer than the 70 characters allowed there, as some clients write it.
 fn boundary(content_type: &str) -> Option<&str> {
     const CHARS_MAX: usize = 200;
-    let (_, mut left) = content_type.split_once(';')?;
+    let (_, mut rest) = content_type.split_once(';')?;
     loop {
-        let (key, value) = left.split_once('=')?;
+        let (key, value) = rest.split_once('=')?;
         let value = value.trim_start();
-        let (value, rest) = match value.strip_prefix('"') {
+        let (value, tail) = match value.strip_prefix('"') {
             Some(quoted) => quoted.split_once('"')?,
             None => value.split_once(';').unwrap_or((value, "")),
         };
         if key.trim_matches([' ', '\t', ';']).eq_ignore_ascii_case("boundary") {
             let value = value.trim_end();
-            let is_fit = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\') || c == ' ';
+            let is_allowed = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\') || c == ' ';
             return (1..=CHARS_MAX)
                 .contains(&value.len())
                 .then_some(value)
-                .filter(|it| it.chars().all(is_fit));
+                .filter(|it| it.chars().all(is_allowed));
         }
-        left = rest;
+        rest = tail;
     }
 }
 
-/// The fields of a form as an object of texts; one that stands several times is a list of them.
-fn fields_of_form(bytes: &[u8]) -> Result<Value, ApiError> {
+/// Parses a URL-encoded form into an object of texts; a repeated field becomes a list.
+fn parse_form(bytes: &[u8]) -> Result<Value, ApiError> {
     let unreadable = || ApiError::coded(ErrorCode::BadFrame, "The form can't be read.");
     let text = str::from_utf8(bytes).map_err(|_| unreadable())?;
-    let pairs = Query::<Vec<(String, String)>>::from_query(text).map_err(|_| unreadable())?;
+    let pairs = web::Query::<Vec<(String, String)>>::from_query(text).map_err(|_| unreadable())?;
     let mut fields = Map::new();
     for (name, value) in pairs.into_inner() {
-        // A form has no null: what is empty was left out, but for the text itself.
+        // A form has no null: an empty field counts as absent, except the text of a message.
         if value.is_empty() && name != "content" {
             continue;
         }
         match fields.entry(name) {
-            Entry::Vacant(place) => {
-                place.insert(Value::String(value));
+            Entry::Vacant(entry) => {
+                entry.insert(Value::String(value));
             }
-            Entry::Occupied(mut there) => match there.get_mut() {
+            Entry::Occupied(mut entry) => match entry.get_mut() {
                 Value::Array(list) => list.push(Value::String(value)),
                 first => *first = Value::Array(vec![first.take(), Value::String(value)]),
             },
@@ -321,12 +326,12 @@ fn fields_of_form(bytes: &[u8]) -> Result<Value, ApiError> {
     Ok(Value::Object(fields))
 }
 
-fn not_of_form(detail: &str) -> ApiError {
+fn invalid_shape(detail: &str) -> ApiError {
     ApiError::coded(ErrorCode::Invalid, detail)
 }
 
-/// 400 of a body that ended before its end.
-pub(super) fn broken_off() -> ApiError {
+/// Returns 400 of a body that broke off.
+pub(super) fn truncated_body() -> ApiError {
     ApiError::coded(ErrorCode::BadFrame, "The body broke off.")
 }
 

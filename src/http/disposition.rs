@@ -1,22 +1,22 @@
-//! What a part of a form says of itself, as clients write it and not only as RFC 7578 wants it.
+//! The `Content-Disposition` of a form's part, as clients write it and not only as RFC 7578 specifies it.
 //!
-//! Names of files come with quotes that are escaped in three ways or not at all, as paths, in any encoding,
-//! in the forms of RFC 5987, 2231 and 2047. A name that can't be made out costs nothing but itself.
+//! File names arrive with quotes that are escaped in three ways or not at all, as paths, in any encoding, and in
+//! the forms of RFC 5987, 2231 and 2047. A name that can't be decoded doesn't fail the upload.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// A part's `Content-Disposition`.
+/// The `Content-Disposition` of a part.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Disposition {
     /// The name of the field; empty where there is none.
     pub(super) name: String,
-    /// The name of the file, possibly empty; `None` for what is no file.
+    /// The name of the file, possibly empty; `None` for a part that isn't a file.
     pub(super) file_name: Option<String>,
 }
 
 impl Disposition {
-    /// Reads the header's value.
+    /// Parses the header's value.
     pub(super) fn read(header: &[u8]) -> Self {
         let parameters = parameters(header);
         let plain = |wanted: &str| {
@@ -30,7 +30,7 @@ impl Disposition {
         let file_name = extended("filename")
             .or_else(|| pieced_name(&parameters).filter(|name| !name.is_empty()))
             .or_else(|| plain("filename"));
-        // One whose every form is broken is still a file.
+        // A part whose file name is malformed in every form is still a file.
         let is_file = parameters.iter().any(|(key, _)| key.starts_with("filename"));
         Self {
             name: extended("name").or_else(|| plain("name")).unwrap_or_default(),
@@ -61,20 +61,20 @@ fn parameters(header: &[u8]) -> Vec<Parameter> {
     found
 }
 
-/// What follows the first `byte`.
+/// Returns what follows the first `byte`.
 fn after(bytes: &[u8], byte: u8) -> &[u8] {
     bytes.iter().position(|one| *one == byte).map_or(&[], |at| &bytes[at + 1..])
 }
 
-/// Reads a quoted value up to the quote that ends it: one that something else follows than the next parameter
-/// belongs to the value. A backslash is one, but before a quote or another one.
+/// Parses a quoted value up to its closing quote, which is followed by the next parameter or the end; any
+/// other quote belongs to the value. A backslash escapes only a quote or a backslash.
 fn unquote(quoted: &[u8]) -> (Vec<u8>, &[u8]) {
     let mut value = Vec::new();
     let mut at = 0;
     while let Some(byte) = quoted.get(at) {
         let rest = &quoted[at + 1..];
         match (byte, rest) {
-            // At the very end it is a path's, and the quote ends the value.
+            // A final backslash belongs to a path, and the quote behind it closes the value.
             (b'\\', [b'"', more @ ..]) if !more.is_empty() => {
                 value.push(b'"');
                 at += 1;
@@ -91,18 +91,18 @@ fn unquote(quoted: &[u8]) -> (Vec<u8>, &[u8]) {
     (value, &[])
 }
 
-/// UTF-8 as browsers send it, else Latin-1.
+/// Decodes UTF-8, as browsers send it, or else Latin-1.
 pub(super) fn decode(bytes: &[u8]) -> String {
     std::str::from_utf8(bytes).map_or_else(|_| latin_1(bytes), str::to_owned)
 }
 
-/// Every byte is the character of its number.
+/// Decodes Latin-1, in which every byte is the code point of the same number.
 pub(super) fn latin_1(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(*byte)).collect()
 }
 
-/// A plain name, with the three escapes of browsers (WHATWG, multipart form data), or as an encoded word
-/// (RFC 2047), which some libraries write.
+/// Decodes a plain name: with the three escapes of browsers (WHATWG, multipart form data), or as encoded
+/// words (RFC 2047), as some libraries write.
 fn plain_name(name: &str) -> String {
     encoded_word(name).unwrap_or_else(|| name.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n"))
 }
@@ -121,7 +121,7 @@ fn encoded_word(name: &str) -> Option<String> {
     words.collect()
 }
 
-/// A name with its charset and language before it (RFC 5987).
+/// Decodes a name that its charset and language precede (RFC 5987).
 fn extended_name(value: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(value);
     let mut pieces = text.splitn(3, '\'');
@@ -129,7 +129,7 @@ fn extended_name(value: &[u8]) -> Option<String> {
     Some(in_charset(charset, &unescape(name.as_bytes(), b'%')))
 }
 
-/// A name in numbered pieces, each escaped or not (RFC 2231, 3).
+/// Joins a name in numbered pieces, each escaped or not (RFC 2231, 3).
 fn pieced_name(parameters: &[Parameter]) -> Option<String> {
     let mut charset = String::new();
     let mut name = Vec::new();
@@ -161,7 +161,7 @@ fn in_charset(charset: &str, bytes: &[u8]) -> String {
     if charset.eq_ignore_ascii_case("iso-8859-1") { latin_1(bytes) } else { decode(bytes) }
 }
 
-/// Replaces two hexadecimal digits behind `mark` by their byte; what is no such escape stays.
+/// Replaces `mark` and two hexadecimal digits by their byte; anything else stays.
 fn unescape(text: &[u8], mark: u8) -> Vec<u8> {
     let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
     let mut out = Vec::with_capacity(text.len());

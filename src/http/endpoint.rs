@@ -1,4 +1,4 @@
-//! One path with its methods. `OPTIONS` is answered with what is allowed, and any other method 405 with it.
+//! A path with its methods. `OPTIONS` lists the allowed methods, and any other method is answered 405 with them.
 
 use actix_web::http::Method;
 use actix_web::http::header::ALLOW;
@@ -7,16 +7,16 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Respo
 
 use super::error::ApiError;
 
-/// A path and what it answers.
+/// A path and the handlers of its methods.
 pub struct Endpoint {
     /// The path, with its parameters in braces.
     pub path: &'static str,
-    /// The methods that it answers, besides `HEAD` where there is `GET`.
+    /// Its methods; `HEAD` comes with `GET`.
     pub methods: Vec<Method>,
     resource: Resource,
 }
 
-/// Begins an endpoint.
+/// Creates an endpoint without methods.
 #[must_use]
 pub fn at(path: &'static str) -> Endpoint {
     Endpoint { path, methods: Vec::new(), resource: web::resource(path) }
@@ -42,7 +42,7 @@ macro_rules! methods {
 impl Endpoint {
     methods!(post POST, put PUT, patch PATCH, delete DELETE);
 
-    /// Answers `GET`, and `HEAD` as HTTP wants it.
+    /// Answers `GET` and `HEAD`.
     #[must_use]
     pub fn get<F, Args>(mut self, handler: F) -> Self
     where
@@ -65,7 +65,7 @@ impl Endpoint {
         self
     }
 
-    /// Puts it among the routes.
+    /// Registers the endpoint as a route.
     pub fn register(self, config: &mut ServiceConfig) {
         let mut allowed: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
         if allowed.contains(&"GET") {

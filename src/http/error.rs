@@ -1,4 +1,4 @@
-//! Every answer of REST that is no success, in the contract's shapes.
+//! Error responses of REST, in the shapes of the contract.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,43 +15,45 @@ use utoipa::ToSchema;
 use crate::auth::InvalidToken;
 use crate::auth::tokens::BAD_GRANT;
 
-/// What is wrong with each field of a request: `{"<field>": ["..."]}`.
-pub type Faults = BTreeMap<&'static str, Vec<String>>;
+/// The errors in the fields of a request: `{"<field>": ["..."]}`.
+pub type FieldErrors = BTreeMap<&'static str, Vec<String>>;
 
-/// Why a request has no good answer.
+/// Why a request failed.
 #[derive(Debug, PartialEq)]
 pub enum ApiError {
-    /// 400: fields whose values can't be.
-    Fields(Faults),
-    /// 400: the few errors that the contract puts under `error`.
-    Said(String),
+    /// 400: invalid fields.
+    Fields(FieldErrors),
+    /// 400: one of the few errors that the contract puts under `error`.
+    ErrorMessage(String),
     /// 401: no token.
-    NoToken,
-    /// 401: a token that isn't accepted, for whatever reason.
+    MissingToken,
+    /// 401: a token that isn't accepted; the reason isn't told.
     BadToken,
-    /// 401: a good token with a grant that is none.
+    /// 401: a valid token whose grant is malformed.
     BadGrant,
-    /// 401: no such account, or another password.
-    BadSignIn,
-    /// One of the codes of the wire, with its status.
+    /// 401: no such account, or a wrong password.
+    InvalidCredentials,
+    /// One of the codes that REST and sockets share, with its status.
     Coded {
         /// The code.
         code: ErrorCode,
         /// A sentence for people.
         detail: String,
-        /// When trying again may help.
+        /// How long to wait before a retry may succeed.
         retry_after: Option<Duration>,
     },
-    /// 405, with the methods that there are.
+    /// 409: it is too late for that.
+    Conflict(String),
+    /// 405, with the methods that the path has.
     MethodNotAllowed(String),
-    /// 408: the body came too slowly.
+    /// 408: the body arrived too slowly.
     SlowBody,
-    /// 426: only a WebSocket opens here.
+    /// 426: the path serves WebSocket upgrades only.
     UpgradeRequired,
-    /// 415: the body is of a kind that isn't read here.
-    MediaType,
-    /// 416: a range outside of a file of this many bytes.
-    Range(u64),
+    /// 415: the route doesn't read this content type or encoding.
+    UnsupportedMediaType,
+    /// 416: a range outside a file of this many bytes.
+    RangeNotSatisfiable(u64),
 }
 
 /// The shape of most errors.
@@ -67,46 +69,46 @@ pub struct ErrorBody {
 }
 
 #[derive(Serialize)]
-struct SaidBody<'a> {
+struct ErrorMessageBody<'a> {
     error: &'a str,
 }
 
 impl ApiError {
-    /// One of the wire's codes with a sentence.
+    /// Creates an error with a shared code and a sentence.
     pub fn coded(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self::Coded { code, detail: detail.into(), retry_after: None }
     }
 
-    /// 404 that tells nothing.
+    /// Creates a 404 that doesn't tell what is missing.
     #[must_use]
     pub fn not_found() -> Self {
         Self::coded(ErrorCode::NotFound, "Not found.")
     }
 
-    /// 404 of a page past the end.
+    /// Creates the 404 of a page past the end of a list.
     #[must_use]
     pub fn invalid_page() -> Self {
         Self::coded(ErrorCode::NotFound, "Invalid page.")
     }
 
-    /// 403 of one who may not.
+    /// Creates a 403.
     #[must_use]
     pub fn forbidden() -> Self {
         Self::from(Refusal::Forbidden)
     }
 
-    /// 400 of one field.
+    /// Creates a 400 of one field.
     pub fn field(name: &'static str, problem: impl Into<String>) -> Self {
-        Self::Fields(Faults::from([(name, vec![problem.into()])]))
+        Self::Fields(FieldErrors::from([(name, vec![problem.into()])]))
     }
 
-    /// 413 of a body or a file.
+    /// Creates a 413.
     #[must_use]
     pub fn too_large() -> Self {
         Self::coded(ErrorCode::TooLarge, "The request is larger than allowed.")
     }
 
-    /// 429.
+    /// Creates a 429.
     #[must_use]
     pub fn rate_limited(retry_after: Duration) -> Self {
         Self::from(EngineError::RateLimited { retry_after })
@@ -114,19 +116,24 @@ impl ApiError {
 
     fn body(&self) -> ErrorBody {
         let (detail, code, retry_after) = match self {
-            Self::Fields(_) | Self::Said(_) => ("", ErrorCode::Invalid.as_str(), None),
-            Self::NoToken => ("Authentication credentials were not provided.", "not_authenticated", None),
+            Self::Fields(_) | Self::ErrorMessage(_) => ("", ErrorCode::Invalid.as_str(), None),
+            Self::MissingToken => {
+                ("Authentication credentials were not provided.", "not_authenticated", None)
+            }
             Self::BadToken => ("Given token not valid for any token type", "token_not_valid", None),
             Self::BadGrant => (BAD_GRANT, "token_not_valid", None),
-            Self::BadSignIn => {
+            Self::InvalidCredentials => {
                 ("No active account found with the given credentials", "no_active_account", None)
             }
             Self::Coded { code, detail, retry_after } => (detail.as_str(), code.as_str(), *retry_after),
+            Self::Conflict(detail) => (detail.as_str(), "conflict", None),
             Self::MethodNotAllowed(_) => ("Method not allowed.", "method_not_allowed", None),
             Self::SlowBody => ("The body came too slowly.", "timeout", None),
             Self::UpgradeRequired => ("Only WebSocket upgrades are served here.", "upgrade_required", None),
-            Self::MediaType => ("Unsupported media type in request.", "unsupported_media_type", None),
-            Self::Range(_) => ("Range outside of the file.", "invalid", None),
+            Self::UnsupportedMediaType => {
+                ("Unsupported media type in request.", "unsupported_media_type", None)
+            }
+            Self::RangeNotSatisfiable(_) => ("Range outside of the file.", "invalid", None),
         };
         ErrorBody {
             detail: detail.to_owned(),
@@ -135,35 +142,38 @@ impl ApiError {
         }
     }
 
-    fn add_headers(&self, answer: &mut HttpResponseBuilder) {
+    fn add_headers(&self, response: &mut HttpResponseBuilder) {
         match self {
-            Self::NoToken | Self::BadToken | Self::BadGrant | Self::BadSignIn => {
-                answer.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"api\""));
+            Self::MissingToken | Self::BadToken | Self::BadGrant | Self::InvalidCredentials => {
+                response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"api\""));
             }
             Self::Coded { retry_after: Some(wait), .. } => {
                 let seconds = wait.as_secs_f64().ceil().max(1.0);
-                answer.insert_header((header::RETRY_AFTER, format!("{seconds:.0}")));
+                response.insert_header((header::RETRY_AFTER, format!("{seconds:.0}")));
             }
             Self::MethodNotAllowed(allowed) => {
-                answer.insert_header((header::ALLOW, allowed.as_str()));
+                response.insert_header((header::ALLOW, allowed.as_str()));
             }
             Self::UpgradeRequired => {
-                answer.insert_header((header::UPGRADE, "websocket"));
-                answer.insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
+                response.insert_header((header::UPGRADE, "websocket"));
+                response.insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
             }
-            Self::Range(size) => {
-                answer.insert_header((header::CONTENT_RANGE, format!("bytes */{size}")));
+            Self::RangeNotSatisfiable(size) => {
+                response.insert_header((header::CONTENT_RANGE, format!("bytes */{size}")));
             }
             _ => {}
         }
         if self.leaves_body_unread() {
-            answer.force_close();
+            response.force_close();
         }
     }
 
-    /// Whether what the client still sends must not be taken for its next request.
+    /// Whether the connection must close, because the client may still send a body that nobody reads.
     fn leaves_body_unread(&self) -> bool {
-        matches!(self, Self::SlowBody | Self::MediaType | Self::Coded { code: ErrorCode::TooLarge, .. })
+        matches!(
+            self,
+            Self::SlowBody | Self::UnsupportedMediaType | Self::Coded { code: ErrorCode::TooLarge, .. }
+        )
     }
 }
 
@@ -176,26 +186,29 @@ impl fmt::Display for ApiError {
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::Fields(_) | Self::Said(_) => StatusCode::BAD_REQUEST,
-            Self::NoToken | Self::BadToken | Self::BadGrant | Self::BadSignIn => StatusCode::UNAUTHORIZED,
+            Self::Fields(_) | Self::ErrorMessage(_) => StatusCode::BAD_REQUEST,
+            Self::MissingToken | Self::BadToken | Self::BadGrant | Self::InvalidCredentials => {
+                StatusCode::UNAUTHORIZED
+            }
             Self::Coded { code, .. } => {
                 StatusCode::from_u16(code.status()).expect("the table of codes holds real statuses")
             }
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
-            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Range(_) => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::RangeNotSatisfiable(_) => StatusCode::RANGE_NOT_SATISFIABLE,
         }
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut answer = HttpResponse::build(self.status_code());
-        self.add_headers(&mut answer);
+        let mut response = HttpResponse::build(self.status_code());
+        self.add_headers(&mut response);
         match self {
-            Self::Fields(faults) => answer.json(faults),
-            Self::Said(error) => answer.json(SaidBody { error }),
-            _ => answer.json(self.body()),
+            Self::Fields(faults) => response.json(faults),
+            Self::ErrorMessage(error) => response.json(ErrorMessageBody { error }),
+            _ => response.json(self.body()),
         }
     }
 }
@@ -218,8 +231,16 @@ impl From<EngineError> for ApiError {
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::StrayReply => Self::field("reply_to", refusal.to_string()),
+            Refusal::ReplyTargetNotFound => Self::field("reply_to", refusal.to_string()),
+            Refusal::ThreadRootNotFound => Self::field("thread_root", refusal.to_string()),
             Refusal::Blank => Self::field("content", refusal.to_string()),
+            Refusal::TooManyPins => Self::field("pin", refusal.to_string()),
+            Refusal::EndInPast => Self::field("until", refusal.to_string()),
+            Refusal::Invitation(_) => Self::field("token", refusal.to_string()),
+            Refusal::TooManyInvitations => Self::field("room", refusal.to_string()),
+            Refusal::TooManyReactions => Self::field("emoji", refusal.to_string()),
+            Refusal::Card(wrong) => Self::field(wrong.field(), refusal.to_string()),
+            Refusal::MentionedOutsiders(_) => Self::field("mentions", refusal.to_string()),
             Refusal::RoomNotFound | Refusal::MessageNotFound | Refusal::ParticipantNotFound => {
                 Self::not_found()
             }
@@ -232,7 +253,7 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(cause) => {
-                tracing::warn!(%cause, "a request found the store unavailable");
+                tracing::warn!(%cause, "the store is unavailable to a request");
                 Self::from(EngineError::Unavailable)
             }
             StoreError::Locked => Self::from(EngineError::Unavailable),
@@ -242,33 +263,33 @@ impl From<StoreError> for ApiError {
     }
 }
 
-/// Splits what the engine says into its refusals, for those who know a field to blame, and the rest.
+/// Maps the refusals of a command by `to_error`, for routes that report some under a field.
 ///
 /// # Errors
-/// What `blame` makes of a refusal, or the rest.
-pub fn blaming<T>(
+/// The mapped refusal, or any other error of the engine as it is.
+pub fn map_refusal<T>(
     result: Result<T, EngineError>,
-    blame: impl FnOnce(Refusal) -> ApiError,
+    to_error: impl FnOnce(Refusal) -> ApiError,
 ) -> Result<T, ApiError> {
     result.map_err(|error| match error {
-        EngineError::Refused(refusal) => blame(refusal),
+        EngineError::Refused(refusal) => to_error(refusal),
         other => ApiError::from(other),
     })
 }
 
-/// Answers for paths that aren't there, but for those that only lack their last slash.
+/// Answers requests for unknown paths; those that lack only the last slash are redirected.
 ///
 /// # Errors
 /// 404.
-pub async fn no_such_path(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let whole = format!("{}/", request.uri().path());
-    if !request.resource_map().has_resource(&whole) {
+pub async fn unknown_path(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let with_slash = format!("{}/", request.uri().path());
+    if !request.resource_map().has_resource(&with_slash) {
         return Err(ApiError::not_found());
     }
-    let place = match request.uri().query() {
-        Some(query) => format!("{whole}?{query}"),
-        None => whole,
+    let location = match request.uri().query() {
+        Some(query) => format!("{with_slash}?{query}"),
+        None => with_slash,
     };
-    // Of a status that has the client send method and body along.
-    Ok(HttpResponse::PermanentRedirect().insert_header((header::LOCATION, place)).finish())
+    // 308 makes the client repeat the method and the body.
+    Ok(HttpResponse::PermanentRedirect().insert_header((header::LOCATION, location)).finish())
 }

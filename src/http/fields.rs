@@ -1,98 +1,103 @@
-//! The fields of a JSON object, read one by one; every fault is kept, so that one answer names all.
+//! The fields of a request body, read one by one; all errors are collected into one response.
 
 use actors::domain::text::{self, TextError};
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, SubsecRound as _, Utc};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::error::{ApiError, Faults};
+use super::error::{ApiError, FieldErrors};
 
 pub(super) const REQUIRED: &str = "This field is required.";
 const NULL: &str = "This field may not be null.";
 
-/// A request body that is read field by field. What it doesn't ask for is ignored.
+/// A request body that is read field by field; unknown fields are ignored.
 pub trait FromFields: Sized {
-    /// Reads the fields; `None` only where a fault was noted.
+    /// Reads the fields; returns `None` only after an error was added.
     fn from_fields(fields: &mut Fields) -> Option<Self>;
 }
 
-/// The fields of one object, and what is wrong with those that were read.
+/// The fields of one object, and the errors in those that were read.
 ///
-/// What a form would hold as text is taken as text too: ids, booleans, times.
+/// Ids, booleans and times are accepted as text too, as a form holds them.
 pub struct Fields {
     object: Map<String, Value>,
     is_form: bool,
-    faults: Faults,
+    errors: FieldErrors,
 }
 
 impl Fields {
-    /// Reads a body of the form of `T` out of `object`.
+    /// Reads a `T` from a JSON object.
     ///
     /// # Errors
-    /// 400 with every fault.
+    /// 400 with all errors.
     pub fn read<T: FromFields>(object: Map<String, Value>) -> Result<T, ApiError> {
-        Self { object, is_form: false, faults: Faults::new() }.form()
+        Self { object, is_form: false, errors: FieldErrors::new() }.finish()
     }
 
-    /// Reads a body of the form of `T` out of the fields of a form, in which one value may be a list.
+    /// Reads a `T` from a form, in which a single value may stand for a list.
     ///
     /// # Errors
-    /// 400 with every fault.
+    /// 400 with all errors.
     pub fn read_form<T: FromFields>(object: Map<String, Value>) -> Result<T, ApiError> {
-        Self { object, is_form: true, faults: Faults::new() }.form()
+        Self { object, is_form: true, errors: FieldErrors::new() }.finish()
     }
 
-    fn form<T: FromFields>(mut self) -> Result<T, ApiError> {
+    fn finish<T: FromFields>(mut self) -> Result<T, ApiError> {
         let body = T::from_fields(&mut self);
         match body {
-            Some(body) if self.faults.is_empty() => Ok(body),
-            _ => Err(ApiError::Fields(self.faults)),
+            Some(body) if self.errors.is_empty() => Ok(body),
+            _ => Err(ApiError::Fields(self.errors)),
         }
     }
 
-    /// Notes a fault.
-    pub fn fault(&mut self, name: &'static str, problem: impl Into<String>) {
-        self.faults.entry(name).or_default().push(problem.into());
+    /// Adds an error to a field.
+    pub fn add_error(&mut self, name: &'static str, problem: impl Into<String>) {
+        self.errors.entry(name).or_default().push(problem.into());
     }
 
-    /// Whether the field is there at all, `null` included.
+    /// Whether a field is present, be it `null`.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.object.contains_key(name)
     }
 
-    /// Whether the field is there and `null`.
+    /// Whether a field is present and `null`.
     #[must_use]
     pub fn is_null(&self, name: &str) -> bool {
         self.object.get(name).is_some_and(Value::is_null)
     }
 
-    /// Insists on a field that was read.
+    /// Adds an error where a field was read as `None` and has none yet.
     pub fn require<T>(&mut self, name: &'static str, value: Option<T>) -> Option<T> {
-        if value.is_none() && !self.faults.contains_key(name) {
-            self.fault(name, if self.has(name) { NULL } else { REQUIRED });
+        if value.is_none() && !self.errors.contains_key(name) {
+            self.add_error(name, if self.has(name) { NULL } else { REQUIRED });
         }
         value
     }
 
-    /// A text that may be left out; `null` is as good as not there.
+    /// Reads a trimmed text; `null` counts as absent.
     pub fn optional_text(&mut self, name: &'static str, chars_max: usize) -> Option<String> {
         if self.is_null(name) { None } else { self.text(name, chars_max) }
     }
 
-    /// A name that may be left out; `null` is as good as not there.
+    /// Reads a trimmed name; `null` counts as absent.
     pub fn optional_name(&mut self, name: &'static str) -> Option<String> {
         if self.is_null(name) { None } else { self.name(name) }
     }
 
-    /// A text, trimmed; `null` is a fault.
+    /// Reads a trimmed text; `null` is an error.
     pub fn text(&mut self, name: &'static str, chars_max: usize) -> Option<String> {
         self.checked_text(name, |given| text::optional(given, chars_max))
     }
 
-    /// A name, trimmed; `null` and one that only looks empty are faults.
+    /// Reads a trimmed name; `null` and a name of invisible characters are errors.
     pub fn name(&mut self, name: &'static str) -> Option<String> {
         self.checked_text(name, |given| text::name(given, text::NAME_CHARS_MAX))
+    }
+
+    /// Reads a text as it was sent, untrimmed and possibly empty; `null` is an error.
+    pub fn verbatim_text(&mut self, name: &'static str, chars_max: usize) -> Option<String> {
+        self.checked_text(name, |given| text::verbatim(given, chars_max))
     }
 
     fn checked_text(
@@ -103,99 +108,180 @@ impl Fields {
         match self.object.get(name)? {
             Value::String(given) => match check(given) {
                 Ok(kept) => Some(kept.to_owned()),
-                Err(error) => self.wrong(name, error.to_string()),
+                Err(error) => self.reject(name, error.to_string()),
             },
-            Value::Null => self.wrong(name, NULL),
-            _ => self.wrong(name, "Not a valid string."),
+            Value::Null => self.reject(name, NULL),
+            _ => self.reject(name, "Not a valid string."),
         }
     }
 
-    /// A text exactly as given, for secrets.
+    /// Reads a text as it was sent, for secrets.
     pub fn raw_text(&mut self, name: &'static str, bytes_max: usize) -> Option<String> {
         match self.object.get(name)? {
-            Value::String(given) if given.is_empty() => self.wrong(name, TextError::Blank.to_string()),
+            Value::String(given) if given.is_empty() => self.reject(name, TextError::Blank.to_string()),
             Value::String(given) if given.len() > bytes_max => {
-                self.wrong(name, format!("Ensure this field has no more than {bytes_max} bytes."))
+                self.reject(name, format!("Ensure this field has no more than {bytes_max} bytes."))
             }
             Value::String(given) => Some(given.clone()),
-            Value::Null => self.wrong(name, NULL),
-            _ => self.wrong(name, "Not a valid string."),
+            Value::Null => self.reject(name, NULL),
+            _ => self.reject(name, "Not a valid string."),
         }
     }
 
-    /// One of a few words; `null` is a fault.
+    /// Reads a text that `parse` accepts; `null` is an error.
     pub fn choice<T>(&mut self, name: &'static str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
         match self.object.get(name)? {
             Value::String(given) => match parse(given) {
                 Some(choice) => Some(choice),
                 None => {
                     let shown = text::prefix(given, text::PREVIEW_CHARS).replace('\0', "");
-                    self.wrong(name, format!("\"{shown}\" is not a valid choice."))
+                    self.reject(name, format!("\"{shown}\" is not a valid choice."))
                 }
             },
-            Value::Null => self.wrong(name, NULL),
-            _ => self.wrong(name, "Not a valid choice."),
+            Value::Null => self.reject(name, NULL),
+            _ => self.reject(name, "Not a valid choice."),
         }
     }
 
-    /// A UUID; `null` is as good as not there.
+    /// Reads a UUID; `null` counts as absent.
     pub fn uuid(&mut self, name: &'static str) -> Option<Uuid> {
         match self.object.get(name)? {
             Value::Null => None,
             Value::String(given) => match parse_uuid(given) {
                 Some(id) => Some(id),
-                None => self.wrong(name, "Must be a valid UUID."),
+                None => self.reject(name, "Must be a valid UUID."),
             },
-            _ => self.wrong(name, "Must be a valid UUID."),
+            _ => self.reject(name, "Must be a valid UUID."),
         }
     }
 
-    /// An id of the host application: an integer above 0; `null` is as good as not there.
+    /// Reads an id of the host application, an integer above 0; `null` counts as absent.
     pub fn id(&mut self, name: &'static str) -> Option<i64> {
         match self.object.get(name)? {
             Value::Null => None,
-            value => match id_in(value) {
+            value => match json_id(value) {
                 Some(id) => Some(id),
-                None => self.wrong(name, "A valid id is required."),
+                None => self.reject(name, "A valid id is required."),
             },
         }
     }
 
-    /// A list of such ids, each once; `null` is as good as not there.
+    /// Reads an integer from 0 to `max`; `null` is an error.
+    pub fn number(&mut self, name: &'static str, max: u32) -> Option<i64> {
+        let number = match self.object.get(name)? {
+            Value::Null => return self.reject(name, NULL),
+            Value::String(given) => given.trim().parse::<i64>().ok(),
+            value => value.as_i64(),
+        };
+        match number {
+            None => self.reject(name, "A valid integer is required."),
+            Some(..0) => self.reject(name, "Ensure this value is greater than or equal to 0."),
+            Some(number) if number > i64::from(max) => {
+                self.reject(name, format!("Ensure this value is less than or equal to {max}."))
+            }
+            number => number,
+        }
+    }
+
+    /// Reads a list of ids without duplicates; `null` counts as absent.
     pub fn ids(&mut self, name: &'static str, count_max: usize) -> Option<Vec<i64>> {
+        self.list(name, count_max, json_id, "A valid id is required.")
+    }
+
+    /// Reads a required list of at least one UUID, without duplicates.
+    pub fn some_uuids(&mut self, name: &'static str, count_max: usize) -> Option<Vec<Uuid>> {
+        let read = |value: &Value| value.as_str().and_then(parse_uuid);
+        let uuids = self.list(name, count_max, read, "Must be a valid UUID.");
+        match self.require(name, uuids)? {
+            none if none.is_empty() => self.reject(name, "This list may not be empty."),
+            some => Some(some),
+        }
+    }
+
+    /// Reads a list of what `read` accepts, without duplicates; `null` counts as absent.
+    fn list<T: Copy + Eq + std::hash::Hash>(
+        &mut self,
+        name: &'static str,
+        count_max: usize,
+        read: impl Fn(&Value) -> Option<T>,
+        problem: &str,
+    ) -> Option<Vec<T>> {
         let list = match self.object.get(name)? {
             Value::Null => return None,
             Value::Array(list) => list.as_slice(),
             one if self.is_form => std::slice::from_ref(one),
-            _ => return self.wrong(name, "Expected a list of ids."),
+            _ => return self.reject(name, "Expected a list of ids."),
         };
         if list.len() > count_max {
-            return self.wrong(name, format!("Ensure this field has no more than {count_max} elements."));
+            return self.reject(name, format!("Ensure this field has no more than {count_max} elements."));
         }
-        let ids: Option<Vec<i64>> = list.iter().map(id_in).collect();
-        let Some(mut ids) = ids else { return self.wrong(name, "A valid id is required.") };
-        let mut seen = std::collections::HashSet::with_capacity(ids.len());
-        ids.retain(|id| seen.insert(*id));
-        Some(ids)
+        let items: Option<Vec<T>> = list.iter().map(read).collect();
+        let Some(mut items) = items else { return self.reject(name, problem) };
+        let mut seen = std::collections::HashSet::with_capacity(items.len());
+        items.retain(|item| seen.insert(*item));
+        Some(items)
     }
 
-    /// A boolean that may be left out; `null` is as good as not there.
+    /// Reads a list of objects; `null` counts as absent. The error names the first wrong one by its number, from 1.
+    pub fn objects<T: FromFields>(&mut self, name: &'static str, count_max: usize) -> Option<Vec<T>> {
+        let list = match self.object.get(name)? {
+            Value::Null => return None,
+            Value::Array(list) => list,
+            _ => return self.reject(name, "Expected a list of objects."),
+        };
+        if list.len() > count_max {
+            return self.reject(name, format!("Ensure this field has no more than {count_max} elements."));
+        }
+        let mut items = Vec::with_capacity(list.len());
+        for (number, value) in (1..).zip(list) {
+            let Value::Object(object) = value else {
+                return self.reject(name, format!("Element {number}: an object is required."));
+            };
+            match Self::read(object.clone()) {
+                Ok(item) => items.push(item),
+                Err(ApiError::Fields(errors)) => {
+                    let (field, problems) = errors.into_iter().next().unwrap_or_default();
+                    let problem = problems.into_iter().next().unwrap_or_default();
+                    return self.reject(name, format!("Element {number}, {field}: {problem}"));
+                }
+                Err(_) => return self.reject(name, format!("Element {number} is not valid.")),
+            }
+        }
+        Some(items)
+    }
+
+    /// Reads a value of any shape; `null` counts as absent.
+    pub fn parsed<T, E: ToString>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(&Value) -> Result<T, E>,
+    ) -> Option<T> {
+        match self.object.get(name)? {
+            Value::Null => None,
+            given => match parse(given) {
+                Ok(parsed) => Some(parsed),
+                Err(error) => self.reject(name, error.to_string()),
+            },
+        }
+    }
+
+    /// Reads a boolean; `null` counts as absent.
     pub fn optional_flag(&mut self, name: &'static str) -> Option<bool> {
         if self.is_null(name) { None } else { self.flag(name) }
     }
 
-    /// A boolean; `null` is a fault.
+    /// Reads a boolean; `null` is an error.
     pub fn flag(&mut self, name: &'static str) -> Option<bool> {
         let flag = match self.object.get(name)? {
             Value::Bool(flag) => Some(*flag),
-            Value::Null => return self.wrong(name, NULL),
+            Value::Null => return self.reject(name, NULL),
             Value::String(given) => parse_flag(given.trim()),
             _ => None,
         };
-        if flag.is_some() { flag } else { self.wrong(name, "Must be a valid boolean.") }
+        if flag.is_some() { flag } else { self.reject(name, "Must be a valid boolean.") }
     }
 
-    /// A time; `null` is as good as not there.
+    /// Reads a time; `null` counts as absent.
     pub fn time(&mut self, name: &'static str) -> Option<DateTime<Utc>> {
         let parsed = match self.object.get(name)? {
             Value::Null => return None,
@@ -203,19 +289,24 @@ impl Fields {
             _ => None,
         };
         if parsed.is_none() {
-            return self.wrong(name, "Datetime has wrong format. Use RFC 3339.");
+            return self.reject(name, "Datetime has wrong format. Use RFC 3339.");
         }
         parsed
     }
 
-    /// A second: Unix time as a number, or a time. The outer `None`: not there; the inner one: `null`.
+    /// Reads a time in microseconds, as the database keeps it: so what is sent again is the same again.
+    pub fn stored_time(&mut self, name: &'static str) -> Option<DateTime<Utc>> {
+        self.time(name).map(|at| at.trunc_subsecs(6))
+    }
+
+    /// Reads Unix seconds, from a number or a time. `None` means absent, `Some(None)` means `null`.
     pub fn second(&mut self, name: &'static str) -> Option<Option<i64>> {
-        /// The end of the year 9999, the last second that a time can be written of.
+        /// The end of the year 9999, the last second that RFC 3339 can express.
         const LAST: i64 = 253_402_300_799;
         let parsed = match self.object.get(name)? {
             Value::Null => return Some(None),
             Value::Number(number) => number.as_i64(),
-            // A token of the same second but before the fraction counts as issued before.
+            // Rounded up: a token issued earlier in the same second counts as issued before.
             Value::String(given) => {
                 parse_time(given).map(|at| at.timestamp() + i64::from(at.timestamp_subsec_nanos() > 0))
             }
@@ -223,22 +314,22 @@ impl Fields {
         };
         match parsed.filter(|second| (0..=LAST).contains(second)) {
             Some(second) => Some(Some(second)),
-            None => self.wrong(name, "A time, or the seconds since 1970, is required."),
+            None => self.reject(name, "A time, or the seconds since 1970, is required."),
         }
     }
 
-    fn wrong<T>(&mut self, name: &'static str, problem: impl Into<String>) -> Option<T> {
-        self.fault(name, problem.into());
+    fn reject<T>(&mut self, name: &'static str, problem: impl Into<String>) -> Option<T> {
+        self.add_error(name, problem.into());
         None
     }
 }
 
-/// Reads a UUID in its usual form, or without the hyphens.
+/// Parses a UUID with or without hyphens, and in no other form.
 pub(super) fn parse_uuid(text: &str) -> Option<Uuid> {
     Uuid::try_parse(text).ok().filter(|_| matches!(text.len(), 32 | 36))
 }
 
-/// Reads a boolean in one of the ways that Django REST framework knows.
+/// Parses a boolean as Django REST framework does.
 pub(super) fn parse_flag(text: &str) -> Option<bool> {
     match text {
         "true" | "True" | "TRUE" | "1" | "t" | "T" | "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On"
@@ -249,21 +340,21 @@ pub(super) fn parse_flag(text: &str) -> Option<bool> {
     }
 }
 
-fn id_in(value: &Value) -> Option<i64> {
+fn json_id(value: &Value) -> Option<i64> {
     match value {
         Value::String(given) => parse_id(given.trim()),
         value => value.as_i64().filter(|id| *id > 0),
     }
 }
 
-/// Reads an id of the host application, written plainly.
+/// Parses an id of the host application, without sign or leading zeros.
 pub(super) fn parse_id(text: &str) -> Option<i64> {
     text.parse::<i64>().ok().filter(|id| *id > 0 && id.to_string() == text)
 }
 
-/// Reads a time as ISO 8601 has it; without a zone it is UTC.
+/// Parses an ISO 8601 time; without a zone it is UTC.
 fn parse_time(text: &str) -> Option<DateTime<Utc>> {
-    // Years beyond these bounds are more than the database holds.
+    // The database can't store years beyond these bounds.
     let bounds = DateTime::from_timestamp(-62_000_000_000, 0)?..DateTime::from_timestamp(253_402_300_799, 0)?;
     let text = text.trim();
     let zoned = || {
@@ -288,9 +379,9 @@ mod tests {
 
     fn read<T>(value: Value, is_form: bool, by: impl Fn(&mut Fields) -> Option<T>) -> Result<Option<T>, ()> {
         let mut fields =
-            Fields { object: Map::from_iter([("x".to_owned(), value)]), is_form, faults: Faults::new() };
+            Fields { object: Map::from_iter([("x".to_owned(), value)]), is_form, errors: FieldErrors::new() };
         let read = by(&mut fields);
-        if fields.faults.is_empty() { Ok(read) } else { Err(()) }
+        if fields.errors.is_empty() { Ok(read) } else { Err(()) }
     }
 
     #[test]
@@ -336,6 +427,20 @@ mod tests {
     }
 
     #[test]
+    fn numbers_have_bounds() {
+        let number = |value| read(value, false, |fields| fields.number("x", 30));
+        for (value, expected) in [(json!(0), 0), (json!(30), 30), (json!(" 7 "), 7)] {
+            assert_eq!(number(value), Ok(Some(expected)));
+        }
+        for wrong in
+            [json!(-1), json!(31), json!(1.5), json!("x"), json!(""), json!(true), json!(null), json!([1])]
+        {
+            assert_eq!(number(wrong.clone()), Err(()), "{wrong}");
+        }
+        assert_eq!(number(json!(u64::MAX)), Err(()));
+    }
+
+    #[test]
     fn times_without_a_zone_are_utc() {
         let time = |value: &str| read(json!(value), false, |fields| fields.time("x"));
         let at = |text| Ok(DateTime::parse_from_rfc3339(text).ok().map(|at| at.with_timezone(&Utc)));
@@ -365,5 +470,13 @@ mod tests {
         assert_eq!(ids(json!(["2", 2]), false), Ok(Some(vec![2])));
         assert_eq!(ids(json!("5"), true), Ok(Some(vec![5])));
         assert_eq!(ids(json!("5"), false), Err(()));
+        let uuid = "0190a000-0000-7000-8000-00000000000a";
+        let uuids = |value| {
+            read(value, false, |fields| fields.some_uuids("x", 2)).map(|read| read.map(|all| all.len()))
+        };
+        assert_eq!(uuids(json!([uuid, uuid.to_uppercase()])), Ok(Some(1)));
+        for wrong in [json!([]), json!(null), json!(uuid), json!([uuid, 5]), json!([uuid, uuid, uuid])] {
+            assert_eq!(uuids(wrong.clone()), Err(()), "{wrong}");
+        }
     }
 }

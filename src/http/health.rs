@@ -1,4 +1,4 @@
-//! Whether this node lives, whether it may be given work, and its figures.
+//! Liveness, readiness and metrics of this node.
 
 use std::sync::atomic::Ordering;
 
@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::caller::bearer;
 use super::error::ApiError;
-use super::rest::Rest;
+use super::state::ApiState;
 
 /// A node that is well.
 #[derive(Serialize, ToSchema)]
@@ -31,8 +31,8 @@ pub async fn live() -> Json<Health> {
 /// Answers 200 while this node takes new work and its store answers.
 #[utoipa::path(get, path = "/health/ready", tag = "operation", security(()),
     responses((status = 200, body = Health)))]
-pub async fn ready(rest: Data<Rest>) -> Result<Json<Health>, ApiError> {
-    if rest.is_ready.load(Ordering::Acquire) && rest.store.is_reachable().await {
+pub async fn ready(state: Data<ApiState>) -> Result<Json<Health>, ApiError> {
+    if state.is_ready.load(Ordering::Acquire) && state.store.is_reachable().await {
         Ok(Json(Health { status: "ok" }))
     } else {
         Err(EngineError::Unavailable.into())
@@ -44,25 +44,25 @@ pub async fn ready(rest: Data<Rest>) -> Result<Json<Health>, ApiError> {
 /// Where none is set they are not here, only at `METRICS_BIND`.
 #[utoipa::path(get, path = "/metrics", tag = "operation", security(("bearer" = [])),
     responses((status = 200, body = String, content_type = "text/plain")))]
-pub async fn metrics(request: HttpRequest, rest: Data<Rest>) -> Result<HttpResponse, ApiError> {
-    let token = rest.settings.metrics_token.as_ref().ok_or_else(ApiError::not_found)?;
-    // Of digests it doesn't matter how much of them is alike.
+pub async fn metrics(request: HttpRequest, state: Data<ApiState>) -> Result<HttpResponse, ApiError> {
+    let token = state.settings.metrics_token.as_ref().ok_or_else(ApiError::not_found)?;
+    // Digests are compared, so that timing tells nothing about the token.
     if Sha256::digest(bearer(&request)?) != Sha256::digest(token.expose_secret()) {
         return Err(ApiError::BadToken);
     }
-    figures(&rest)
+    render_metrics(&state)
 }
 
-/// Gives the figures to whoever reaches the address that is for them.
+/// Serves the metrics without a token, at `METRICS_BIND` only.
 ///
 /// # Errors
-/// 404: nothing is counted.
-pub async fn metrics_alone(rest: Data<Rest>) -> Result<HttpResponse, ApiError> {
-    figures(&rest)
+/// 404: metrics aren't recorded.
+pub async fn metrics_without_token(state: Data<ApiState>) -> Result<HttpResponse, ApiError> {
+    render_metrics(&state)
 }
 
-fn figures(rest: &Rest) -> Result<HttpResponse, ApiError> {
-    let figures = rest.metrics.as_ref().ok_or_else(ApiError::not_found)?;
-    rest.in_flight.observe();
-    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(figures.render()))
+fn render_metrics(state: &ApiState) -> Result<HttpResponse, ApiError> {
+    let recorder = state.metrics.as_ref().ok_or_else(ApiError::not_found)?;
+    state.in_flight.update_gauges();
+    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(recorder.render()))
 }

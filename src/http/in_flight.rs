@@ -1,7 +1,8 @@
-//! What REST holds at once: requests of each person, and bytes of bodies and answers in all.
+//! Limits on what REST holds at once: the requests of each user, and the bytes of all bodies and responses.
 //!
-//! A request is under way until the last part of its answer has been given to its connection, and for as long
-//! its bytes count. So one who asks and doesn't read runs out of requests, not this node out of memory.
+//! A request is in flight until the last part of its response has been handed to the connection, and its
+//! bytes count as long. A client that asks and doesn't read so runs out of requests, and not this node out
+//! of memory.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -23,25 +24,27 @@ use actors::error::EngineError;
 
 use super::error::ApiError;
 
-/// Locks, so that threads seldom wait for each other.
+/// The number of locks; more of them make threads wait for each other less.
 const SHARDS: usize = 16;
-/// What part of all bytes one person may have: one in so many.
-const PERSONS_PART: usize = 8;
-/// An answer of more bytes is given to its connection in pieces of so many, each when there is room for it;
-/// a smaller one is there at once, and takes no more than an idle connection does.
-const PIECE_BYTES: usize = 32 * 1024;
-/// When one who has too much under way may try again.
-const COME_BACK: Duration = Duration::from_secs(1);
+/// The share of all bytes that one user may hold is one in so many.
+const USER_SHARE: usize = 8;
+/// Long pages that one user may be sent at once.
+const LONG_PAGES_PER_USER: usize = 4;
+/// A larger response is handed to its connection in chunks of this size, as the connection drains; a smaller
+/// one is handed over at once, since it takes no more than an idle connection does.
+const CHUNK_BYTES: usize = 32 * 1024;
+/// When a user with too much in flight may retry.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// What is under way on this node.
+/// The requests in flight on this node.
 pub struct InFlight {
-    people: [Mutex<HashMap<UserId, Usage>>; SHARDS],
+    users: [Mutex<HashMap<UserId, Usage>>; SHARDS],
     bytes: AtomicUsize,
     requests_max: usize,
     bytes_max: usize,
 }
 
-/// What one person has under way.
+/// What one user has in flight.
 #[derive(Default)]
 struct Usage {
     requests: usize,
@@ -49,50 +52,50 @@ struct Usage {
 }
 
 impl InFlight {
-    /// Lets each person have so many requests, and all together so many bytes.
+    /// Allows each user `requests_max` requests, and all together `bytes_max` bytes.
     #[must_use]
     pub fn new(requests_max: usize, bytes_max: usize) -> Arc<Self> {
         metrics::gauge!("chat_held_bytes_max").set(bytes_max as f64);
-        Arc::new(Self { people: Default::default(), bytes: AtomicUsize::new(0), requests_max, bytes_max })
+        Arc::new(Self { users: Default::default(), bytes: AtomicUsize::new(0), requests_max, bytes_max })
     }
 
-    /// Lets a person's request in; it is under way as long as `request` and its answer live.
+    /// Counts a request of a user, for as long as `request` and its response live.
     ///
     /// # Errors
-    /// 429: there are too many.
+    /// 429: the user has too many in flight.
     pub fn enter(self: &Arc<Self>, request: &HttpRequest, user: UserId) -> Result<(), ApiError> {
         request.extensions_mut().insert(self.permit(user)?);
         Ok(())
     }
 
     fn permit(self: &Arc<Self>, user: UserId) -> Result<Permit, ApiError> {
-        let mut people = self.shard(user);
-        let usage = people.entry(user).or_default();
+        let mut users = self.shard(user);
+        let usage = users.entry(user).or_default();
         if usage.requests >= self.requests_max {
-            return Err(too_many());
+            return Err(user_limit_exceeded());
         }
         usage.requests += 1;
         Ok(Permit(Rc::new(Held { in_flight: self.clone(), user: Some(user), bytes: Cell::new(0) })))
     }
 
-    /// Counts the bytes of a request that is nobody's.
-    fn nobody(self: &Arc<Self>) -> Permit {
+    /// Returns the permit of a request without a user, of which only the bytes count.
+    fn anonymous_permit(self: &Arc<Self>) -> Permit {
         Permit(Rc::new(Held { in_flight: self.clone(), user: None, bytes: Cell::new(0) }))
     }
 
     fn shard(&self, user: UserId) -> MutexGuard<'_, HashMap<UserId, Usage>> {
         let shard = usize::try_from(user.0.rem_euclid(SHARDS as i64)).unwrap_or_default();
-        // Nothing in here can panic half way.
-        self.people[shard].lock().unwrap_or_else(PoisonError::into_inner)
+        // A poisoned lock is safe to use: no change is interrupted by a panic.
+        self.users[shard].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the figures of now.
-    pub fn observe(&self) {
+    /// Updates the gauges.
+    pub fn update_gauges(&self) {
         metrics::gauge!("chat_held_bytes").set(self.bytes.load(Ordering::Relaxed) as f64);
     }
 }
 
-/// One request that is under way.
+/// The place of one request in flight.
 #[derive(Clone)]
 pub struct Permit(Rc<Held>);
 
@@ -103,33 +106,33 @@ struct Held {
 }
 
 impl Permit {
-    /// The one of `request`; bytes of a request that is nobody's count in all alone.
+    /// Returns the permit of `request`; without a user, its bytes count towards the total only.
     #[must_use]
     pub fn of(request: &HttpRequest, in_flight: &Arc<InFlight>) -> Self {
         if let Some(permit) = request.extensions().get::<Self>() {
             return permit.clone();
         }
-        let permit = in_flight.nobody();
+        let permit = in_flight.anonymous_permit();
         request.extensions_mut().insert(permit.clone());
         permit
     }
 
-    /// Holds so many bytes more, until the request is done.
+    /// Reserves more bytes, until the request is done.
     ///
     /// # Errors
-    /// 429: this person holds too many. 503: all together do.
-    pub fn hold(&self, more: usize) -> Result<(), ApiError> {
+    /// 429: the user holds too many. 503: all users together do.
+    pub fn reserve(&self, more: usize) -> Result<(), ApiError> {
         let Held { in_flight, user, bytes } = &*self.0;
         if in_flight.bytes.fetch_add(more, Ordering::Relaxed) + more > in_flight.bytes_max {
             in_flight.bytes.fetch_sub(more, Ordering::Relaxed);
-            return Err(too_much());
+            return Err(node_limit_exceeded());
         }
         if let Some(user) = user
             && let Some(usage) = in_flight.shard(*user).get_mut(user)
         {
-            if usage.bytes + more > in_flight.bytes_max / PERSONS_PART {
+            if usage.bytes + more > in_flight.bytes_max / USER_SHARE {
                 in_flight.bytes.fetch_sub(more, Ordering::Relaxed);
-                return Err(too_many());
+                return Err(user_limit_exceeded());
             }
             usage.bytes += more;
         }
@@ -137,8 +140,20 @@ impl Permit {
         Ok(())
     }
 
-    /// Holds them however many there are.
-    fn hold_anyway(&self, more: usize) {
+    /// Checks, before a long page is read, that the user isn't being sent too many of them already: a page that
+    /// is refused here costs nothing.
+    ///
+    /// # Errors
+    /// 429: with a page of `page_bytes` the user would hold more than [`LONG_PAGES_PER_USER`] pages' bytes.
+    pub fn check_long_page(&self, page_bytes: usize) -> Result<(), ApiError> {
+        let Held { in_flight, user, .. } = &*self.0;
+        let Some(user) = user else { return Ok(()) };
+        let held = in_flight.shard(*user).get(user).map_or(0, |usage| usage.bytes);
+        if held > (LONG_PAGES_PER_USER - 1) * page_bytes { Err(user_limit_exceeded()) } else { Ok(()) }
+    }
+
+    /// Reserves more bytes, beyond the limits too.
+    fn reserve_unchecked(&self, more: usize) {
         let Held { in_flight, user, bytes } = &*self.0;
         in_flight.bytes.fetch_add(more, Ordering::Relaxed);
         if let Some(user) = user
@@ -154,70 +169,70 @@ impl Drop for Held {
     fn drop(&mut self) {
         self.in_flight.bytes.fetch_sub(self.bytes.get(), Ordering::Relaxed);
         let Some(user) = self.user else { return };
-        let mut people = self.in_flight.shard(user);
-        if let Some(usage) = people.get_mut(&user) {
+        let mut users = self.in_flight.shard(user);
+        if let Some(usage) = users.get_mut(&user) {
             usage.requests -= 1;
             usage.bytes -= self.bytes.get();
             if usage.requests == 0 {
-                people.remove(&user);
+                users.remove(&user);
             }
         }
     }
 }
 
-fn too_many() -> ApiError {
-    metrics::counter!("chat_requests_refused_total", "reason" => "person").increment(1);
-    ApiError::rate_limited(COME_BACK)
+fn user_limit_exceeded() -> ApiError {
+    metrics::counter!("chat_requests_refused_total", "reason" => "user").increment(1);
+    ApiError::rate_limited(RETRY_AFTER)
 }
 
-fn too_much() -> ApiError {
+fn node_limit_exceeded() -> ApiError {
     metrics::counter!("chat_requests_refused_total", "reason" => "bytes").increment(1);
     EngineError::Unavailable.into()
 }
 
-/// Passes a request on, and holds its place and its answer's bytes until that answer was taken.
+/// Middleware: keeps a request's permit, and reserves the bytes of its response, until that was handed over.
 ///
 /// # Errors
-/// What the handler's answer fails with.
-pub async fn hold(
+/// As the next service.
+pub async fn track(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let is_read = request.method() == Method::GET;
-    let answer = next.call(request).await?;
-    let permit = answer.request().extensions_mut().remove::<Permit>();
-    let Some(permit) = permit else { return Ok(answer) };
-    let mut refused = None;
-    let answer = answer.map_body(|_, body| match body.try_into_bytes() {
-        Ok(whole) if whole.len() <= PIECE_BYTES => BoxBody::new(whole),
-        Ok(whole) if is_read => match permit.hold(whole.len()) {
-            Ok(()) => BoxBody::new(Answer::Whole { left: whole, _permit: permit }),
+    let response = next.call(request).await?;
+    let permit = response.request().extensions_mut().remove::<Permit>();
+    let Some(permit) = permit else { return Ok(response) };
+    let mut refusal = None;
+    let response = response.map_body(|_, body| match body.try_into_bytes() {
+        Ok(whole) if whole.len() <= CHUNK_BYTES => BoxBody::new(whole),
+        Ok(whole) if is_read => match permit.reserve(whole.len()) {
+            Ok(()) => BoxBody::new(TrackedBody::Whole { left: whole, _permit: permit }),
             Err(error) => {
-                refused = Some(error);
+                refusal = Some(error);
                 BoxBody::new(Bytes::new())
             }
         },
-        // It tells of what is done, and is not as long as reading can make one.
+        // A write must be answered once it is done; its response is short, unlike that of a read.
         Ok(whole) => {
-            permit.hold_anyway(whole.len());
-            BoxBody::new(Answer::Whole { left: whole, _permit: permit })
+            permit.reserve_unchecked(whole.len());
+            BoxBody::new(TrackedBody::Whole { left: whole, _permit: permit })
         }
-        // What it is made of comes piece by piece already.
-        Err(body) => BoxBody::new(Answer::Stream { body, _permit: permit }),
+        // A stream is handed over in chunks already.
+        Err(body) => BoxBody::new(TrackedBody::Stream { body, _permit: permit }),
     });
-    Ok(match refused {
-        Some(error) => answer.into_response(error.error_response()),
-        None => answer,
+    Ok(match refusal {
+        Some(error) => response.into_response(error.error_response()),
+        None => response,
     })
 }
 
-/// An answer's body, with the place that it takes.
-enum Answer {
+/// The body of a response, with the permit of its request.
+enum TrackedBody {
     Whole { left: Bytes, _permit: Permit },
     Stream { body: BoxBody, _permit: Permit },
 }
 
-impl MessageBody for Answer {
+impl MessageBody for TrackedBody {
     type Error = Box<dyn std::error::Error>;
 
     fn size(&self) -> BodySize {
@@ -230,7 +245,7 @@ impl MessageBody for Answer {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         match self.get_mut() {
             Self::Whole { left, .. } if left.is_empty() => Poll::Ready(None),
-            Self::Whole { left, .. } => Poll::Ready(Some(Ok(left.split_to(left.len().min(PIECE_BYTES))))),
+            Self::Whole { left, .. } => Poll::Ready(Some(Ok(left.split_to(left.len().min(CHUNK_BYTES))))),
             Self::Stream { body, .. } => body.as_pin_mut().poll_next(cx),
         }
     }
@@ -244,8 +259,8 @@ mod tests {
 
     use super::{ApiError, InFlight, Permit};
 
-    fn code(refused: Result<impl Sized, ApiError>) -> u16 {
-        actix_web::ResponseError::status_code(&refused.err().expect("a refusal")).as_u16()
+    fn code(result: Result<impl Sized, ApiError>) -> u16 {
+        actix_web::ResponseError::status_code(&result.err().expect("a refusal")).as_u16()
     }
 
     fn held(in_flight: &Arc<InFlight>) -> usize {
@@ -253,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_has_so_many_requests_at_once_and_nobody_elses_count() {
+    fn a_user_has_a_limit_of_requests_that_other_users_do_not_share() {
         let in_flight = InFlight::new(2, 1_000);
         let mut own: Vec<Permit> = (0..2).map(|_| in_flight.permit(UserId(1)).expect("a place")).collect();
         assert_eq!(code(in_flight.permit(UserId(1))), 429);
@@ -262,25 +277,41 @@ mod tests {
         own.clear();
         assert!(in_flight.permit(UserId(1)).is_ok());
         drop(shared);
-        assert!(in_flight.people.iter().all(|people| people.lock().expect("a lock").is_empty()));
+        assert!(in_flight.users.iter().all(|users| users.lock().expect("a lock").is_empty()));
     }
 
     #[test]
-    fn a_person_holds_a_part_of_the_bytes_and_all_together_no_more_than_there_are() {
+    fn a_user_is_sent_four_long_pages_at_once() {
+        let in_flight = InFlight::new(100, 8_000);
+        let permit = in_flight.permit(UserId(1)).expect("a place");
+        assert_eq!(permit.reserve(300), Ok(()));
+        assert_eq!(permit.check_long_page(100), Ok(()), "three of them, with room for a fourth");
+        assert_eq!(permit.reserve(1), Ok(()));
+        assert_eq!(code(permit.check_long_page(100)), 429);
+        assert_eq!(in_flight.permit(UserId(2)).expect("a place").check_long_page(100), Ok(()));
+        assert_eq!(in_flight.anonymous_permit().check_long_page(100), Ok(()));
+    }
+
+    #[test]
+    fn a_user_holds_a_share_of_the_bytes_and_all_together_no_more_than_the_limit() {
         let in_flight = InFlight::new(100, 800);
         let permits: Vec<Permit> =
             (0..8).map(|user| in_flight.permit(UserId(user)).expect("a place")).collect();
-        assert_eq!(permits[0].hold(60), Ok(()));
-        assert_eq!(code(permits[0].hold(41)), 429);
-        assert_eq!(code(in_flight.permit(UserId(0)).expect("a place").hold(41)), 429, "in another request");
+        assert_eq!(permits[0].reserve(60), Ok(()));
+        assert_eq!(code(permits[0].reserve(41)), 429);
+        assert_eq!(
+            code(in_flight.permit(UserId(0)).expect("a place").reserve(41)),
+            429,
+            "in another request"
+        );
         for permit in &permits[1..] {
-            assert_eq!(permit.hold(100), Ok(()));
+            assert_eq!(permit.reserve(100), Ok(()));
         }
-        let nobody = in_flight.nobody();
-        assert_eq!(nobody.hold(40), Ok(()));
-        assert_eq!(code(permits[0].hold(1)), 503);
+        let anonymous = in_flight.anonymous_permit();
+        assert_eq!(anonymous.reserve(40), Ok(()));
+        assert_eq!(code(permits[0].reserve(1)), 503);
         assert_eq!(held(&in_flight), 800);
-        drop((permits, nobody));
+        drop((permits, anonymous));
         assert_eq!(held(&in_flight), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! Reads JSON as strictly as the contract wants it: what could be read in two ways is refused.
+//! A strict JSON parser: input that parsers read differently is refused.
 
 use std::fmt;
 
@@ -6,11 +6,11 @@ use actors::protocol::surrogates;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Reads one JSON value; a key that stands twice in an object is an error, as are NaN, what follows the
-/// value, and more than 128 levels. A half of a UTF-16 pair that stands alone is U+FFFD.
+/// Parses one JSON value. Duplicate keys, NaN, trailing input and more than 128 levels are errors. A lone
+/// UTF-16 surrogate becomes U+FFFD.
 pub(super) fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     read(bytes).or_else(|error| {
-        let mended = str::from_utf8(bytes).ok().and_then(surrogates::mended);
+        let mended = str::from_utf8(bytes).ok().and_then(surrogates::replace_lone);
         mended.map_or(Err(error), |mended| read(mended.as_bytes()))
     })
 }
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn half_an_emoji_is_a_sign_that_stands_for_it() {
+    fn half_an_emoji_becomes_a_replacement_character() {
         let value = parse(br#"{"a\ud83d": ["\ude00x", "\ud83d\ude00"]}"#).expect("JSON");
         assert_eq!(value["a\u{FFFD}"], serde_json::json!(["\u{FFFD}x", "\u{1F600}"]));
         assert!(parse(br#"{"a\ud83d": 1, "a\ude00": 2}"#).is_err(), "the same key by now");

@@ -1,12 +1,12 @@
-//! REST: all routes on one screen, and one file a resource with its handlers, requests and answers.
+//! REST: the table of routes, and one module per resource with its handlers, requests and responses.
 //!
-//! Reads go from a handler to the store and ask no actor; writes go to the engine and are answered
-//! after their commit. Nothing here decides what someone may do in a room but what the contract wants
-//! told apart before a command is tried.
+//! Reads go from a handler to the store and ask no actor. Writes go to the engine and are answered after their
+//! commit. The engine decides what a caller may do in a room; handlers check in advance only what the
+//! contract reports differently.
 
+mod api_page;
 pub mod assets;
 pub mod body;
-pub mod budgets;
 pub mod caller;
 mod disposition;
 pub mod endpoint;
@@ -15,45 +15,43 @@ pub mod fields;
 pub mod files;
 pub mod health;
 pub mod in_flight;
+pub mod integrations;
+pub mod invitations;
 pub mod json;
 pub mod messages;
+pub mod notifications;
 pub mod openapi;
 pub mod page;
+pub(crate) mod params;
 pub mod participants;
+pub mod personal;
 pub mod query;
-pub mod rest;
+pub mod rate_limits;
+pub mod reports;
+pub mod request_log;
 pub mod rooms;
+pub mod schema;
+pub mod state;
 pub mod subjects;
 pub mod tokens;
 pub mod typing;
 pub mod unread;
 pub mod users;
-pub mod watch;
 
-use actix_web::http::header::{
-    CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
-};
-use actix_web::middleware::DefaultHeaders;
 use actix_web::web::{self, Data, ServiceConfig};
-use utoipa_swagger_ui::{Config, SwaggerUi};
 
-pub use self::budgets::Budgets;
-pub use self::caller::{Caller, names_in};
+pub use self::caller::{Caller, profile_claims};
 pub use self::endpoint::Endpoint;
 use self::endpoint::at;
 pub use self::error::ApiError;
 pub use self::in_flight::InFlight;
-pub use self::rest::{Rest, RestSettings};
+pub use self::rate_limits::RateLimits;
+pub use self::state::{ApiSettings, ApiState};
 
-/// Where the OpenAPI document is.
+/// The path of the OpenAPI document.
 const OPENAPI: &str = "/api/openapi.json";
-/// What the page that shows it may do: nothing that isn't of this server, and in no frame. It sets styles by
-/// attributes.
-const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-     img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
-     frame-ancestors 'none'";
 
-/// All routes that the OpenAPI document describes. Paths without a parameter stand before those with one.
+/// Lists all routes that the OpenAPI document describes. Paths without a parameter come before those with one.
 #[must_use]
 pub fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -62,31 +60,83 @@ pub fn endpoints() -> Vec<Endpoint> {
         at("/api/chat/rooms/{id}/archive/").post(rooms::archive),
         at("/api/chat/rooms/{id}/unarchive/").post(rooms::unarchive),
         at("/api/chat/rooms/{id}/leave/").post(rooms::leave),
-        at("/api/chat/rooms/{id}/mark_read/").post(rooms::mark_read),
+        at("/api/chat/rooms/{id}/mark_read/").post(rooms::marking::mark_read),
+        at("/api/chat/rooms/{id}/mark_unread/").post(rooms::marking::mark_unread),
         at("/api/chat/rooms/{id}/stats/").get(rooms::stats),
-        at("/api/chat/rooms/{id}/events/").get(rooms::events),
-        at("/api/chat/messages/").get(messages::list).post(messages::create),
-        at("/api/chat/messages/search/").get(messages::search),
+        at("/api/chat/rooms/{id}/events/").get(rooms::log::events),
+        at("/api/chat/rooms/{id}/pins/").get(messages::pins::list),
+        at("/api/chat/rooms/{id}/draft/").put(personal::drafts::put),
+        at("/api/chat/drafts/").get(personal::drafts::list),
+        at("/api/chat/saved/").get(personal::saved::list),
+        at("/api/chat/reminders/").get(personal::reminders::list).post(personal::reminders::create),
+        at("/api/chat/reminders/{id}/").get(personal::reminders::get).delete(personal::reminders::delete),
+        at("/api/chat/scheduled/").get(personal::scheduled::list).post(personal::scheduled::create),
+        at("/api/chat/scheduled/{id}/")
+            .get(personal::scheduled::get)
+            .patch(personal::scheduled::patch)
+            .delete(personal::scheduled::delete),
+        at("/api/chat/messages/").get(messages::list).post(messages::send::create),
+        at("/api/chat/messages/search/").get(messages::search::search),
+        at("/api/chat/messages/forward/").post(messages::forwarding::create),
         at("/api/chat/messages/{id}/")
             .get(messages::get)
             .put(messages::put)
             .patch(messages::patch)
-            .delete(messages::deleting::delete),
+            .delete(messages::deletion::delete),
         at("/api/chat/messages/{id}/mark_read/").post(messages::mark_read),
+        at("/api/chat/messages/{id}/link_previews/").get(messages::link_previews::get),
+        at("/api/chat/messages/{id}/card/").post(messages::cards::change),
+        at("/api/chat/messages/{id}/pin/").put(messages::pins::put).delete(messages::pins::delete),
+        at("/api/chat/messages/{id}/reactions/{emoji}/")
+            .put(messages::reactions::put)
+            .delete(messages::reactions::delete),
+        at("/api/chat/messages/{id}/versions/").get(messages::versions::list),
+        at("/api/chat/messages/{id}/saved/").put(personal::saved::put).delete(personal::saved::delete),
+        at("/api/chat/messages/{id}/why/").get(notifications::why::message),
+        at("/api/chat/notifications/").get(notifications::feed::list),
+        at("/api/chat/notifications/read/").post(notifications::feed::read),
+        at("/api/chat/notifications/settings/")
+            .get(notifications::settings::get)
+            .put(notifications::settings::put),
+        at("/api/chat/push/key/").get(notifications::push::key),
+        at("/api/chat/push/subscriptions/").post(notifications::push::create),
+        at("/api/chat/push/subscriptions/{id}/").delete(notifications::push::delete),
+        at("/api/chat/threads/").get(messages::threads::list),
         at("/api/chat/participants/").get(participants::list).post(participants::create),
         at("/api/chat/participants/{id}/")
             .get(participants::get)
             .patch(participants::patch)
             .delete(participants::delete),
         at("/api/chat/participants/{id}/mute/").post(participants::mute),
+        at("/api/chat/reports/").get(reports::list).post(reports::create),
+        at("/api/chat/reports/{id}/").get(reports::get).patch(reports::patch),
+        at("/api/chat/invitations/").get(invitations::list).post(invitations::create),
+        at("/api/chat/invitations/accept/").post(invitations::accept),
+        at("/api/chat/invitations/{id}/").delete(invitations::delete),
         at("/api/chat/typing/").get(typing::list),
         at("/api/chat/users/").get(users::list),
         at("/api/chat/users/me/").get(users::me),
         at("/api/chat/users/sync/").post(users::sync),
-        at("/api/chat/users/{id}/").put(users::put).delete(users::delete),
+        at("/api/chat/users/{id}/block/").put(users::blocks::put).delete(users::blocks::delete),
+        at("/api/chat/blocks/").get(users::blocks::list),
+        at("/api/chat/users/{id}/").get(users::get).put(users::put).delete(users::delete),
         at("/api/chat/tasks/{id}/room/").put(subjects::put_task),
         at("/api/chat/properties/{id}/room/").put(subjects::put_property),
+        at("/api/chat/changes/").get(integrations::changes::list),
+        at("/api/chat/webhooks/").get(integrations::webhooks::list).post(integrations::webhooks::create),
+        at("/api/chat/webhooks/{id}/")
+            .get(integrations::webhooks::get)
+            .patch(integrations::webhooks::patch)
+            .delete(integrations::webhooks::delete),
+        at("/api/chat/webhooks/{id}/deliveries/").get(integrations::deliveries::list),
+        at("/api/chat/webhooks/{id}/replay/").post(integrations::webhooks::replay),
+        at("/api/chat/incoming/").get(integrations::incoming::list).post(integrations::incoming::create),
+        at("/api/chat/incoming/{id}/")
+            .get(integrations::incoming::get)
+            .delete(integrations::incoming::delete),
+        at("/api/chat/hooks/{secret}/").post(integrations::hooks::post),
         at("/api/chat/unread/").get(unread::get),
+        at("/api/chat/unread/why/").get(notifications::why::unread),
         at("/api/chat/files/{id}/").get(files::get),
         at("/api/token/").post(tokens::obtain),
         at("/api/token/refresh/").post(tokens::refresh),
@@ -98,29 +148,23 @@ pub fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// Puts all of REST, its description and the page that shows that into an application of actix-web.
-pub fn routes(config: &mut ServiceConfig, rest: Data<Rest>) {
-    // Without accounts of its own this server has no place to sign in.
-    let has_accounts = rest.mint.is_some();
-    config.app_data(rest);
+/// Registers REST, the OpenAPI document and the page that shows it.
+pub fn routes(config: &mut ServiceConfig, state: Data<ApiState>) {
+    // Without built-in accounts nobody can sign in here.
+    let has_accounts = state.token_issuer.is_some();
+    config.app_data(state);
     for endpoint in endpoints() {
         if has_accounts || !endpoint.path.starts_with("/api/token/") {
             endpoint.register(config);
         }
     }
     for path in ["/ws/chat/", "/ws/chat/{room}/"] {
-        // What is no upgrade comes by here; an upgrade never does.
+        // Upgrades are handled before routing, so only other requests get here.
         at(path).get(|| async { Err::<&str, _>(ApiError::UpgradeRequired) }).register(config);
     }
-    let docs = DefaultHeaders::new()
-        .add((CONTENT_SECURITY_POLICY, DOCS_POLICY))
-        .add((X_FRAME_OPTIONS, "DENY"))
-        .add((X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .add((REFERRER_POLICY, "no-referrer"));
-    let page = SwaggerUi::new("/{_:.*}").config(Config::new([OPENAPI]));
-    config.service(web::scope("/api/docs").wrap(docs).service(page));
+    api_page::routes(config);
     at(OPENAPI).get(|| async { web::Json(openapi::document()) }).register(config);
-    config.default_service(web::to(error::no_such_path));
+    config.default_service(web::to(error::unknown_path));
 }
 
 #[cfg(test)]

@@ -1,125 +1,78 @@
-//! The OpenAPI document, put together from the handlers and what they read and answer.
+//! The OpenAPI document, assembled from the handlers, their requests and their responses.
 //!
-//! What every route may answer besides (errors by the table of codes) is added here in one place.
+//! The error responses that every route shares are added here, once.
 
-#![allow(unused_qualifications, reason = "the code that the derive makes")]
+#![allow(unused_qualifications, reason = "in the code that the derive generates")]
 
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::schema::ObjectBuilder;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{OneOfBuilder, Ref, RefOr, Response, ResponseBuilder, Schema};
-use utoipa::{IntoParams, Modify, OpenApi, PartialSchema, ToSchema};
+use utoipa::openapi::{Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{Modify, OpenApi};
 
-use super::{files, health, messages, participants, rooms, subjects, tokens, typing, unread, users};
-
-/// `page` and `page_size`.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[allow(dead_code, reason = "the parameters for the OpenAPI document; read by `PageWanted`")]
-pub struct PageParams {
-    /// Which page, from 1; what is no number is 1.
-    page: Option<Number>,
-    /// How many on one page, 100 at most; what is no number is the default.
-    page_size: Option<Number>,
-}
-
-/// A number; what is none counts as not given.
-pub struct Number;
-
-impl PartialSchema for Number {
-    fn schema() -> RefOr<Schema> {
-        let of = |kind| ObjectBuilder::new().schema_type(SchemaType::new(kind));
-        RefOr::T(Schema::OneOf(OneOfBuilder::new().item(of(Type::Integer)).item(of(Type::String)).build()))
-    }
-}
-
-impl ToSchema for Number {}
-
-/// A position in a log; one beyond any log is past every head.
-pub struct SeqParam;
-
-impl PartialSchema for SeqParam {
-    fn schema() -> RefOr<Schema> {
-        let integer = ObjectBuilder::new().schema_type(SchemaType::new(Type::Integer));
-        RefOr::T(Schema::Object(integer.minimum(Some(0)).build()))
-    }
-}
-
-impl ToSchema for SeqParam {}
-
-/// A time, or the seconds since 1970.
-pub struct Second;
-
-impl PartialSchema for Second {
-    fn schema() -> RefOr<Schema> {
-        let of = |kind| ObjectBuilder::new().schema_type(SchemaType::new(kind));
-        let time = of(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
-        let seconds = of(Type::Integer).minimum(Some(0));
-        RefOr::T(Schema::OneOf(OneOfBuilder::new().item(time).item(seconds).build()))
-    }
-}
-
-impl ToSchema for Second {}
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident: $($word:literal),*) => {
-        $(#[$doc])*
-        pub struct $name;
-
-        impl PartialSchema for $name {
-            fn schema() -> RefOr<Schema> {
-                let words = ObjectBuilder::new()
-                    .schema_type(SchemaType::new(Type::String))
-                    .enum_values(Some([$($word),*]));
-                RefOr::T(Schema::Object(words.build()))
-            }
-        }
-
-        impl ToSchema for $name {}
-    };
-}
-
-words! {
-    /// A kind of rooms.
-    RoomTypeParam: "direct", "group", "task", "property"
-}
-words! {
-    /// A kind of messages.
-    MessageTypeParam: "text", "image", "file", "system"
-}
+use super::schema::{MessageTypeParam, Number, ReplayStartParam, RoomTypeParam, Second, SeqParam};
+use super::{
+    files, health, integrations, invitations, messages, notifications, participants, personal, reports,
+    rooms, subjects, tokens, typing, unread, users,
+};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "AriStay chat", description = "Rooms, messages and people of the chat."),
-    modifiers(&Additions),
+    modifiers(&SharedParts),
     security(("bearer" = [])),
-    components(schemas(super::error::ErrorBody, Number, SeqParam, Second, RoomTypeParam, MessageTypeParam)),
+    components(schemas(
+        super::error::ErrorBody, Number, SeqParam, Second, ReplayStartParam, RoomTypeParam, MessageTypeParam
+    )),
     paths(
         rooms::list, rooms::create, rooms::get, rooms::put, rooms::patch, rooms::delete,
-        rooms::archive, rooms::unarchive, rooms::leave, rooms::mark_read, rooms::stats, rooms::events,
-        messages::list, messages::create, messages::search, messages::get, messages::put,
-        messages::patch, messages::deleting::delete, messages::mark_read,
+        rooms::archive, rooms::unarchive, rooms::leave, rooms::marking::mark_read,
+        rooms::marking::mark_unread, rooms::stats, rooms::log::events,
+        messages::list, messages::send::create, messages::search::search, messages::get, messages::put,
+        messages::patch, messages::deletion::delete, messages::mark_read, messages::versions::list,
+        messages::reactions::put, messages::reactions::delete, messages::cards::change,
+        messages::pins::list, messages::pins::put, messages::pins::delete, messages::forwarding::create,
+        messages::threads::list, messages::link_previews::get,
         participants::list, participants::create, participants::get, participants::patch,
         participants::delete, participants::mute,
+        personal::drafts::put, personal::drafts::list,
+        personal::saved::put, personal::saved::delete, personal::saved::list,
+        personal::reminders::create, personal::reminders::list, personal::reminders::get,
+        personal::reminders::delete,
+        personal::scheduled::create, personal::scheduled::list, personal::scheduled::get,
+        personal::scheduled::patch, personal::scheduled::delete,
+        reports::create, reports::list, reports::get, reports::patch,
+        notifications::feed::list, notifications::feed::read,
+        notifications::settings::get, notifications::settings::put,
+        notifications::why::message, notifications::why::unread,
+        notifications::push::key, notifications::push::create, notifications::push::delete,
         typing::list,
-        users::list, users::sync, users::me, users::put, users::delete,
+        users::blocks::put, users::blocks::delete, users::blocks::list,
+        invitations::create, invitations::list, invitations::delete, invitations::accept,
+        users::list, users::sync, users::me, users::get, users::put, users::delete,
         subjects::put_task, subjects::put_property,
+        integrations::changes::list,
+        integrations::webhooks::list, integrations::webhooks::create, integrations::webhooks::get,
+        integrations::webhooks::patch, integrations::webhooks::delete, integrations::webhooks::replay,
+        integrations::deliveries::list,
+        integrations::incoming::list, integrations::incoming::create, integrations::incoming::get,
+        integrations::incoming::delete, integrations::hooks::post,
         unread::get,
         files::get,
         tokens::obtain, tokens::refresh, tokens::verify, tokens::revoke,
         health::live, health::ready, health::metrics,
     )
 )]
-struct Described;
+struct ApiDocument;
 
-/// The OpenAPI document of all routes.
+/// Builds the OpenAPI document of all routes.
 #[must_use]
 pub fn document() -> utoipa::openapi::OpenApi {
-    Described::openapi()
+    ApiDocument::openapi()
 }
 
-/// The document as it is committed: JSON with a line break at its end.
+/// Renders the document as it is committed: indented JSON and a final line break.
 #[must_use]
 pub fn document_json() -> String {
     let mut json = document().to_pretty_json().expect("the document is plain data");
@@ -127,10 +80,10 @@ pub fn document_json() -> String {
     json
 }
 
-/// Adds the way to sign in, and to each route what any route may answer.
-struct Additions;
+/// Adds the security scheme, and to each operation its id and the error responses that any route may give.
+struct SharedParts;
 
-impl Modify for Additions {
+impl Modify for SharedParts {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
         let components = document.components.get_or_insert_default();
@@ -153,9 +106,9 @@ impl Modify for Additions {
     }
 }
 
-/// `get_rooms_id_events` for `GET /api/chat/rooms/{id}/events/`.
+/// Derives the id of an operation: `get_rooms_id_events` for `GET /api/chat/rooms/{id}/events/`.
 ///
-/// The names of handlers would not do: generators take these ids for names, and there are five `get`.
+/// Code generators name functions by these ids, so they must be unique; five handlers are called `get`.
 fn operation_id(method: &str, path: &str) -> String {
     let path = path.strip_prefix("/api/chat/").unwrap_or(path);
     let words = path.split(['/', '{', '}']).filter(|word| !word.is_empty());
@@ -163,7 +116,7 @@ fn operation_id(method: &str, path: &str) -> String {
 }
 
 fn add_errors(operation: &mut Operation, has_body: bool) {
-    let common = [
+    let of_all = [
         ("400", "Not understood, or understood and not allowed in value"),
         ("401", "No token, or one that isn't accepted"),
         ("403", "Not allowed for this caller"),
@@ -173,7 +126,7 @@ fn add_errors(operation: &mut Operation, has_body: bool) {
     ];
     let of_writes = [
         ("408", "The body came too slowly"),
-        ("409", "The room is archived, or the `client_id` was used for another message"),
+        ("409", "The room is archived, the `client_id` was used for another message, or it is too late"),
         ("413", "Larger than allowed"),
         ("415", "A body of another kind"),
         ("422", "Refused by a rule of the operator"),
@@ -181,29 +134,50 @@ fn add_errors(operation: &mut Operation, has_body: bool) {
     let is_open =
         operation.security.as_ref().is_some_and(|ways| ways.contains(&SecurityRequirement::default()));
     let writes = of_writes.iter().filter(|_| has_body);
-    for (status, description) in common.iter().chain(writes) {
-        let is_moot = is_open && *status == "403";
-        if !is_moot {
-            let response = if *status == "400" { faults(description) } else { error(description) };
+    for (status, description) in of_all.iter().chain(writes) {
+        let is_impossible = is_open && *status == "403";
+        if !is_impossible {
+            let response =
+                if *status == "400" { invalid_response(description) } else { error_response(description) };
             operation.responses.responses.entry((*status).to_owned()).or_insert(RefOr::T(response));
         }
     }
 }
 
-fn error(description: &str) -> Response {
+fn error_response(description: &str) -> Response {
     let body = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorBody"))).build();
     ResponseBuilder::new().description(description).content("application/json", body).build()
 }
 
-/// 400 has three shapes: the fields at fault, `error`, or `detail` and `code`.
-fn faults(description: &str) -> Response {
+/// Describes 400, which has three shapes: the invalid fields, `error`, or `detail` and `code`.
+fn invalid_response(description: &str) -> Response {
     let body = ContentBuilder::new().schema(Some(ObjectBuilder::new().build())).build();
     ResponseBuilder::new().description(description).content("application/json", body).build()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Map, Value, json};
+    use utoipa::PartialSchema;
+
     use super::document;
+    use crate::http::error::ApiError;
+    use crate::http::fields::{Fields, FromFields};
+    use crate::http::integrations::hooks::PostToHookRequest;
+    use crate::http::integrations::incoming::AddIncomingRequest;
+    use crate::http::invitations::CreateInvitationRequest;
+    use crate::http::messages::EditMessageRequest;
+    use crate::http::messages::cards::ChangeCardRequest;
+    use crate::http::messages::deletion::DeleteMessageRequest;
+    use crate::http::messages::forwarding::ForwardRequest;
+    use crate::http::messages::send::SendMessageRequest;
+    use crate::http::personal::drafts::PutDraftRequest;
+    use crate::http::personal::scheduled::{ChangeScheduledRequest, ScheduleMessageRequest};
+    use crate::http::rooms::creation::CreateRoomRequest;
+    use crate::http::rooms::settings::UpdateRoomRequest;
+    use crate::http::subjects::SubjectRoomRequest;
+    use crate::http::tokens::{RefreshRequest, SignInRequest, VerifyRequest};
+    use crate::http::users::{SyncUserRequest, UpsertUserRequest};
 
     #[test]
     fn no_two_operations_have_the_same_id() {
@@ -220,5 +194,58 @@ mod tests {
         ids.dedup();
         assert_eq!(ids.len(), all);
         assert!(ids.contains(&"get_rooms_id_events"), "{ids:?}");
+    }
+
+    /// Checks that `T` accepts values of the documented maximum and refuses longer ones; returns how many
+    /// fields have a maximum.
+    fn check_limits<T: FromFields + PartialSchema>() -> usize {
+        let schema = serde_json::to_value(T::schema()).expect("plain data");
+        let is_error = |name: &str, value: Value| {
+            let body = Map::from_iter([(name.to_owned(), value)]);
+            matches!(Fields::read::<T>(body), Err(ApiError::Fields(errors)) if errors.contains_key(name))
+        };
+        let mut count = 0;
+        for (name, property) in schema["properties"].as_object().expect("properties") {
+            let limit = |key: &str| property[key].as_u64().and_then(|limit| usize::try_from(limit).ok());
+            if let Some(max) = limit("maxLength") {
+                assert!(!is_error(name, json!("x".repeat(max))), "{name} of {max}");
+                assert!(is_error(name, json!("x".repeat(max + 1))), "{name} of {max} and one more");
+                count += 1;
+            }
+            if let Some(max) = limit("maximum") {
+                assert!(!is_error(name, json!(max)), "{name} of {max}");
+                assert!(is_error(name, json!(max + 1)), "{name} of {max} and one more");
+                count += 1;
+            }
+            if let Some(max) = limit("maxItems") {
+                let ids = |count: usize| json!((1..=count).collect::<Vec<_>>());
+                assert!(is_error(name, ids(max + 1)), "{name} with more than {max} items");
+                count += 1;
+            }
+        }
+        count
+    }
+
+    #[test]
+    fn documented_limits_are_those_that_are_checked() {
+        assert_eq!(check_limits::<SendMessageRequest>(), 2);
+        assert_eq!(check_limits::<EditMessageRequest>(), 2);
+        assert_eq!(check_limits::<DeleteMessageRequest>(), 1);
+        assert_eq!(check_limits::<ChangeCardRequest>(), 2);
+        assert_eq!(check_limits::<ForwardRequest>(), 3);
+        assert_eq!(check_limits::<PutDraftRequest>(), 1);
+        assert_eq!(check_limits::<ScheduleMessageRequest>(), 1);
+        assert_eq!(check_limits::<ChangeScheduledRequest>(), 1);
+        assert_eq!(check_limits::<CreateRoomRequest>(), 2);
+        assert_eq!(check_limits::<UpdateRoomRequest>(), 3);
+        assert_eq!(check_limits::<SubjectRoomRequest>(), 3);
+        assert_eq!(check_limits::<CreateInvitationRequest>(), 1);
+        assert_eq!(check_limits::<AddIncomingRequest>(), 2);
+        assert_eq!(check_limits::<PostToHookRequest>(), 2);
+        assert_eq!(check_limits::<UpsertUserRequest>(), 3);
+        assert_eq!(check_limits::<SyncUserRequest>(), 3);
+        assert_eq!(check_limits::<SignInRequest>(), 2);
+        assert_eq!(check_limits::<RefreshRequest>(), 1);
+        assert_eq!(check_limits::<VerifyRequest>(), 1);
     }
 }

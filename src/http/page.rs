@@ -3,11 +3,19 @@
 use actix_web::HttpRequest;
 use serde::Serialize;
 use url::{Position, Url};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::error::ApiError;
-use super::query::Query;
-use super::rest::Rest;
+use super::query::QueryString;
+use super::schema::Number;
+use super::state::ApiState;
+
+/// Messages on a page when the client names no `page_size`.
+pub const MESSAGES_PER_PAGE: usize = 50;
+/// Items of other lists on a page when the client names no `page_size`.
+pub const PER_PAGE_DEFAULT: usize = 10;
+/// The largest `page_size`; a larger one is taken for this.
+pub const PAGE_SIZE_MAX: usize = 100;
 
 /// One page of a list.
 #[derive(Serialize, ToSchema)]
@@ -22,57 +30,59 @@ pub struct Page<T> {
     pub results: Vec<T>,
 }
 
-/// Which page is wanted, by `page` and `page_size`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PageWanted {
-    /// From 1.
+/// The page of a list that a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Pagination {
+    /// Which page, from 1; what is no number is 1.
+    #[param(value_type = Option<Number>)]
     page: i64,
-    /// How many there are on one.
-    size: i64,
+    /// How many on one page, 100 at most; what is no number is the default.
+    #[param(value_type = Option<Number>)]
+    page_size: i64,
 }
 
-/// Messages on a page when the client says nothing.
-pub const MESSAGES_DEFAULT: usize = 50;
-/// Others on a page when the client says nothing.
-pub const OTHERS_DEFAULT: usize = 10;
-/// The most on a page.
-pub const SIZE_MAX: usize = 100;
-
-impl PageWanted {
+impl Pagination {
     /// Reads `page` and `page_size`.
     ///
     /// # Errors
     /// 404 for a page under 1.
-    pub fn read(query: &Query, size_default: usize) -> Result<Self, ApiError> {
+    pub fn read(query: &QueryString, size_default: usize) -> Result<Self, ApiError> {
         let page = query.number("page").unwrap_or(1);
         if page < 1 {
             return Err(ApiError::invalid_page());
         }
-        let size = query.count("page_size", size_default, SIZE_MAX);
-        Ok(Self { page, size: i64::try_from(size).unwrap_or(i64::MAX) })
+        let page_size = query.count("page_size", size_default, PAGE_SIZE_MAX);
+        Ok(Self { page, page_size: i64::try_from(page_size).unwrap_or(i64::MAX) })
     }
 
-    /// How many are wanted.
+    /// Lowers the page size to at most `page_size_max`, for lists of long items.
+    #[must_use]
+    pub fn limited_to(self, page_size_max: i64) -> Self {
+        Self { page_size: self.page_size.min(page_size_max), ..self }
+    }
+
+    /// Returns the page size.
     #[must_use]
     pub fn limit(self) -> i64 {
-        self.size
+        self.page_size
     }
 
-    /// How many are on the pages before.
+    /// Returns the number of items on the pages before.
     #[must_use]
     pub fn offset(self) -> i64 {
-        // Half the range is past every end, and a sum with the limit still fits.
-        (self.page - 1).saturating_mul(self.size).min(i64::MAX / 2)
+        // Half the range of `i64` is past every end, and adding the limit doesn't overflow.
+        (self.page - 1).saturating_mul(self.page_size).min(i64::MAX / 2)
     }
 
-    /// Puts a page together out of what was found.
+    /// Builds a numbered page with links to its neighbours.
     ///
     /// # Errors
     /// 404 for a page past the end.
-    pub fn of<T>(
+    pub fn page<T>(
         self,
         request: &HttpRequest,
-        query: &Query,
+        query: &QueryString,
         count: i64,
         results: Vec<T>,
     ) -> Result<Page<T>, ApiError> {
@@ -80,8 +90,8 @@ impl PageWanted {
             return Err(ApiError::invalid_page());
         }
         let number = |page: i64| (page > 1).then(|| ("page", page.to_string()));
-        let link = |page: i64| link(request, query.without("page"), number(page));
-        let has_next = self.offset().saturating_add(self.size) < count;
+        let link = |page: i64| page_url(request, query.without("page"), number(page));
+        let has_next = self.offset().saturating_add(self.page_size) < count;
         Ok(Page {
             count,
             next: has_next.then(|| link(self.page + 1)),
@@ -90,38 +100,38 @@ impl PageWanted {
         })
     }
 
-    /// Puts a page together that follows a cursor; `next` is that of the page after it. There is no way back.
+    /// Builds a page that was read by cursor; `next` is the cursor of the page after it. It has no link back.
     #[must_use]
-    pub fn after_cursor<T>(
+    pub fn cursor_page<T>(
         self,
         request: &HttpRequest,
-        query: &Query,
+        query: &QueryString,
         count: i64,
         results: Vec<T>,
         next: Option<&str>,
     ) -> Page<T> {
         let others = || query.without("cursor").filter(|(name, _)| *name != "page");
-        let next = next.map(|next| link(request, others(), Some(("cursor", next.to_owned()))));
+        let next = next.map(|next| page_url(request, others(), Some(("cursor", next.to_owned()))));
         Page { count, next, previous: None, results }
     }
 }
 
-/// This list's address with these parameters.
-fn link<'a>(
+/// Builds the URL of a page: the address of this list with these parameters.
+fn page_url<'a>(
     request: &HttpRequest,
     others: impl Iterator<Item = (&'a str, &'a str)>,
     last: Option<(&str, String)>,
 ) -> String {
-    let base = Rest::of(request).base_url(request);
+    let base = ApiState::of(request).base_url(request);
     let is_absolute = base.is_some();
-    let mut url = base.unwrap_or_else(nowhere);
+    let mut url = base.unwrap_or_else(placeholder_url);
     url.set_path(request.path());
     url.query_pairs_mut().extend_pairs(others).extend_pairs(last);
     let text = if is_absolute { url.as_str() } else { &url[Position::BeforePath..] };
     text.strip_suffix('?').unwrap_or(text).to_owned()
 }
 
-/// A URL for the path and the query of a link that has nothing before them.
-fn nowhere() -> Url {
+/// Returns the base of a URL of which only the path and the query are used.
+fn placeholder_url() -> Url {
     Url::parse("http://nowhere").expect("it is a URL")
 }

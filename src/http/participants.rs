@@ -1,10 +1,12 @@
-//! Participants: who is in a room, as what, and whether it is muted for oneself.
+//! Participants: the users of a room with their roles, and the caller's own settings of it.
+
+pub mod requests;
 
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use actors::domain::command::{Change, Command, Refusal, Reply};
-use actors::domain::ids::{ParticipantId, RoomId, UserId};
-use actors::domain::participant::Role;
+use actors::domain::command::{Command, CommandReply, Principal, Refusal, RoomChange};
+use actors::domain::ids::{ParticipantId, RoomId};
+use actors::domain::participant::{NotificationLevel, ParticipantView, Role};
 use actors::domain::room::RoomType;
 use actors::error::EngineError;
 use chrono::{DateTime, Utc};
@@ -12,25 +14,27 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::body::Body;
+use self::requests::{AddParticipantRequest, ChangeParticipantRequest, MuteParticipantRequest};
+use super::body::RequestBody;
 use super::caller::Caller;
-use super::error::{ApiError, blaming};
-use super::fields::{Fields, FromFields, parse_id};
-use super::page::{OTHERS_DEFAULT, Page, PageWanted};
-use super::query::Query;
-use super::rest::Rest;
-use super::users::User;
-use crate::store::postgres::participants::{ParticipantFilter, SeenParticipant, Standing};
-use crate::store::postgres::people::{PeopleScope, Profile};
+use super::error::{ApiError, map_refusal};
+use super::fields::parse_id;
+use super::page::{PER_PAGE_DEFAULT, Page, Pagination};
+use super::params::ListParticipantsParams;
+use super::query::QueryString;
+use super::state::ApiState;
+use super::users::ApiUser;
+use crate::store::postgres::queries::{ParticipantDetails, ParticipantFilter, RoomAccess};
+use crate::store::postgres::users::{UserProfile, UserScope};
 
 /// A participant.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Participant)]
-pub struct ParticipantBody {
+pub struct ApiParticipant {
     /// The participant's id.
     pub id: i64,
     /// The person.
-    pub user: User,
+    pub user: ApiUser,
     /// The room.
     pub room: Uuid,
     /// When this person joined last.
@@ -39,213 +43,193 @@ pub struct ParticipantBody {
     pub last_read_at: Option<DateTime<Utc>>,
     /// Whether this person may change the room and its people.
     pub is_admin: bool,
+    /// `admin`, `member` or `guest`.
+    pub role: &'static str,
+    /// When the membership ends by itself.
+    pub until: Option<DateTime<Utc>>,
+    /// Whether this person is a guest, who belongs to another organisation.
+    pub external: bool,
     /// How many messages of others are unread.
     pub unread_count: i64,
     /// Whether the room is muted for this person.
     pub is_muted: bool,
     /// When that lapses.
     pub muted_until: Option<DateTime<Utc>>,
+    /// What the caller wants to be told of: `all`, `mentions` or `nothing`; null for others.
+    pub level: Option<&'static str>,
+    /// Whether the room is one of the caller's favourites; null for others.
+    pub favourite: Option<bool>,
     /// Since when this person is out.
     pub left_at: Option<DateTime<Utc>>,
 }
 
-impl ParticipantBody {
-    /// A participant as `caller` may see one.
+impl ApiParticipant {
+    /// Shows a participant to `caller`: what frames say, and what only REST does.
     #[must_use]
-    pub fn seen_by(caller: &Caller, seen: SeenParticipant) -> Self {
-        let participant = seen.participant;
-        let profile = Profile { author: participant.user, email: seen.email };
+    pub fn seen_by(caller: &Caller, details: ParticipantDetails) -> Self {
+        let frame = ParticipantView::from(&details.participant);
+        let profile = UserProfile { summary: frame.user.clone(), email: details.email };
+        let is_own = caller.viewer() == Some(frame.user.id);
         Self {
-            id: participant.id.0,
-            user: User::seen_by(caller, &profile),
-            room: participant.room.0,
-            joined_at: participant.joined_at,
-            last_read_at: seen.read_at,
-            is_admin: participant.role == Role::Admin,
-            unread_count: seen.unread,
-            is_muted: seen.is_muted,
-            muted_until: seen.muted_until.filter(|_| seen.is_muted),
-            left_at: participant.left_at,
+            id: frame.id,
+            user: ApiUser::seen_by(caller, &profile),
+            room: frame.room.0,
+            joined_at: frame.joined_at,
+            last_read_at: details.read_at,
+            is_admin: frame.is_admin,
+            role: frame.role.as_str(),
+            until: frame.until,
+            external: frame.external,
+            unread_count: details.unread,
+            is_muted: details.is_muted,
+            muted_until: details.muted_until.filter(|_| details.is_muted),
+            level: is_own.then_some(details.level.as_str()),
+            favourite: is_own.then_some(details.is_favourite),
+            left_at: frame.left_at,
         }
     }
 }
 
-/// What is said of one who can't be put in.
-const UNKNOWN: &str = "This person is unknown or inactive.";
-
-/// Someone to be put into a room.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "the form of the body for the OpenAPI document; read field by field")]
-pub struct AddParticipant {
-    /// The room.
-    room: Uuid,
-    /// Whom.
-    #[schema(minimum = 1)]
-    user: i64,
-    /// As what.
-    #[schema(nullable = false)]
-    is_admin: Option<bool>,
-}
-
-/// What a participant becomes.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "the form of the body for the OpenAPI document; read field by field")]
-pub struct ChangeParticipant {
-    /// Whether this person may change the room and its people.
-    #[schema(nullable = false)]
-    is_admin: Option<bool>,
-}
-
-/// Whether a room is muted for oneself.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "the form of the body for the OpenAPI document; read field by field")]
-pub struct MuteParticipant {
-    /// Whether it is; yes when left out.
-    muted: Option<bool>,
-    /// When that lapses by itself.
-    muted_until: Option<DateTime<Utc>>,
-}
-
-struct Addition {
-    room: RoomId,
-    user: UserId,
-    role: Role,
-}
-
-impl FromFields for Addition {
-    fn from_fields(fields: &mut Fields) -> Option<Self> {
-        let room = fields.uuid("room");
-        let room = fields.require("room", room);
-        let user = fields.id("user");
-        let user = fields.require("user", user);
-        let role = Role::of(fields.optional_flag("is_admin").unwrap_or(false));
-        Some(Self { room: RoomId(room?), user: UserId(user?), role })
-    }
-}
-
-struct NewRole(Option<Role>);
-
-impl FromFields for NewRole {
-    fn from_fields(fields: &mut Fields) -> Option<Self> {
-        Some(Self(fields.flag("is_admin").map(Role::of)))
-    }
-}
-
-struct Mute {
-    muted: bool,
-    until: Option<DateTime<Utc>>,
-}
-
-impl FromFields for Mute {
-    fn from_fields(fields: &mut Fields) -> Option<Self> {
-        let muted = fields.optional_flag("muted").unwrap_or(true);
-        Some(Self { muted, until: fields.time("muted_until") })
-    }
-}
+/// The error of a user who can't be added.
+const UNKNOWN_USER: &str = "This person is unknown or inactive.";
 
 /// Lists who is in a room, or in all of the caller's.
 #[utoipa::path(get, path = "/api/chat/participants/", tag = "participants",
-    params(("room" = Option<Uuid>, Query), ("user" = Option<i64>, Query, minimum = 1),
-        ("is_admin" = Option<bool>, Query), super::openapi::PageParams),
-    responses((status = 200, body = Page<ParticipantBody>)))]
+    params(ListParticipantsParams, Pagination),
+    responses((status = 200, body = Page<ApiParticipant>)))]
 pub async fn list(
     request: HttpRequest,
-    rest: Data<Rest>,
+    state: Data<ApiState>,
     caller: Caller,
-    mut query: Query,
-) -> Result<Json<Page<ParticipantBody>>, ApiError> {
-    let filter = ParticipantFilter {
-        room: query.uuid("room").map(RoomId),
-        user: query.id("user").map(UserId),
-        is_admin: query.flag("is_admin"),
-    };
-    query.finish()?;
-    let wanted = PageWanted::read(&query, OTHERS_DEFAULT)?;
-    let found = rest.store.participant_page(
+    query: QueryString,
+) -> Result<Json<Page<ApiParticipant>>, ApiError> {
+    let filter = ParticipantFilter::from(query.read::<ListParticipantsParams>()?);
+    let pagination = Pagination::read(&query, PER_PAGE_DEFAULT)?;
+    let found = state.store.participant_page(
         caller.viewer(),
         caller.is_service(),
         &filter,
-        wanted.limit(),
-        wanted.offset(),
+        pagination.limit(),
+        pagination.offset(),
     );
-    let (count, people) = found.await?;
-    let people = people.into_iter().map(|seen| ParticipantBody::seen_by(&caller, seen)).collect();
-    Ok(Json(wanted.of(&request, &query, count, people)?))
+    let (count, participants) = found.await?;
+    let participants =
+        participants.into_iter().map(|details| ApiParticipant::seen_by(&caller, details)).collect();
+    Ok(Json(pagination.page(&request, &query, count, participants)?))
 }
 
 /// Puts someone into a room; its admins only.
-#[utoipa::path(post, path = "/api/chat/participants/", tag = "participants", request_body = AddParticipant,
-    responses((status = 201, body = ParticipantBody)))]
-pub async fn create(rest: Data<Rest>, caller: Caller, body: Body) -> Result<HttpResponse, ApiError> {
-    let Addition { room, user, role } = body.object().await?;
-    let standing = rest.store.standing(room, caller.viewer()).await?;
-    let standing = standing.ok_or_else(|| ApiError::field("room", "This room does not exist."))?;
-    check_people_change(&caller, standing, "user")?;
-    let whom = caller.people_scope();
-    if whom != PeopleScope::Everyone && rest.store.people(whom, &[user]).await?.is_empty() {
-        return Err(ApiError::field("user", UNKNOWN));
+#[utoipa::path(post, path = "/api/chat/participants/", tag = "participants", request_body = AddParticipantRequest,
+    responses((status = 201, body = ApiParticipant)))]
+pub async fn create(
+    state: Data<ApiState>,
+    caller: Caller,
+    body: RequestBody,
+) -> Result<HttpResponse, ApiError> {
+    let request: AddParticipantRequest = body.object().await?;
+    let (room, user) = (request.room, request.user);
+    let access = state.store.room_access(room, caller.viewer()).await?;
+    let access = access.ok_or_else(|| ApiError::field("room", "This room does not exist."))?;
+    check_manager(&caller, access, "user")?;
+    let scope = caller.user_scope();
+    if scope != UserScope::Everyone && state.store.user_records(scope, &[user]).await?.is_empty() {
+        return Err(ApiError::field("user", UNKNOWN_USER));
     }
-    let change = Change::Add { user, role };
-    let added = rest.engine.command(Command { room, by: caller.actor()?, change }).await;
-    let reply = blaming(added, |refusal| match refusal {
-        Refusal::PeopleNotFound(_) => ApiError::field("user", UNKNOWN),
-        Refusal::AlreadyIn | Refusal::DirectRoom => ApiError::field("user", refusal.to_string()),
+    let change = RoomChange::Add { user, terms: request.terms() };
+    let added = state.engine.command(Command { room, by: caller.principal()?, change }).await;
+    let reply = map_refusal(added, |refusal| match refusal {
+        Refusal::UsersNotFound(_) => ApiError::field("user", UNKNOWN_USER),
+        Refusal::AlreadyParticipant | Refusal::DirectRoom => ApiError::field("user", refusal.to_string()),
         Refusal::NotParticipant => ApiError::forbidden(),
         other => other.into(),
     })?;
-    Ok(HttpResponse::Created().json(shown(&rest, &caller, reply).await?))
+    Ok(HttpResponse::Created().json(participant_after(&state, &caller, reply).await?))
 }
 
 /// Shows one participant of a room that the caller is in.
 #[utoipa::path(get, path = "/api/chat/participants/{id}/", tag = "participants",
-    params(("id" = i64, Path, minimum = 1)), responses((status = 200, body = ParticipantBody)))]
+    params(("id" = i64, Path, minimum = 1)), responses((status = 200, body = ApiParticipant)))]
 pub async fn get(
-    rest: Data<Rest>,
+    state: Data<ApiState>,
     caller: Caller,
     id: Path<String>,
-) -> Result<Json<ParticipantBody>, ApiError> {
-    let seen = found(&rest, &caller, &id).await?;
-    Ok(Json(ParticipantBody::seen_by(&caller, seen)))
+) -> Result<Json<ApiParticipant>, ApiError> {
+    let details = find_participant(&state, &caller, &id).await?;
+    Ok(Json(ApiParticipant::seen_by(&caller, details)))
 }
 
-/// Makes someone an admin, or no longer one; the room's admins only.
+/// Changes someone's role, and until when they are in the room, for its admins; changes one's own settings of the room.
 #[utoipa::path(patch, path = "/api/chat/participants/{id}/", tag = "participants",
-    params(("id" = i64, Path, minimum = 1)), request_body = ChangeParticipant,
-    responses((status = 200, body = ParticipantBody)))]
+    params(("id" = i64, Path, minimum = 1)), request_body = ChangeParticipantRequest,
+    responses((status = 200, body = ApiParticipant)))]
 pub async fn patch(
-    rest: Data<Rest>,
+    state: Data<ApiState>,
     caller: Caller,
     id: Path<String>,
-    body: Body,
-) -> Result<Json<ParticipantBody>, ApiError> {
-    let seen = found(&rest, &caller, &id).await?;
-    let standing = rest.store.standing(seen.participant.room, caller.viewer()).await?;
-    check_people_change(&caller, standing.ok_or_else(ApiError::not_found)?, "is_admin")?;
-    let NewRole(role) = body.object().await?;
-    let Some(role) = role else { return Ok(Json(ParticipantBody::seen_by(&caller, seen))) };
-    let change = Change::SetRole { user: seen.participant.user.id, role };
-    let by = caller.actor()?;
-    let changed = rest.engine.command(Command { room: seen.participant.room, by, change }).await;
-    let reply = blaming(changed, |refusal| match refusal {
+    body: RequestBody,
+) -> Result<Json<ApiParticipant>, ApiError> {
+    let details = find_participant(&state, &caller, &id).await?;
+    let (room, user) = (details.participant.room, details.participant.user.id);
+    let access = state.store.room_access(room, caller.viewer()).await?.ok_or_else(ApiError::not_found)?;
+    let is_own = caller.viewer() == Some(user);
+    if !is_own {
+        check_manager(&caller, access, "is_admin")?;
+    }
+    let request: ChangeParticipantRequest = body.object().await?;
+    let settings = request.settings();
+    if settings.is_some() && !is_own {
+        return Err(ApiError::forbidden());
+    }
+    if is_own && (settings.is_none() || request.manages()) {
+        check_manager(&caller, access, "is_admin")?;
+    }
+    let mut reply = None;
+    if let Some(role) = request.new_role(details.participant.role) {
+        let change = RoomChange::SetRole { user, role };
+        reply = Some(command(&state, room, caller.principal()?, change).await?);
+    }
+    if let Some(until) = request.until {
+        let change = RoomChange::SetUntil { user, until };
+        reply = Some(command(&state, room, caller.principal()?, change).await?);
+    }
+    if let Some(settings) = settings {
+        reply = Some(command(&state, room, caller.token_holder()?, RoomChange::Settings(settings)).await?);
+    }
+    Ok(Json(match reply {
+        Some(reply) => participant_after(&state, &caller, reply).await?,
+        None => ApiParticipant::seen_by(&caller, details),
+    }))
+}
+
+async fn command(
+    state: &ApiState,
+    room: RoomId,
+    by: Principal,
+    change: RoomChange,
+) -> Result<CommandReply, ApiError> {
+    map_refusal(state.engine.command(Command { room, by, change }).await, |refusal| match refusal {
         Refusal::LastAdmin | Refusal::DirectRoom => ApiError::field("is_admin", refusal.to_string()),
         Refusal::NotParticipant => ApiError::not_found(),
         other => other.into(),
-    })?;
-    Ok(Json(shown(&rest, &caller, reply).await?))
+    })
 }
 
 /// Takes someone out of a room; its admins only.
 #[utoipa::path(delete, path = "/api/chat/participants/{id}/", tag = "participants",
     params(("id" = i64, Path, minimum = 1)), responses((status = 204)))]
-pub async fn delete(rest: Data<Rest>, caller: Caller, id: Path<String>) -> Result<HttpResponse, ApiError> {
-    let seen = found(&rest, &caller, &id).await?;
-    let standing = rest.store.standing(seen.participant.room, caller.viewer()).await?;
-    check_people_change(&caller, standing.ok_or_else(ApiError::not_found)?, "user")?;
-    // An admin who goes leaves like anyone else: it is what the log is to say.
-    let change = Change::Remove { user: seen.participant.user.id };
-    let removed =
-        rest.engine.command(Command { room: seen.participant.room, by: caller.actor()?, change }).await;
-    blaming(removed, |refusal| match refusal {
+pub async fn delete(
+    state: Data<ApiState>,
+    caller: Caller,
+    id: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let details = find_participant(&state, &caller, &id).await?;
+    let room = details.participant.room;
+    let access = state.store.room_access(room, caller.viewer()).await?;
+    check_manager(&caller, access.ok_or_else(ApiError::not_found)?, "user")?;
+    // The engine records an admin who removes their own participant as one who leaves.
+    let change = RoomChange::Remove { user: details.participant.user.id };
+    let removed = state.engine.command(Command { room, by: caller.principal()?, change }).await;
+    map_refusal(removed, |refusal| match refusal {
         Refusal::NotParticipant => ApiError::not_found(),
         other => other.into(),
     })?;
@@ -254,58 +238,75 @@ pub async fn delete(rest: Data<Rest>, caller: Caller, id: Path<String>) -> Resul
 
 /// Mutes a room for oneself, or lifts that.
 #[utoipa::path(post, path = "/api/chat/participants/{id}/mute/", tag = "participants",
-    params(("id" = i64, Path, minimum = 1)), request_body = Option<MuteParticipant>,
-    responses((status = 200, body = ParticipantBody)))]
+    params(("id" = i64, Path, minimum = 1)), request_body = Option<MuteParticipantRequest>,
+    responses((status = 200, body = ApiParticipant)))]
 pub async fn mute(
-    rest: Data<Rest>,
+    state: Data<ApiState>,
     caller: Caller,
     id: Path<String>,
-    body: Body,
-) -> Result<Json<ParticipantBody>, ApiError> {
-    let seen = found(&rest, &caller, &id).await?;
-    if caller.user()? != seen.participant.user.id {
+    body: RequestBody,
+) -> Result<Json<ApiParticipant>, ApiError> {
+    let details = find_participant(&state, &caller, &id).await?;
+    if caller.user_id()? != details.participant.user.id {
         return Err(ApiError::forbidden());
     }
-    let Mute { muted, until } = body.object_or_nothing().await?;
-    let command =
-        Command { room: seen.participant.room, by: caller.holder()?, change: Change::Mute { muted, until } };
-    let reply = blaming(rest.engine.command(command).await, |refusal| match refusal {
+    let MuteParticipantRequest { muted, muted_until } = body.object_or_empty().await?;
+    let change = RoomChange::Mute { muted: muted.unwrap_or(true), until: muted_until };
+    let command = Command { room: details.participant.room, by: caller.token_holder()?, change };
+    let reply = map_refusal(state.engine.command(command).await, |refusal| match refusal {
         Refusal::NotParticipant => ApiError::not_found(),
         other => other.into(),
     })?;
-    Ok(Json(shown(&rest, &caller, reply).await?))
+    Ok(Json(participant_after(&state, &caller, reply).await?))
 }
 
-async fn found(rest: &Rest, caller: &Caller, id: &str) -> Result<SeenParticipant, ApiError> {
+/// Finds a participant of a room that the caller may see, by the id in a path.
+async fn find_participant(
+    state: &ApiState,
+    caller: &Caller,
+    id: &str,
+) -> Result<ParticipantDetails, ApiError> {
     let id = parse_id(id).map(ParticipantId).ok_or_else(ApiError::not_found)?;
-    let found = rest.store.participant(caller.viewer(), caller.is_service(), id).await?;
+    let found = state.store.participant(caller.viewer(), caller.is_service(), id).await?;
     found.ok_or_else(ApiError::not_found)
 }
 
-/// Admins alone change a room's people, and nobody those of a direct room.
-fn check_people_change(caller: &Caller, standing: Standing, field: &'static str) -> Result<(), ApiError> {
-    let is_admin = match standing.role {
-        _ if caller.is_service() => standing.room_type.is_of_host(),
-        Some(_) if standing.room_type == RoomType::Direct => {
+/// Checks that the caller may change the participants of a room: its admins may, but nobody in a direct room.
+pub(super) fn check_manager(
+    caller: &Caller,
+    access: RoomAccess,
+    field: &'static str,
+) -> Result<(), ApiError> {
+    let is_manager = match access.role {
+        _ if caller.is_service() => access.room_type.is_host_managed(),
+        Some(_) if access.room_type == RoomType::Direct => {
             return Err(ApiError::field(field, Refusal::DirectRoom.to_string()));
         }
         role => role == Some(Role::Admin),
     };
-    if is_admin { Ok(()) } else { Err(ApiError::forbidden()) }
+    if is_manager { Ok(()) } else { Err(ApiError::forbidden()) }
 }
 
-/// What the engine answered, with what only the store knows of it.
-async fn shown(rest: &Rest, caller: &Caller, reply: Reply) -> Result<ParticipantBody, ApiError> {
-    let Reply::Participant(participant) = reply else { return Err(EngineError::OutcomeUnknown.into()) };
-    let seen = rest.store.participant(caller.viewer(), caller.is_service(), participant.id).await?;
-    // One who is gone again meanwhile is shown as the commit left things.
-    let seen = seen.unwrap_or(SeenParticipant {
+/// Shows the participant of a command's reply, with the details that only the store knows.
+async fn participant_after(
+    state: &ApiState,
+    caller: &Caller,
+    reply: CommandReply,
+) -> Result<ApiParticipant, ApiError> {
+    let CommandReply::Participant(participant) = reply else {
+        return Err(EngineError::OutcomeUnknown.into());
+    };
+    let stored = state.store.participant(caller.viewer(), caller.is_service(), participant.id).await?;
+    // A participant who has left again meanwhile is shown as of the commit.
+    let details = stored.unwrap_or(ParticipantDetails {
         participant: *participant,
         email: String::new(),
         read_at: None,
         is_muted: false,
         muted_until: None,
+        level: NotificationLevel::default(),
+        is_favourite: false,
         unread: 0,
     });
-    Ok(ParticipantBody::seen_by(caller, seen))
+    Ok(ApiParticipant::seen_by(caller, details))
 }

@@ -1,44 +1,55 @@
-//! The query of a request, read parameter by parameter like a body's fields.
+//! The query string of a request, read parameter by parameter like the fields of a body.
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
+use actors::domain::text::{self, TextError};
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::error::{ApiError, Faults};
+use super::error::{ApiError, FieldErrors};
 use super::fields::{REQUIRED, parse_flag, parse_id, parse_uuid};
-use actors::domain::text;
+use crate::store::postgres::search::parse_time;
 
 /// The most code points of a text to search for.
 const SEARCH_CHARS_MAX: usize = 500;
 
-/// The parameters of a query. The first of a name counts; what isn't asked for is ignored.
-pub struct Query {
-    pairs: Vec<(String, String)>,
-    faults: Faults,
+/// The parameters of one route, read from a query string. `super::params` holds them all.
+pub trait FromQuery: Sized {
+    /// Reads the parameters and notes what is wrong with them in `fields`.
+    fn from_query(fields: &mut QueryFields<'_>) -> Self;
 }
 
-impl FromRequest for Query {
+/// A query string. The first parameter of a name counts; unknown parameters are ignored.
+pub struct QueryString {
+    pairs: Vec<(String, String)>,
+}
+
+impl FromRequest for QueryString {
     type Error = ApiError;
     type Future = std::future::Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        std::future::ready(Ok(Self::read(request.query_string())))
+        std::future::ready(Ok(Self::parse(request.query_string())))
     }
 }
 
-impl Query {
-    fn read(query: &str) -> Self {
+impl QueryString {
+    fn parse(query: &str) -> Self {
         let pairs = web::Query::<Vec<(String, String)>>::from_query(query);
-        Self { pairs: pairs.map(web::Query::into_inner).unwrap_or_default(), faults: Faults::new() }
+        Self { pairs: pairs.map(web::Query::into_inner).unwrap_or_default() }
     }
 
-    /// A parameter as it came.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    /// Reads the parameters of a route.
+    ///
+    /// # Errors
+    /// 400 with every invalid parameter.
+    pub fn read<T: FromQuery>(&self) -> Result<T, ApiError> {
+        let mut fields = QueryFields { query: self, errors: FieldErrors::new() };
+        let params = T::from_query(&mut fields);
+        if fields.errors.is_empty() { Ok(params) } else { Err(ApiError::Fields(fields.errors)) }
     }
 
-    /// All parameters but the one named.
+    /// Returns all parameters but the one named.
     pub fn without<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.pairs
             .iter()
@@ -46,75 +57,11 @@ impl Query {
             .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// Notes a fault.
-    pub fn fault(&mut self, name: &'static str, problem: impl Into<String>) {
-        self.faults.entry(name).or_default().push(problem.into());
+    fn get(&self, name: &str) -> Option<&str> {
+        self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// A UUID.
-    pub fn uuid(&mut self, name: &'static str) -> Option<Uuid> {
-        let parsed = parse_uuid(self.get(name)?);
-        self.checked(name, parsed, "Must be a valid UUID.")
-    }
-
-    /// A UUID that must be there.
-    pub fn required_uuid(&mut self, name: &'static str) -> Option<Uuid> {
-        self.require(name);
-        self.uuid(name)
-    }
-
-    /// Insists on a parameter.
-    pub fn require(&mut self, name: &'static str) {
-        if self.get(name).is_none() {
-            self.fault(name, REQUIRED);
-        }
-    }
-
-    /// A parameter that narrows a list. An empty one narrows nothing: forms send all their fields.
-    fn narrowing(&self, name: &str) -> Option<&str> {
-        self.get(name).filter(|value| !value.is_empty())
-    }
-
-    /// An id of the host application.
-    pub fn id(&mut self, name: &'static str) -> Option<i64> {
-        let parsed = parse_id(self.narrowing(name)?);
-        self.checked(name, parsed, "A valid id is required.")
-    }
-
-    /// A position in a log: a number of 0 or more; one beyond any log is past every head.
-    pub fn seq(&mut self, name: &'static str) -> Option<i64> {
-        let given = self.get(name)?;
-        let is_number = !given.is_empty() && given.bytes().all(|byte| byte.is_ascii_digit());
-        let parsed = is_number.then(|| given.parse().unwrap_or(i64::MAX));
-        self.checked(name, parsed, "A number of 0 or more is required.")
-    }
-
-    /// A boolean.
-    pub fn flag(&mut self, name: &'static str) -> Option<bool> {
-        let parsed = parse_flag(self.narrowing(name)?);
-        self.checked(name, parsed, "Must be true or false.")
-    }
-
-    /// One of a few words.
-    pub fn choice<T>(&mut self, name: &'static str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
-        let parsed = parse(self.narrowing(name)?);
-        self.checked(name, parsed, "Select a valid choice.")
-    }
-
-    /// A text to search for; blank is as good as not there.
-    pub fn search(&mut self, name: &'static str) -> Option<String> {
-        let given = self.get(name)?;
-        match text::optional(given, SEARCH_CHARS_MAX) {
-            Ok("") => None,
-            Ok(text) => Some(text.to_owned()),
-            Err(error) => {
-                self.fault(name, error.to_string());
-                None
-            }
-        }
-    }
-
-    /// A count from 1 to `max`: what is no number is `default`, what is too large is `max`.
+    /// Reads a count from 1 to `max`: what is no number is `default`, what is too large is `max`.
     #[must_use]
     pub fn count(&self, name: &str, default: usize, max: usize) -> usize {
         match self.number(name) {
@@ -123,7 +70,7 @@ impl Query {
         }
     }
 
-    /// A whole number, at the bounds of 64 bits where it is beyond them.
+    /// Reads a whole number, clamped to 64 bits.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<i64> {
         let given = self.get(name)?.trim();
@@ -131,24 +78,112 @@ impl Query {
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
-        let beyond = if given.starts_with('-') { i64::MIN } else { i64::MAX };
-        Some(given.parse().unwrap_or(beyond))
+        let bound = if given.starts_with('-') { i64::MIN } else { i64::MAX };
+        Some(given.parse().unwrap_or(bound))
+    }
+}
+
+/// The parameters of a query string, and the errors in those that were read.
+pub struct QueryFields<'a> {
+    query: &'a QueryString,
+    errors: FieldErrors,
+}
+
+impl QueryFields<'_> {
+    /// Whether a parameter is present.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.query.get(name).is_some()
     }
 
-    /// Ends the reading.
+    /// Returns a parameter as it was sent.
+    #[must_use]
+    pub fn raw(&self, name: &str) -> Option<String> {
+        self.query.get(name).map(str::to_owned)
+    }
+
+    /// Reads a count, see [`QueryString::count`].
+    #[must_use]
+    pub fn count(&self, name: &str, default: usize, max: usize) -> usize {
+        self.query.count(name, default, max)
+    }
+
+    /// Adds an error to a parameter.
+    pub fn add_error(&mut self, name: &'static str, problem: impl Into<String>) {
+        self.errors.entry(name).or_default().push(problem.into());
+    }
+
+    /// Adds an error where a parameter is missing.
+    pub fn require(&mut self, name: &'static str) {
+        if !self.has(name) {
+            self.add_error(name, REQUIRED);
+        }
+    }
+
+    /// Reads a UUID.
+    pub fn uuid(&mut self, name: &'static str) -> Option<Uuid> {
+        let parsed = parse_uuid(self.query.get(name)?);
+        self.checked(name, parsed, "Must be a valid UUID.")
+    }
+
+    /// Reads an id of the host application.
+    pub fn id(&mut self, name: &'static str) -> Option<i64> {
+        let parsed = parse_id(self.filter_value(name)?);
+        self.checked(name, parsed, "A valid id is required.")
+    }
+
+    /// Reads a position in a log: a number of 0 or more, clamped to 64 bits.
+    pub fn seq(&mut self, name: &'static str) -> Option<i64> {
+        let given = self.query.get(name)?;
+        let is_number = !given.is_empty() && given.bytes().all(|byte| byte.is_ascii_digit());
+        let parsed = is_number.then(|| given.parse().unwrap_or(i64::MAX));
+        self.checked(name, parsed, "A number of 0 or more is required.")
+    }
+
+    /// Reads a boolean.
+    pub fn flag(&mut self, name: &'static str) -> Option<bool> {
+        let parsed = parse_flag(self.filter_value(name)?);
+        self.checked(name, parsed, "Must be true or false.")
+    }
+
+    /// Reads a value that `parse` accepts.
+    pub fn choice<T>(&mut self, name: &'static str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let parsed = parse(self.filter_value(name)?);
+        self.checked(name, parsed, "Select a valid choice.")
+    }
+
+    /// Reads a time or a date.
+    pub fn time(&mut self, name: &'static str) -> Option<DateTime<Utc>> {
+        let parsed = parse_time(self.filter_value(name)?);
+        self.checked(name, parsed, "A date or time is required.")
+    }
+
+    /// Reads a text to search for; a blank one counts as absent.
+    pub fn search(&mut self, name: &'static str) -> Option<String> {
+        self.try_search(name).unwrap_or_else(|error| {
+            self.add_error(name, error.to_string());
+            None
+        })
+    }
+
+    /// Reads a text to search for, as [`Self::search`] does, and leaves its error to the caller.
     ///
     /// # Errors
-    /// 400 with every fault.
-    pub fn finish(&mut self) -> Result<(), ApiError> {
-        match std::mem::take(&mut self.faults) {
-            faults if faults.is_empty() => Ok(()),
-            faults => Err(ApiError::Fields(faults)),
-        }
+    /// The text is too long, or holds a character that no text may.
+    pub fn try_search(&self, name: &str) -> Result<Option<String>, TextError> {
+        let Some(given) = self.query.get(name) else { return Ok(None) };
+        let text = text::optional(given, SEARCH_CHARS_MAX)?;
+        Ok((!text.is_empty()).then(|| text.to_owned()))
+    }
+
+    /// Returns the value of a filter. An empty one filters nothing: HTML forms send all their fields.
+    fn filter_value(&self, name: &str) -> Option<&str> {
+        self.query.get(name).filter(|value| !value.is_empty())
     }
 
     fn checked<T>(&mut self, name: &'static str, parsed: Option<T>, problem: &str) -> Option<T> {
         if parsed.is_none() {
-            self.fault(name, problem);
+            self.add_error(name, problem);
         }
         parsed
     }
@@ -160,7 +195,7 @@ mod tests {
 
     #[test]
     fn counts_are_clamped_and_nonsense_is_the_default() {
-        let count = |query: &str| Query::read(query).count("page_size", 10, 100);
+        let count = |query: &str| QueryString::parse(query).count("page_size", 10, 100);
         for (query, expected) in [
             ("", 10),
             ("page_size=20", 20),
@@ -176,17 +211,18 @@ mod tests {
     }
 
     #[test]
-    fn malformed_ids_are_faults() {
+    fn malformed_parameters_are_errors() {
+        fn error_of<T>(query: &str, read: impl Fn(&mut QueryFields<'_>) -> Option<T>) -> bool {
+            let query = QueryString::parse(query);
+            let mut fields = QueryFields { query: &query, errors: FieldErrors::new() };
+            read(&mut fields).is_none() && !fields.errors.is_empty()
+        }
         for query in ["room=abc", "room=", "room=%00", "room={00000000-0000-0000-0000-000000000000}"] {
-            let mut query = Query::read(query);
-            assert_eq!(query.uuid("room"), None);
-            assert!(query.finish().is_err());
+            assert!(error_of(query, |fields| fields.uuid("room")), "{query}");
         }
         for query in ["sender=abc", "sender=0", "sender=-1", "sender=9223372036854775808", "sender=+1"] {
-            let mut query = Query::read(query);
-            assert_eq!(query.id("sender"), None);
-            assert!(query.finish().is_err());
+            assert!(error_of(query, |fields| fields.id("sender")), "{query}");
         }
-        assert!(Query::read("search=a%00b").search("search").is_none());
+        assert!(error_of("search=a%00b", |fields| fields.search("search")));
     }
 }

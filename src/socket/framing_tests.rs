@@ -1,34 +1,36 @@
-//! Tests of [`super`]: frames in and out, and that no way of cutting the stream changes the outcome.
+//! Tests of [`super`]: messages are decoded, and no segmentation of the stream changes the result.
 
+use actors::protocol::close::CloseCode;
+use actors::protocol::codec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::socket::guard::CHAT_RULES;
+use crate::socket::frame_header::CHAT_FRAME_LIMITS;
 
 const FIN: u8 = 0x80;
 
-/// One frame as a client sends it.
+/// A frame as a client sends it.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mask = [0xa1, 0x02, 0x7f, 0xc4];
-    let (mut header, header_bytes) = text_header(payload.len());
-    header[0] = first;
-    header[1] |= 0x80;
-    let mut bytes = header[..header_bytes].to_vec();
+    let unmasked = codec::text(payload);
+    let mut bytes = unmasked[..unmasked.len() - payload.len()].to_vec();
+    bytes[0] = first;
+    bytes[1] |= 0x80;
     bytes.extend_from_slice(&mask);
     bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key));
     bytes
 }
 
-/// Feeds `chunks` and gathers what comes out, up to the first violation's code.
-fn feed<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Incoming>, Option<u16>) {
-    let mut decoder = Decoder::new(&CHAT_RULES);
+/// Decodes `chunks` and returns the messages, and the code of the first violation.
+fn feed<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> (Vec<WsMessage>, Option<u16>) {
+    let mut decoder = FrameDecoder::new(&CHAT_FRAME_LIMITS);
     let mut buf = BytesMut::new();
     let mut seen = Vec::new();
     for chunk in chunks {
         buf.extend_from_slice(chunk);
         loop {
             match decoder.decode(&mut buf) {
-                Ok(Some(incoming)) => seen.push(incoming),
+                Ok(Some(message)) => seen.push(message),
                 Ok(None) => break,
                 Err(violation) => return (seen, Some(violation.code)),
             }
@@ -40,17 +42,17 @@ fn feed<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Incoming>, Optio
     (seen, None)
 }
 
-fn text(text: &str) -> Incoming {
-    Incoming::Text(Text(Bytes::copy_from_slice(text.as_bytes())))
+fn text(text: &str) -> WsMessage {
+    WsMessage::Text(Text(Bytes::copy_from_slice(text.as_bytes())))
 }
 
 #[test]
 fn an_idle_decoder_is_small() {
-    assert!(size_of::<Decoder>() <= 32, "{}", size_of::<Decoder>());
+    assert!(size_of::<FrameDecoder>() <= 32, "{}", size_of::<FrameDecoder>());
 }
 
 #[test]
-fn messages_and_control_frames_come_out_in_order() {
+fn messages_and_control_frames_are_decoded_in_order() {
     let stream = [
         frame(FIN | 1, "grüß dich".as_bytes()),
         frame(1, "frag".as_bytes()),
@@ -69,17 +71,17 @@ fn messages_and_control_frames_come_out_in_order() {
         seen,
         [
             text("grüß dich"),
-            Incoming::Ping(Bytes::from_static(b"still there?")),
+            WsMessage::Ping(Bytes::from_static(b"still there?")),
             text("fragments"),
-            Incoming::Pong,
+            WsMessage::Pong,
             text(""),
-            Incoming::Close(Some(bye)),
+            WsMessage::Close(Some(bye)),
         ]
     );
 }
 
 #[test]
-fn close_payloads_are_judged() {
+fn close_payloads_are_validated() {
     let table: &[(&[u8], Result<(), u16>)] = &[
         (b"", Ok(())),
         (b"\x03", Err(1002)),
@@ -99,7 +101,7 @@ fn close_payloads_are_judged() {
 }
 
 #[test]
-fn bad_utf8_fails_before_the_message_is_complete() {
+fn invalid_utf8_fails_before_the_message_is_complete() {
     let whole = frame(FIN | 1, b"fine so far \xed\xa0\x80 and then a lot more text");
     let (_, violation) = feed([&whole[..6 + 14]]);
     assert_eq!(violation, Some(1007), "within a frame");
@@ -135,7 +137,7 @@ fn limits_hold_over_fragments() {
 #[test]
 fn missing_bytes_tell_how_much_to_read() {
     let stream = frame(FIN | 1, &[b'x'; 1000]);
-    let mut decoder = Decoder::new(&CHAT_RULES);
+    let mut decoder = FrameDecoder::new(&CHAT_FRAME_LIMITS);
     let mut buf = BytesMut::from(&stream[..108]);
     assert_eq!(decoder.missing_bytes(&buf), 0);
     assert_eq!(decoder.decode(&mut buf), Ok(None));
@@ -144,14 +146,13 @@ fn missing_bytes_tell_how_much_to_read() {
 
 #[test]
 fn encoded_frames_have_the_shortest_header() {
-    assert_eq!(encode_text("hi")[..], *b"\x81\x02hi");
-    assert_eq!(encode_text(&"x".repeat(125))[..2], *b"\x81\x7d");
-    assert_eq!(encode_text(&"x".repeat(126))[..4], *b"\x81\x7e\x00\x7e");
-    assert_eq!(encode_text(&"x".repeat(65_536))[..10], *b"\x81\x7f\0\0\0\0\0\x01\0\0");
-    assert_eq!(encode_pong(b"p")[..], *b"\x8a\x01p");
-    assert_eq!(encode_ping(b"")[..], *b"\x89\x00");
-    assert_eq!(encode_close(4403, "no")[..], *b"\x88\x04\x11\x33no");
-    assert_eq!(encode_close(1000, &"ä".repeat(100)).len(), 2 + 2 + 122);
+    assert_eq!(codec::text(b"hi")[..], *b"\x81\x02hi");
+    assert_eq!(codec::text(&[b'x'; 125])[..2], *b"\x81\x7d");
+    assert_eq!(codec::text(&[b'x'; 126])[..4], *b"\x81\x7e\x00\x7e");
+    assert_eq!(codec::text(&vec![b'x'; 65_536])[..10], *b"\x81\x7f\0\0\0\0\0\x01\0\0");
+    assert_eq!(codec::pong(b"p")[..], *b"\x8a\x01p");
+    assert_eq!(codec::ping()[..], *b"\x89\x00");
+    assert_eq!(codec::close_because(CloseCode::NotInRoom, "no")[..], *b"\x88\x04\x11\x33no");
 }
 
 #[test]
@@ -167,7 +168,7 @@ fn unmasking_agrees_with_the_definition() {
     }
 }
 
-/// Streams of mostly sound frames, with some unsound ones among them.
+/// Streams of mostly valid frames, with some invalid ones.
 fn stream() -> impl Strategy<Value = Vec<u8>> {
     let payload = prop_oneof![
         4 => "\\PC{0,40}".prop_map(String::into_bytes),
@@ -197,7 +198,7 @@ fn cut<'a>(mut stream: &'a [u8], sizes: &[usize]) -> Vec<&'a [u8]> {
 
 proptest! {
     #[test]
-    fn any_cut_of_a_stream_decodes_the_same(
+    fn every_segmentation_of_a_stream_decodes_the_same(
         stream in stream(),
         sizes in prop::collection::vec(1..300_usize, 1..20),
     ) {
@@ -214,7 +215,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_sent_masked_comes_out(message in "\\PC{0,2000}") {
+    fn masked_messages_are_decoded(message in "\\PC{0,2000}") {
         let (seen, violation) = feed([&frame(FIN | 1, message.as_bytes())[..]]);
         prop_assert_eq!((seen, violation), (vec![text(&message)], None));
     }

@@ -1,16 +1,16 @@
-//! Chat sockets on the upgraded connection itself: the handshake's checks, and frames.
+//! WebSockets: the handshake, the frames, and the connection below the engine's sessions.
 //!
-//! Nothing here knows a room or an actor. [`handshake`] judges an upgrade request, [`framing`] turns
-//! bytes into messages and back, behind the [`guard`] on frame headers.
+//! Only [`upgrade`] and the private modules below it know the engine. [`handshake`] validates an upgrade
+//! request, and [`framing`] decodes messages after [`frame_header`] has checked their headers.
 
-pub mod admission;
+mod connection;
+pub mod frame_header;
 pub mod framing;
-pub mod guard;
 pub mod handshake;
-mod reading;
+pub mod handshake_limiter;
+mod reader;
 pub mod upgrade;
-mod wire;
 
-pub use framing::{CloseFrame, Decoder, Incoming, Text};
-pub use guard::{CHAT_RULES, Rules, Violation};
-pub use handshake::{Handshake, Origins, Refusal, Target, UpgradeRequest};
+pub use frame_header::{CHAT_FRAME_LIMITS, FrameLimits, Violation};
+pub use framing::{CloseFrame, FrameDecoder, Text, WsMessage};
+pub use handshake::{Handshake, Origins, SocketTarget, UpgradeRejection, UpgradeRequest};

@@ -1,7 +1,7 @@
-//! From an upgrade request to a session: the service that sees every `Upgrade` before the routes do.
+//! Turns upgrade requests into sessions. Sees every request with an `Upgrade` header before the routes do.
 //!
-//! It answers for itself what can't become a socket, checks the token, starts the session on this
-//! thread, and then that connection's reader, which lives as long as its socket.
+//! Responds itself to what can't become a WebSocket, verifies the token, and starts the session on this
+//! thread together with the reader of its connection.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,164 +9,175 @@ use std::time::Duration;
 
 use actix_http::{Request, h1};
 use actix_web::web::Data;
-use actors::domain::ids::{Epoch, RoomId, Seq, UserId};
+use actors::domain::ids::{Epoch, PersonalSeq, RoomId, Seq, UserId};
+use actors::engine::{ConnectError, ConnectRequest, ConnectTarget, Worker};
 use actors::ports::clock::Clock;
 use actors::ports::identity::{Credential, Identity};
 use actors::protocol::close::CloseCode;
 use actors::protocol::codec;
-use actors::session::{Connect, ConnectError, Target as Goal};
-use actors::worker::Worker;
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
-use super::handshake::{self, Handshake, Origins, Refusal, Target, UpgradeRequest};
-use super::reading::{self, Reader};
-use super::wire::{Connection, TcpWire};
-use super::{Decoder, Rules};
+use super::connection::{SocketConnection, TcpConnectionWriter};
+use super::handshake::{self, Handshake, Origins, SocketTarget, UpgradeRejection, UpgradeRequest};
+use super::reader::{self, SocketReader};
+use super::{FrameDecoder, FrameLimits};
 use crate::auth::tokens::{BAD_GRANT, now_seconds};
-use crate::auth::{Claims, InvalidToken, TokenVerifier};
-use crate::doors::Arrival;
-use crate::http::{Rest, names_in};
+use crate::auth::{AccessClaims, InvalidToken, TokenVerifier};
+use crate::http::{ApiState, profile_claims};
+use crate::listener::Connection;
 use crate::store::postgres::PostgresStore;
-use crate::store::postgres::people::ClaimedNames;
+use crate::store::postgres::users::ProfileClaims;
 
-/// How long a peer that is turned away gets to take the answer.
+/// How long a rejected client gets to read the response.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// What every socket of this server needs.
-pub struct Doorway {
-    /// Says whose a token is.
+/// What every socket needs.
+pub struct UpgradeService {
+    /// Verifies tokens.
     pub tokens: Arc<TokenVerifier>,
-    /// Keeps the directory of people.
+    /// Stores the users named by tokens.
     pub store: PostgresStore,
     /// The engine's clock.
     pub clock: Clock,
-    /// Pages that may open sockets.
+    /// Origins whose pages may open sockets.
     pub origins: Origins,
-    /// What REST has too: budgets, and whose word counts about addresses.
-    pub rest: Data<Rest>,
-    /// What frames sockets take.
-    pub frames: &'static Rules,
-    /// How much longer than its token an inherited client may stay, which can't renew it.
+    /// State shared with the REST handlers: rate limits and trusted proxies.
+    pub state: Data<ApiState>,
+    /// Which frames a socket accepts.
+    pub frame_limits: &'static FrameLimits,
+    /// How much longer than its token a client may stay that can't renew it.
     pub grace: Duration,
 }
 
-/// An upgrade request, with the connection that it came by.
-pub type Upgrade = (Request, actix_codec::Framed<Arrival, h1::Codec>);
+/// An upgrade request and its connection.
+pub type UpgradeParts = (Request, actix_codec::Framed<Connection, h1::Codec>);
 
-/// Lets one connection in, or turns it away. It is read by a task of its own: that of its request keeps
-/// the place for all that a request may need, and there are thousands of sockets.
-pub async fn pass(doorway: Arc<Doorway>, worker: Rc<Worker>, upgrade: Upgrade) {
-    if let Some(reader) = doorway.enter(worker, upgrade).await {
+/// Accepts or rejects an upgrade request. The connection is read in a task of its own, because the task of
+/// its request stays as large as the handling of any request, and there are thousands of sockets.
+pub async fn handle_upgrade(upgrade_service: Arc<UpgradeService>, worker: Rc<Worker>, upgrade: UpgradeParts) {
+    if let Some(reader) = upgrade_service.accept(worker, upgrade).await {
         reader.start();
     }
 }
 
-impl Doorway {
-    /// Begins a session for an upgrade request; none when it is turned away.
-    async fn enter(&self, worker: Rc<Worker>, (request, framed): Upgrade) -> Option<Reader> {
+impl UpgradeService {
+    /// Starts a session; `None` if the request was rejected.
+    async fn accept(&self, worker: Rc<Worker>, (request, framed): UpgradeParts) -> Option<SocketReader> {
         let mut parts = framed.into_parts();
-        // Nobody's until its token is known to be good, and for as long as it is turned away.
-        let (stranger, rest) = parts.io.leaves_http();
+        // The connection counts against its address until its token is verified, and while it is being
+        // rejected.
+        let (guard, rest) = parts.io.detach_http();
         parts.read_buf.extend_from_slice(&rest);
-        let connection = Connection::new(parts.io, self.clock);
-        match self.admit(&request, &connection).await {
+        let connection = SocketConnection::new(parts.io, self.clock);
+        match self.authorize(&request, &connection).await {
             Ok(connect) => {
-                drop(stranger);
+                drop(guard);
                 let session = worker.connect(connect);
-                Some(Reader {
+                Some(SocketReader {
                     connection,
                     session,
                     buffer: parts.read_buf,
-                    decoder: Decoder::new(self.frames),
+                    decoder: FrameDecoder::new(self.frame_limits),
                 })
             }
-            Err(answer) => {
-                turn_away(&connection, &answer).await;
+            Err(response) => {
+                reject(&connection, &response).await;
                 None
             }
         }
     }
 
-    /// Judges the request and its token.
-    async fn admit(&self, request: &Request, connection: &Arc<Connection>) -> Result<Connect, Bytes> {
+    /// Validates the request and its token.
+    async fn authorize(
+        &self,
+        request: &Request,
+        connection: &Arc<SocketConnection>,
+    ) -> Result<ConnectRequest, Bytes> {
         let handshake = handshake::check(&UpgradeRequest::from(request.head()), &self.origins)
-            .map_err(|refusal| refusal.to_bytes())?;
+            .map_err(|rejection| rejection.to_bytes())?;
         let accept = handshake::accept_response(&handshake);
-        let told = |error: ConnectError| {
+        let reject_with = |error: ConnectError| {
             if handshake.offered_chat_v1 {
                 [&accept[..], &codec::close(error.close_code())].concat().into()
             } else {
-                refusal(error).to_bytes()
+                rejection(error).to_bytes()
             }
         };
         let (claims, credential) = match self.verify(&handshake).await {
             Ok(known) => known,
             Err(error) => {
-                let address = self.rest.client_of(request.head());
-                self.rest.budgets.handshakes.bad(address).map_err(too_often)?;
+                let address = self.state.client_of(request.head());
+                self.state.rate_limits.handshakes.check_bad(address).map_err(rate_limited)?;
                 return Err(match error {
-                    InvalidToken::Refused => told(ConnectError::Unauthorized),
+                    InvalidToken::Refused => reject_with(ConnectError::Unauthorized),
                     InvalidToken::BadGrant if handshake.offered_chat_v1 => {
                         [&accept[..], &codec::close_because(CloseCode::Unauthorized, BAD_GRANT)]
                             .concat()
                             .into()
                     }
-                    InvalidToken::BadGrant => Refusal::unauthorized("token_not_valid", BAD_GRANT).to_bytes(),
+                    InvalidToken::BadGrant => {
+                        UpgradeRejection::unauthorized("token_not_valid", BAD_GRANT).to_bytes()
+                    }
                 });
             }
         };
-        let budgets = &self.rest.budgets.handshakes;
-        budgets.person(credential.user).map_err(too_often)?;
-        if !budgets.node(handshake.since.is_some()) {
-            return Err(refusal(ConnectError::Unavailable).to_bytes());
+        let rate_limits = &self.state.rate_limits.handshakes;
+        rate_limits.check_user(credential.user).map_err(rate_limited)?;
+        if !rate_limits.admit(handshake.since.or(handshake.personal_since).is_some()) {
+            return Err(rejection(ConnectError::Unavailable).to_bytes());
         }
-        self.make_known(&handshake, credential.user, &claims).await.map_err(told)?;
-        let target = match handshake.target {
-            Target::Room(room) => Goal::Room {
+        self.register_user(&handshake, credential.user, &claims).await.map_err(reject_with)?;
+        let position = |since: u64| i64::try_from(since).unwrap_or(i64::MAX);
+        let epoch = handshake.epoch.map(Epoch);
+        let target = match (handshake.target, handshake.personal_since) {
+            (SocketTarget::Room(room), _) => ConnectTarget::Room {
                 room: RoomId(room),
-                since: handshake.since.map(|since| Seq(i64::try_from(since).unwrap_or(i64::MAX))),
-                epoch: handshake.epoch.map(Epoch),
+                since: handshake.since.map(|since| Seq(position(since))),
+                epoch,
             },
-            Target::User => Goal::User,
+            (SocketTarget::User, Some(since)) => {
+                ConnectTarget::UserSince { since: PersonalSeq(position(since)), epoch }
+            }
+            (SocketTarget::User, None) => ConnectTarget::User,
         };
-        Ok(Connect {
+        Ok(ConnectRequest {
             credential,
             grace: if handshake.offered_chat_v1 { Duration::ZERO } else { self.grace },
             target,
-            wire: Box::new(TcpWire(connection.clone())),
-            refuse: (!handshake.offered_chat_v1).then_some(|error| refusal(error).to_bytes()),
+            writer: Box::new(TcpConnectionWriter(connection.clone())),
+            refuse: (!handshake.offered_chat_v1).then_some(|error| rejection(error).to_bytes()),
             accept,
         })
     }
 
-    /// Says whose the token is.
-    async fn verify(&self, handshake: &Handshake) -> Result<(Claims, Credential), InvalidToken> {
+    /// Verifies the token and returns its claims.
+    async fn verify(&self, handshake: &Handshake) -> Result<(AccessClaims, Credential), InvalidToken> {
         let token = handshake.token.as_deref().ok_or(InvalidToken::Refused)?;
         let claims = self.tokens.verify(token).await?;
         let credential = credential(&claims).ok_or(InvalidToken::Refused)?;
         Ok((claims, credential))
     }
 
-    /// Makes the token's holder known where that may be new.
-    async fn make_known(
+    /// Stores the user if the request may be the first to name them.
+    async fn register_user(
         &self,
         handshake: &Handshake,
         user: UserId,
-        claims: &Claims,
+        claims: &AccessClaims,
     ) -> Result<(), ConnectError> {
-        // Whoever is in a room is known; the token may still tell of a new name.
-        let names = names_in(claims);
-        if handshake.target == Target::User || names != ClaimedNames::default() {
-            self.store.token_holder(user, &names).await.map_err(|_| ConnectError::Unavailable)?;
+        // A participant of a room is already stored, but the token may have a new name.
+        let names = profile_claims(claims);
+        if handshake.target == SocketTarget::User || names != ProfileClaims::default() {
+            self.store.user_for_token(user, &names).await.map_err(|_| ConnectError::Unavailable)?;
         }
         Ok(())
     }
 }
 
-/// What a token says of a person, as the engine wants it. None for a service's own.
-fn credential(claims: &Claims) -> Option<Credential> {
+/// What the engine needs to know of a token; `None` for a service token.
+fn credential(claims: &AccessClaims) -> Option<Credential> {
     let left = claims.exp.saturating_sub(now_seconds());
     Some(Credential {
         user: UserId(claims.user_id?),
@@ -176,7 +187,7 @@ fn credential(claims: &Claims) -> Option<Credential> {
     })
 }
 
-/// The engine's way to tokens.
+/// Verifies tokens for the engine.
 pub struct TokenIdentity(pub Arc<TokenVerifier>);
 
 #[async_trait]
@@ -186,37 +197,37 @@ impl Identity for TokenIdentity {
     }
 }
 
-fn refusal(error: ConnectError) -> Refusal {
+fn rejection(error: ConnectError) -> UpgradeRejection {
     match error {
         ConnectError::Unauthorized => {
-            Refusal::unauthorized("token_not_valid", "Given token not valid for any token type")
+            UpgradeRejection::unauthorized("token_not_valid", "Given token not valid for any token type")
         }
-        ConnectError::NotInRoom => Refusal::forbidden("You are not a participant in this room"),
+        ConnectError::NotInRoom => UpgradeRejection::forbidden("You are not a participant in this room"),
         ConnectError::TooManySockets => {
-            Refusal::new(429, "rate_limited", "Too many sockets are open.").with("Retry-After", "5")
+            UpgradeRejection::new(429, "rate_limited", "Too many sockets are open.").with("Retry-After", "5")
         }
         ConnectError::RateLimited => {
-            Refusal::new(429, "rate_limited", "Request was throttled.").with("Retry-After", "1")
+            UpgradeRejection::new(429, "rate_limited", "Request was throttled.").with("Retry-After", "1")
         }
         ConnectError::Unavailable | ConnectError::Restarting => {
-            Refusal::new(503, "unavailable", "Come back in a moment.").with("Retry-After", "1")
+            UpgradeRejection::new(503, "unavailable", "Come back in a moment.").with("Retry-After", "1")
         }
     }
 }
 
-/// Of a handshake that came too soon after others.
-fn too_often(wait: Duration) -> Bytes {
+/// The response to a handshake beyond the rate limit.
+fn rate_limited(wait: Duration) -> Bytes {
     let seconds = wait.as_secs_f64().ceil().max(1.0);
-    let refusal = Refusal::new(429, "rate_limited", "Too many sockets were opened.");
-    refusal.with("Retry-After", format!("{seconds:.0}")).to_bytes()
+    let rejection = UpgradeRejection::new(429, "rate_limited", "Too many sockets were opened.");
+    rejection.with("Retry-After", format!("{seconds:.0}")).to_bytes()
 }
 
-/// Answers a request that becomes no socket. The rest of what was sent is read and dropped, for a
-/// connection closed over unread bytes takes the answer with it.
-async fn turn_away(connection: &Connection, answer: &[u8]) {
+/// Responds to a rejected request. The rest of the input is read and discarded, because closing a connection
+/// over unread bytes would discard the response.
+async fn reject(connection: &SocketConnection, response: &[u8]) {
     let stream = &connection.stream;
     let say = async {
-        let mut rest = answer;
+        let mut rest = response;
         while !rest.is_empty() {
             stream.writable().await?;
             match stream.try_write(rest) {
@@ -226,9 +237,9 @@ async fn turn_away(connection: &Connection, answer: &[u8]) {
             }
         }
         socket2::SockRef::from(&**stream).shutdown(std::net::Shutdown::Write)?;
-        reading::drain(connection).await;
+        reader::drain(connection).await;
         Ok(())
     };
     let _gone_or_late = tokio::time::timeout(LINGER, say).await;
-    connection.shut();
+    connection.shutdown();
 }

@@ -1,4 +1,5 @@
-//! What strangers and one user do who mean harm. All of it goes to the test's own server, and ends.
+//! Attacks by unauthenticated clients and by one user. They target only the test's own server, for a limited
+//! time.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,85 +12,85 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::node::Node;
-use crate::people::Person;
+use crate::users::TestUser;
 
-/// Where strangers come from: not from where everyone else does.
+/// Source address of the unauthenticated attackers, different from that of everyone else.
 const FROM: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 66);
-/// Where the one with the account comes from.
+/// Source address of the attacker with an account.
 const FROM_HOME: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 67);
-/// How long one of them waits for anything at most.
-const PATIENCE: Duration = Duration::from_secs(12);
-/// How long each pauses between two tries.
+/// The longest that an attacker waits for anything.
+const TIMEOUT: Duration = Duration::from_secs(12);
+/// Pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(200);
-/// What stands for a connection that ended without an answer.
+/// Stands for a connection that ended without a response.
 const ENDED: u16 = 0;
 
-/// One who has an account, a room full of long texts, and no patience.
+/// An attacker with an account and a room full of long messages.
 #[derive(Clone)]
 pub struct Mallory {
-    person: Person,
+    user: TestUser,
     room: String,
 }
 
-/// Makes the account and the room.
+/// Creates the account and the room.
 pub async fn prepare(server: &Node) -> Mallory {
-    let person = server.person("mallory").await;
-    let room = person.makes_group(&[]).await;
-    let mut socket = person.enters(&room).await;
+    let user = server.user("mallory").await;
+    let room = user.makes_group(&[]).await;
+    let mut socket = user.joins(&room).await;
     let text = "\u{10348}".repeat(4_000);
     for _ in 0..200 {
         loop {
-            let client_id = socket.says_surely(&text).await;
+            let client_id = socket.says_with_client_id(&text).await;
             let answer = socket.answer_to(&client_id).await;
             if answer["type"] == "ack" {
                 break;
             }
             let wait = answer["retry_after"].as_f64().expect("when to try again");
-            // A second more, for a client that is refused too often is closed.
+            // One second more, because clients that are refused too often are closed.
             tokio::time::sleep(Duration::from_secs_f64(wait + 1.0)).await;
         }
     }
-    Mallory { person, room }
+    Mallory { user, room }
 }
 
-/// One way to do harm.
+/// A kind of attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attack {
-    /// Opens connections and says nothing.
-    Holds,
-    /// Sends heads byte by byte.
+    /// Opens connections and sends nothing.
+    HoldsConnections,
+    /// Sends request heads byte by byte.
     DripsHeads,
-    /// Sends bodies of nobody slowly.
+    /// Sends unauthenticated bodies slowly.
     DripsBodies,
-    /// Sends bodies of a person slowly.
+    /// Sends authenticated bodies slowly.
     DripsOwnBodies,
-    /// Asks for long answers and never reads.
+    /// Requests long responses and never reads them.
     NeverReads,
-    /// Opens sockets with tokens that are none.
+    /// Opens sockets with invalid tokens.
     FloodsHandshakes,
-    /// Opens and leaves sockets with a good token.
+    /// Opens and closes sockets with a valid token.
     ComesAndGoes,
-    /// Asks for new tokens with some that are none.
+    /// Requests new tokens with invalid ones.
     FloodsTokens,
-    /// Sends heads that have no end, or bare line feeds.
+    /// Sends heads without an end, or with bare line feeds.
     SendsBadHeads,
 }
 
-/// How often which status was the answer.
+/// How often each status was received.
 #[derive(Default)]
-pub struct Told(BTreeMap<u16, usize>);
+pub struct StatusCounts(BTreeMap<u16, usize>);
 
-impl fmt::Display for Told {
+impl fmt::Display for StatusCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.0)
     }
 }
 
-impl Told {
-    /// Whether the attack has met what is to stop it.
+impl StatusCounts {
+    /// Whether the attack ran into one of the limits against it.
     pub fn had_effect(&self, attack: Attack) -> bool {
         let bounds: &[u16] = match attack {
-            Attack::Holds => &[429, ENDED],
+            Attack::HoldsConnections => &[429, ENDED],
             Attack::DripsHeads | Attack::DripsBodies | Attack::DripsOwnBodies => &[408, 413, 429, ENDED],
             Attack::NeverReads => &[429, 503],
             Attack::FloodsHandshakes | Attack::ComesAndGoes | Attack::FloodsTokens => &[429],
@@ -100,9 +101,9 @@ impl Told {
 }
 
 impl Attack {
-    /// All of them.
+    /// All attacks.
     pub const ALL: [Self; 9] = [
-        Self::Holds,
+        Self::HoldsConnections,
         Self::DripsHeads,
         Self::DripsBodies,
         Self::DripsOwnBodies,
@@ -113,10 +114,10 @@ impl Attack {
         Self::SendsBadHeads,
     ];
 
-    /// How many do it at once.
-    fn crowd(self) -> usize {
+    /// The number of concurrent attackers.
+    fn client_count(self) -> usize {
         match self {
-            Self::Holds => 200,
+            Self::HoldsConnections => 200,
             Self::NeverReads => 150,
             Self::DripsHeads | Self::DripsBodies => 80,
             Self::DripsOwnBodies => 40,
@@ -125,38 +126,38 @@ impl Attack {
         }
     }
 
-    /// Whether it is done by one who has an account.
+    /// Whether the attack needs an account.
     fn has_account(self) -> bool {
         matches!(self, Self::DripsOwnBodies | Self::NeverReads | Self::ComesAndGoes)
     }
 
-    /// Does it until then.
-    pub async fn runs(self, mallory: Mallory, until: Instant) -> Told {
-        let each = (0..self.crowd()).map(|_| async {
+    /// Repeats the attack until the given time.
+    pub async fn run_until(self, mallory: Mallory, until: Instant) -> StatusCounts {
+        let each = (0..self.client_count()).map(|_| async {
             let mut statuses = Vec::new();
             while Instant::now() < until {
                 let left = until.saturating_duration_since(Instant::now()) + Duration::from_secs(1);
-                let tried = tokio::time::timeout(left, self.tries(&mallory)).await;
+                let tried = tokio::time::timeout(left, self.attempt(&mallory)).await;
                 statuses.push(tried.ok().and_then(Result::ok).unwrap_or(ENDED));
                 tokio::time::sleep(PAUSE).await;
             }
             statuses
         });
-        let mut told = Told::default();
+        let mut counts = StatusCounts::default();
         for status in join_all(each).await.concat() {
-            *told.0.entry(status).or_default() += 1;
+            *counts.0.entry(status).or_default() += 1;
         }
-        told
+        counts
     }
 
-    /// Does it once; gives the status of the answer.
-    async fn tries(self, Mallory { person, room }: &Mallory) -> io::Result<u16> {
-        let (address, token) = (person.address, &person.token);
+    /// Attacks once and returns the status of the response.
+    async fn attempt(self, Mallory { user, room }: &Mallory) -> io::Result<u16> {
+        let (address, token) = (user.address, &user.token);
         let from = if self.has_account() { FROM_HOME } else { FROM };
         let connect = || connect(from, address);
         let own = format!("Authorization: Bearer {token}\r\n");
         match self {
-            Self::Holds => status(&mut connect().await?).await,
+            Self::HoldsConnections => status(&mut connect().await?).await,
             Self::DripsHeads => {
                 drips(connect().await?, "GET /health/live HTTP/1.1\r\nHost: x\r\nX-Drip: ", b"a", 100_000)
                     .await
@@ -173,7 +174,7 @@ impl Attack {
                 let mut line = connect().await?;
                 let path = format!("/api/chat/rooms/{room}/events/?limit=1000");
                 line.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n{own}\r\n").as_bytes()).await?;
-                tokio::time::sleep(PATIENCE).await;
+                tokio::time::sleep(TIMEOUT).await;
                 status(&mut line).await
             }
             Self::FloodsHandshakes => socket(connect().await?, room, "none").await,
@@ -211,15 +212,15 @@ async fn connect(from: Ipv4Addr, address: SocketAddr) -> io::Result<TcpStream> {
     socket.connect(address).await
 }
 
-/// The status of an answer that comes in time.
+/// Reads the status of a response.
 async fn status(line: &mut TcpStream) -> io::Result<u16> {
     let mut start = [0; 12];
-    let read = tokio::time::timeout(PATIENCE, line.read_exact(&mut start));
+    let read = tokio::time::timeout(TIMEOUT, line.read_exact(&mut start));
     read.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     Ok(String::from_utf8_lossy(&start[9..]).parse().unwrap_or_default())
 }
 
-/// Sends the beginning and then drop after drop, until there is an answer.
+/// Sends a head and then small pieces until there is a response.
 async fn drips(line: TcpStream, head: &str, drop: &[u8], at_once: usize) -> io::Result<u16> {
     let (mut reads, mut writes) = line.into_split();
     writes.write_all(head.as_bytes()).await?;
@@ -230,8 +231,8 @@ async fn drips(line: TcpStream, head: &str, drop: &[u8], at_once: usize) -> io::
         loop {
             tokio::time::sleep(Duration::from_secs(2)).await;
             if writes.write_all(drop).await.is_err() {
-                // What there is to read says why.
-                tokio::time::sleep(PATIENCE).await;
+                // The response that is being read says why.
+                tokio::time::sleep(TIMEOUT).await;
             }
         }
     };
@@ -245,7 +246,7 @@ async fn drips(line: TcpStream, head: &str, drop: &[u8], at_once: usize) -> io::
     }
 }
 
-/// Asks for a socket and is gone.
+/// Requests a socket and closes the connection.
 async fn socket(mut line: TcpStream, room: &str, token: &str) -> io::Result<u16> {
     let head = format!(
         "GET /ws/chat/{room}/?token={token} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

@@ -1,4 +1,4 @@
-//! People who write and read as always, and note how long everything takes.
+//! Regular users who write and read, and measure how long everything takes.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -8,64 +8,65 @@ use reqwest::Method;
 use tokio::task::JoinHandle;
 
 use crate::node::Node;
-use crate::people::Person;
+use crate::users::TestUser;
 
-/// How often each of them does something.
+/// Pause between two actions of a user.
 const EVERY: Duration = Duration::from_millis(250);
 
-/// Some of them, in one room.
-pub struct Honest {
-    notes: Arc<Mutex<Notes>>,
+/// Some regular users in one room.
+pub struct HonestUsers {
+    measurements: Arc<Mutex<Measurements>>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 #[derive(Default)]
-struct Notes {
+struct Measurements {
     times: Vec<Duration>,
     refused: usize,
 }
 
-/// What they noted since they were last asked.
-pub struct Waits {
+/// What was measured since the last report.
+pub struct LatencyReport {
     pub count: usize,
     pub p50: Duration,
     pub p99: Duration,
     pub longest: Duration,
-    /// What failed or was refused.
+    /// Requests that failed or were refused.
     pub refused: usize,
 }
 
-impl fmt::Display for Waits {
+impl fmt::Display for LatencyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { count, p50, p99, longest, refused } = self;
         write!(f, "{count} done, p50 {p50:.1?}, p99 {p99:.1?}, longest {longest:.0?}, {refused} refused")
     }
 }
 
-impl Honest {
-    /// Begins, with so many.
-    pub async fn begin(server: &Node, count: usize) -> Self {
-        let mut people = Vec::new();
+impl HonestUsers {
+    /// Starts `count` users.
+    pub async fn start(server: &Node, count: usize) -> Self {
+        let mut users = Vec::new();
         for _ in 0..count {
-            people.push(server.person("honest").await);
+            users.push(server.user("honest").await);
         }
-        let room = people[0].makes_group(&people[1..].iter().collect::<Vec<_>>()).await;
-        let notes = Arc::new(Mutex::new(Notes::default()));
-        let tasks = people.into_iter().map(|person| tokio::spawn(lives(person, room.clone(), notes.clone())));
-        Self { tasks: tasks.collect(), notes }
+        let room = users[0].makes_group(&users[1..].iter().collect::<Vec<_>>()).await;
+        let measurements = Arc::new(Mutex::new(Measurements::default()));
+        let tasks =
+            users.into_iter().map(|user| tokio::spawn(run_user(user, room.clone(), measurements.clone())));
+        Self { tasks: tasks.collect(), measurements }
     }
 
-    /// What was noted since the last time.
-    pub fn waits(&self) -> Waits {
-        let Notes { mut times, refused } = std::mem::take(&mut *self.notes.lock().unwrap());
+    /// Returns and resets the measurements.
+    pub fn take_latencies(&self) -> LatencyReport {
+        let Measurements { mut times, refused } = std::mem::take(&mut *self.measurements.lock().unwrap());
         assert!(!times.is_empty(), "nobody has done anything");
         times.sort();
         let at = |part: usize| times[(times.len() * part / 100).min(times.len() - 1)];
-        Waits { count: times.len(), p50: at(50), p99: at(99), longest: at(100), refused }
+        LatencyReport { count: times.len(), p50: at(50), p99: at(99), longest: at(100), refused }
     }
 
-    /// Ends; a person that has failed fails the test.
-    pub async fn ends(self) {
+    /// Stops the users; one that has panicked fails the test.
+    pub async fn stop(self) {
         for task in self.tasks {
             task.abort();
             match task.await {
@@ -76,30 +77,31 @@ impl Honest {
     }
 }
 
-/// Writes and waits until that is seen, reads a page on a connection of its own, comes back now and then.
-async fn lives(person: Person, room: String, notes: Arc<Mutex<Notes>>) {
-    let mut socket = person.enters(&room).await;
+/// Sends messages and waits until they arrive, reads pages on a separate connection, and reconnects from time
+/// to time.
+async fn run_user(user: TestUser, room: String, measurements: Arc<Mutex<Measurements>>) {
+    let mut socket = user.joins(&room).await;
     for turn in 0_u64.. {
-        let text = format!("{} {turn}", person.name);
+        let text = format!("{} {turn}", user.name);
         let since = Instant::now();
         socket.says(&text).await;
         socket.sees(&text).await;
-        notes.lock().unwrap().times.push(since.elapsed());
+        measurements.lock().unwrap().times.push(since.elapsed());
         tokio::time::sleep(EVERY).await;
 
         let since = Instant::now();
-        let (status, _) = person.asks(Method::GET, &format!("messages/?room={room}&limit=20"), None).await;
+        let (status, _) = user.requests(Method::GET, &format!("messages/?room={room}&limit=20"), None).await;
         {
-            let mut notes = notes.lock().unwrap();
-            notes.times.push(since.elapsed());
-            notes.refused += usize::from(!status.is_success());
+            let mut measurements = measurements.lock().unwrap();
+            measurements.times.push(since.elapsed());
+            measurements.refused += usize::from(!status.is_success());
         }
         tokio::time::sleep(EVERY).await;
         if turn % 10 == 9 {
             drop(socket);
             let since = Instant::now();
-            socket = person.enters(&room).await;
-            notes.lock().unwrap().times.push(since.elapsed());
+            socket = user.joins(&room).await;
+            measurements.lock().unwrap().times.push(since.elapsed());
         }
     }
 }

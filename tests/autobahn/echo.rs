@@ -1,4 +1,4 @@
-//! An echo server on the chat's own handshake and framing.
+//! An echo server with the chat's handshake, decoder and encoder.
 
 use std::{net::SocketAddr, thread, time::Duration};
 
@@ -6,8 +6,10 @@ use actix_http::{
     Method, Version,
     header::{HeaderMap, HeaderName, HeaderValue},
 };
+use actors::protocol::close::CloseCode;
+use actors::protocol::codec;
 use aristay_chat::socket::{
-    Decoder, Incoming, Origins, Rules, UpgradeRequest, Violation, framing, handshake,
+    FrameDecoder, FrameLimits, Origins, UpgradeRequest, Violation, WsMessage, handshake,
 };
 use bytes::{Bytes, BytesMut};
 use tokio::{
@@ -17,23 +19,23 @@ use tokio::{
 };
 
 /// What the cases send at most: 16 MiB, in fragments of 64 bytes.
-static ECHO_RULES: Rules = Rules {
+static ECHO_LIMITS: FrameLimits = FrameLimits {
     frame_bytes_max: 16 << 20,
     message_bytes_max: 16 << 20,
     fragments_max: (16 << 20) / 64,
     binary: true,
 };
 
-/// How long the peer has to close after it was told to.
+/// How long the client gets to close after a close frame.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// A running server; it ends with the test's process.
+/// A running server, which ends with the test process.
 pub(crate) struct Server {
     address: SocketAddr,
 }
 
 impl Server {
-    /// Starts one on a thread of its own.
+    /// Starts a server on its own thread.
     pub(crate) fn start() -> Self {
         let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let listener = runtime.block_on(bind());
@@ -56,7 +58,7 @@ impl Server {
     }
 }
 
-/// Binds below the ephemeral range: a client that connects again and again can take a port from there.
+/// Binds below the ephemeral range, from which a client that reconnects all the time could take the port.
 async fn bind() -> TcpListener {
     let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap_or_default();
     for port in first..first + 100 {
@@ -72,11 +74,11 @@ async fn serve(mut stream: TcpStream) {
     if stream.set_nodelay(true).is_err() || !open(&mut stream, &mut buf).await {
         return;
     }
-    let mut decoder = Decoder::new(&ECHO_RULES);
+    let mut decoder = FrameDecoder::new(&ECHO_LIMITS);
     loop {
         let last = match decoder.decode(&mut buf) {
-            Ok(Some(incoming)) => {
-                let (answer, last) = answer(incoming);
+            Ok(Some(message)) => {
+                let (answer, last) = answer(message);
                 if stream.write_all(&answer).await.is_err() {
                     return;
                 }
@@ -89,13 +91,13 @@ async fn serve(mut stream: TcpStream) {
                     _ => return,
                 }
             }
-            Err(Violation { code, reason }) => {
-                let _ = stream.write_all(&framing::encode_close(code, reason)).await;
+            Err(Violation { code, .. }) => {
+                let _ = stream.write_all(&codec::close(CloseCode::Framing(code))).await;
                 true
             }
         };
         if last {
-            // Closing with bytes unread would reset the line, and with it take the close frame back.
+            // Closing over unread bytes would reset the connection and discard the close frame.
             let _ = stream.shutdown().await;
             let rest = async {
                 while matches!(stream.read_buf(&mut buf).await, Ok(1..)) {
@@ -108,22 +110,26 @@ async fn serve(mut stream: TcpStream) {
     }
 }
 
-/// What the server says to `incoming`, and whether it says anything after that.
-fn answer(incoming: Incoming) -> (Bytes, bool) {
-    match incoming {
-        Incoming::Text(text) => (framing::encode_text(&text), false),
-        Incoming::Binary(payload) => {
-            let (mut header, header_bytes) = framing::text_header(payload.len());
-            header[0] = 0x82;
-            ([&header[..header_bytes], &payload[..]].concat().into(), false)
+/// The response to `message`, and whether it is the last one.
+fn answer(message: WsMessage) -> (Bytes, bool) {
+    match message {
+        WsMessage::Text(text) => (codec::text(text.as_bytes()), false),
+        // The chat sends no binary frames; their headers differ only in the opcode.
+        WsMessage::Binary(payload) => {
+            let mut frame = codec::text(&payload).to_vec();
+            frame[0] = 0x82;
+            (frame.into(), false)
         }
-        Incoming::Ping(payload) => (framing::encode_pong(&payload), false),
-        Incoming::Pong => (Bytes::new(), false),
-        Incoming::Close(frame) => (framing::encode_close(frame.map_or(1000, |frame| frame.code), ""), true),
+        WsMessage::Ping(payload) => (codec::pong(&payload), false),
+        WsMessage::Pong => (Bytes::new(), false),
+        WsMessage::Close(frame) => {
+            let code = frame.map_or(1000, |frame| frame.code);
+            (codec::close(CloseCode::Echoed(code)), true)
+        }
     }
 }
 
-/// Reads the request and upgrades; says whether it did.
+/// Reads and answers the upgrade request; returns whether it was accepted.
 async fn open(stream: &mut TcpStream, buf: &mut BytesMut) -> bool {
     let end = loop {
         if let Some(at) = buf.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -151,7 +157,7 @@ async fn open(stream: &mut TcpStream, buf: &mut BytesMut) -> bool {
     };
     let (answer, opened) = match handshake::check(&request, &Origins::default()) {
         Ok(accepted) => (handshake::accept_response(&accepted), true),
-        Err(refusal) => (refusal.to_bytes(), false),
+        Err(rejection) => (rejection.to_bytes(), false),
     };
     stream.write_all(&answer).await.is_ok() && opened
 }

@@ -2,7 +2,7 @@
 //!
 //! The cases come from `kosoku` on PyPI, which runs them without Python 2; it is installed into a
 //! virtual environment under the target folder. They want an echo of text and binary up to 16 MiB in
-//! thousands of fragments, so the [`echo`] server sits on the same decoder with wider [`Rules`].
+//! thousands of fragments, so the [`echo`] server sits on the same decoder with wider [`FrameLimits`].
 //!
 //! Groups 12 and 13 are left out: they test compression, which the server doesn't offer.
 

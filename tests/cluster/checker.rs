@@ -1,33 +1,32 @@
-//! Judges what a run was seen to do against what the logs hold at its end. It knows nothing of how the
-//! run was made.
+//! Compares what was observed during a run with the final logs. Knows nothing about how the run was produced.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// One run.
+/// The observations of a run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
-    /// What each room's log holds at the end, as each node tells it.
+    /// The final log of each room, as reported by each node.
     pub(crate) logs: BTreeMap<String, Vec<Vec<Row>>>,
-    /// What senders were told is stored.
+    /// Acknowledged sends.
     pub(crate) acked: Vec<Acked>,
-    /// Sends that were refused for good.
+    /// Sends that were refused permanently.
     pub(crate) refused: BTreeSet<String>,
-    /// Sends that got no answer in time on a socket that stayed open.
+    /// Sends without an answer in time on an open socket.
     pub(crate) unanswered: Vec<String>,
-    /// What each member of a room was sent, over all its connections.
+    /// What each member of a room received, over all its connections.
     pub(crate) deliveries: Vec<Deliveries>,
-    /// What each connection of someone who was removed from a room was sent after that.
+    /// What users received on a connection after they were removed from the room.
     pub(crate) after_removal: Vec<(String, i64)>,
 }
 
-/// A position in a log, and the send that it came from, if any.
+/// A position in a log, and the `client_id` of the send that it came from, if any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) seq: i64,
     pub(crate) client_id: Option<String>,
 }
 
-/// What a sender was told.
+/// An acknowledged send.
 #[derive(Clone, Debug)]
 pub(crate) struct Acked {
     pub(crate) room: String,
@@ -35,7 +34,7 @@ pub(crate) struct Acked {
     pub(crate) seq: i64,
 }
 
-/// What one member was sent.
+/// What one member received.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Deliveries {
     pub(crate) who: String,
@@ -43,7 +42,7 @@ pub(crate) struct Deliveries {
     pub(crate) rows: Vec<Row>,
 }
 
-/// All that is wrong with a run; empty when it kept the promises.
+/// All violations in a run; empty if it is correct.
 pub(crate) fn violations(history: &History) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut stored: BTreeMap<(&str, &str), i64> = BTreeMap::new();
@@ -93,10 +92,10 @@ pub(crate) fn violations(history: &History) -> Vec<String> {
     wrong
 }
 
-/// What spoils a run.
-type Spoil<'a> = &'a dyn Fn(&mut History);
+/// A corruption of a run.
+type Corruption<'a> = &'a dyn Fn(&mut History);
 
-/// A run without a fault, to be spoiled.
+/// A correct run, to be corrupted.
 fn clean() -> History {
     let log: Vec<Row> =
         (1..=6).map(|seq| Row { seq, client_id: (seq > 2).then(|| format!("send {seq}")) }).collect();
@@ -115,10 +114,10 @@ fn clean() -> History {
 }
 
 #[test]
-fn each_way_to_spoil_a_history_is_found() {
+fn each_corruption_of_a_history_is_detected() {
     assert_eq!(violations(&clean()), Vec::<String>::new());
     let roof = "roof".to_owned();
-    let spoils: [(&str, Spoil); 12] = [
+    let corruptions: [(&str, Corruption); 12] = [
         ("an acked send is lost", &|h| {
             let acked = Acked { room: "roof".into(), client_id: "send 7".into(), seq: 7 };
             h.acked.push(acked);
@@ -140,9 +139,9 @@ fn each_way_to_spoil_a_history_is_found() {
         ("deliveries change places", &|h| h.deliveries[1].rows.swap(3, 4)),
         ("something after a removal", &|h| h.after_removal.push(("bob".into(), 6))),
     ];
-    for (what, spoil) in spoils {
+    for (what, corrupt) in corruptions {
         let mut history = clean();
-        spoil(&mut history);
+        corrupt(&mut history);
         assert!(!violations(&history).is_empty(), "{what}");
     }
 }

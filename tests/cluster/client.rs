@@ -1,4 +1,4 @@
-//! A WebSocket client, in the words of the tests.
+//! A WebSocket client for the tests.
 
 use std::time::{Duration, Instant};
 
@@ -21,44 +21,45 @@ pub(crate) struct Socket {
     stream: WebSocketStream<TcpStream>,
 }
 
-/// What comes from a socket.
+/// What arrives on a socket.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Came {
-    /// A frame.
+pub(crate) enum SocketEvent {
     Frame(Value),
-    /// The end, with its close code; 1006 without one.
+    /// The close code; 1006 without one.
     End(u16),
 }
 
-/// Why a handshake failed: the status, or 0 when nobody answered.
+/// A failed handshake with its status; 0 if there was no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Refused(pub(crate) u16);
+pub(crate) struct HandshakeFailed(pub(crate) u16);
 
 impl Socket {
-    pub(crate) async fn open(port: u16, path: &str) -> Result<Self, Refused> {
+    pub(crate) async fn open(port: u16, path: &str) -> Result<Self, HandshakeFailed> {
         let connecting = async {
-            let stream = TcpStream::connect(("127.0.0.1", port)).await.map_err(|_| Refused(0))?;
+            let stream = TcpStream::connect(("127.0.0.1", port)).await.map_err(|_| HandshakeFailed(0))?;
             let _nodelay = stream.set_nodelay(true);
             let url = format!("ws://127.0.0.1:{port}{path}");
             match tokio_tungstenite::client_async(url, stream).await {
                 Ok((stream, _)) => Ok(Self { stream }),
-                Err(tungstenite::Error::Http(answer)) => Err(Refused(answer.status().as_u16())),
-                Err(_) => Err(Refused(0)),
+                Err(tungstenite::Error::Http(answer)) => Err(HandshakeFailed(answer.status().as_u16())),
+                Err(_) => Err(HandshakeFailed(0)),
             }
         };
-        timeout(Duration::from_secs(10), connecting).await.unwrap_or(Err(Refused(0)))
+        timeout(Duration::from_secs(10), connecting).await.unwrap_or(Err(HandshakeFailed(0)))
     }
 
-    /// What comes next.
-    pub(crate) async fn next(&mut self) -> Came {
+    /// The next event.
+    pub(crate) async fn next(&mut self) -> SocketEvent {
         loop {
             match self.stream.next().await {
-                Some(Ok(Message::Text(text))) => return Came::Frame(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Text(text))) => {
+                    return SocketEvent::Frame(serde_json::from_str(&text).unwrap());
+                }
                 Some(Ok(Message::Close(frame))) => {
-                    return Came::End(frame.map_or(1006, |frame| frame.code.into()));
+                    return SocketEvent::End(frame.map_or(1006, |frame| frame.code.into()));
                 }
                 Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Came::End(1006),
+                Some(Err(_)) | None => return SocketEvent::End(1006),
             }
         }
     }
@@ -68,24 +69,24 @@ impl Socket {
         self.sees_where(kind, |_| true).await
     }
 
-    /// Waits for a frame of this type of which `is_it` is true.
+    /// Waits for a frame of this type for which `is_it` is true.
     pub(crate) async fn sees_where(&mut self, kind: &str, is_it: impl Fn(&Value) -> bool) -> Value {
         let until = tokio::time::Instant::now() + SOON;
         let mut others = Vec::new();
         loop {
             match timeout_at(until, self.next()).await {
-                Ok(Came::Frame(frame)) if frame["type"] == kind && is_it(&frame) => return frame,
-                Ok(Came::Frame(frame)) => others.push(frame),
+                Ok(SocketEvent::Frame(frame)) if frame["type"] == kind && is_it(&frame) => return frame,
+                Ok(SocketEvent::Frame(frame)) => others.push(frame),
                 end => panic!("no {kind} but {others:?} and {end:?}"),
             }
         }
     }
 
-    /// Waits for the end, and gives its code; frames that come before go by.
+    /// Waits for the end and returns its code; skips the frames before it.
     pub(crate) async fn ends(&mut self) -> u16 {
         let end = async {
             loop {
-                if let Came::End(code) = self.next().await {
+                if let SocketEvent::End(code) = self.next().await {
                     return code;
                 }
             }
@@ -98,7 +99,7 @@ impl Socket {
         matches!(sent.await, Ok(Ok(())))
     }
 
-    /// Says something in the room of this socket, and waits for the ack: its `seq`, and how long it took.
+    /// Sends a message to the room of this socket and waits for its ack. Returns the `seq` and the latency.
     pub(crate) async fn says(&mut self, text: &str) -> (i64, Duration) {
         let client_id = uuid::Uuid::new_v4().to_string();
         let begin = Instant::now();
@@ -107,7 +108,7 @@ impl Socket {
         (ack["seq"].as_i64().unwrap(), begin.elapsed())
     }
 
-    /// Waits for this text to come.
+    /// Waits for a message with this text.
     pub(crate) async fn hears(&mut self, text: &str) -> Value {
         self.sees_where("chat_message", |frame| frame["message"]["content"] == text).await
     }

@@ -1,4 +1,4 @@
-//! Nodes as processes, and what an operator and a host application do to them.
+//! Nodes as processes, and what an operator and a host application do with them.
 
 use std::{
     fs::{self, File},
@@ -22,22 +22,22 @@ use tokio::{
     time::sleep,
 };
 
-use crate::{broker::Broker, client::Socket};
+use crate::{client::Socket, rabbitmq::RabbitMq};
 
-/// The key that stands for the host application's.
+/// The key shared with the host application.
 const SECRET: &str = "a-key-that-is-only-for-the-tests-of-many-nodes";
-/// What shows a node's figures.
+/// Grants access to the metrics of a node.
 const METRICS_TOKEN: &str = "a-token-for-the-figures-of-many-nodes";
-/// How long a node may take to start, on a machine with much else to do.
+/// How long the start of a node may take on a busy machine.
 const START_PATIENCE: Duration = Duration::from_secs(60);
-/// Ends the nodes with the process that started them.
+/// Stops the nodes when the process that started them ends.
 const CLEAN_UP: &str = r#"
 cat > /dev/null
 for pid in "$1"/*.pid; do kill -KILL "$(cat "$pid")" 2> /dev/null; done
 rm -rf "$1"
 "#;
 
-/// One node.
+/// A node.
 pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) port: u16,
@@ -53,23 +53,23 @@ pub(crate) struct Cluster {
     guard: Child,
 }
 
-/// Someone, with a token.
+/// A user and a token.
 #[derive(Clone)]
-pub(crate) struct Person {
+pub(crate) struct User {
     pub(crate) id: i64,
     pub(crate) token: String,
 }
 
-/// Takes the broker for one test; only one test at a time has it.
-pub(crate) async fn broker() -> OwnedMutexGuard<Broker> {
-    static BROKER: OnceLock<Arc<Mutex<Broker>>> = OnceLock::new();
-    BROKER.get_or_init(|| Arc::new(Mutex::new(Broker::start()))).clone().lock_owned().await
+/// Acquires the broker; only one test at a time can have it.
+pub(crate) async fn broker() -> OwnedMutexGuard<RabbitMq> {
+    static BROKER: OnceLock<Arc<Mutex<RabbitMq>>> = OnceLock::new();
+    BROKER.get_or_init(|| Arc::new(Mutex::new(RabbitMq::start()))).clone().lock_owned().await
 }
 
-/// The three nodes that tests share which do no harm, and the broker with them.
+/// Three nodes, and their broker, shared by tests that don't break them.
 pub(crate) struct Shared {
     cluster: MappedMutexGuard<'static, Cluster>,
-    _broker: OwnedMutexGuard<Broker>,
+    _broker: OwnedMutexGuard<RabbitMq>,
 }
 
 impl Deref for Shared {
@@ -80,7 +80,7 @@ impl Deref for Shared {
     }
 }
 
-/// Takes the shared nodes for one test, and starts them for the first.
+/// Acquires the shared nodes for a test; the first one starts them.
 pub(crate) async fn shared() -> Shared {
     static SHARED: OnceLock<Mutex<Option<Cluster>>> = OnceLock::new();
     let broker = broker().await;
@@ -93,7 +93,7 @@ pub(crate) async fn shared() -> Shared {
     Shared { cluster, _broker: broker }
 }
 
-/// A new database, as a URL.
+/// Creates a database and returns its URL.
 pub(crate) async fn database(postgres: &PrivatePostgres) -> String {
     let config = postgres.fresh_database(None).await.unwrap();
     let name = config.get_dbname().unwrap();
@@ -103,7 +103,7 @@ pub(crate) async fn database(postgres: &PrivatePostgres) -> String {
 }
 
 impl Node {
-    /// Starts the node, without waiting for it.
+    /// Starts the node without waiting for it.
     pub(crate) fn start(&mut self) {
         let log = File::options().create(true).append(true).open(&self.log).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_aristay-chat"))
@@ -134,7 +134,7 @@ impl Node {
         ready.is_ok_and(|answer| answer.status() == StatusCode::OK)
     }
 
-    /// Waits until it serves; how long that took.
+    /// Waits until the node serves. Returns how long that took.
     pub(crate) async fn ready(&mut self) -> Duration {
         let begin = Instant::now();
         while !self.is_ready().await {
@@ -154,13 +154,13 @@ impl Node {
         }
     }
 
-    /// Asks it to stop, and waits for that.
+    /// Asks the node to stop, and waits until it has.
     pub(crate) async fn stop(&mut self) -> ExitStatus {
         self.signal("TERM");
         self.ended().await
     }
 
-    /// Waits for it to end by itself.
+    /// Waits until the node exits by itself.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("a node that runs");
         tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap()
@@ -171,7 +171,6 @@ impl Node {
         assert!(Command::new("/bin/kill").args([&format!("-{signal}"), &pid]).status().unwrap().success());
     }
 
-    /// The id of the process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().expect("it runs").id()
     }
@@ -186,7 +185,7 @@ impl Node {
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
-    /// A figure of its metrics; 0 while nothing was counted.
+    /// The value of a metric; 0 if nothing was counted.
     pub(crate) async fn metric(&self, name: &str) -> f64 {
         let url = format!("http://127.0.0.1:{}/metrics", self.port);
         let asked = reqwest::Client::new().get(url).bearer_auth(METRICS_TOKEN).send();
@@ -199,7 +198,7 @@ impl Node {
 }
 
 impl Cluster {
-    /// Starts nodes, and waits until they serve and hear each other.
+    /// Starts nodes and waits until they serve and receive each other's messages.
     pub(crate) async fn start(count: usize, database_url: &str, amqp_url: &str) -> Self {
         let mut cluster = Self::prepare(count, database_url, amqp_url);
         for node in &mut cluster.nodes {
@@ -209,7 +208,7 @@ impl Cluster {
         cluster
     }
 
-    /// Nodes that are about to start.
+    /// Prepares nodes without starting them.
     pub(crate) fn prepare(count: usize, database_url: &str, amqp_url: &str) -> Self {
         let folder = PathBuf::from(format!("/tmp/aristay-cluster-{}", uuid::Uuid::new_v4().simple()));
         fs::create_dir_all(folder.join("data")).unwrap();
@@ -223,21 +222,21 @@ impl Cluster {
         Self { nodes, folder, guard }
     }
 
-    /// Waits until all nodes serve and their links work.
+    /// Waits until all nodes serve and are connected to the broker.
     pub(crate) async fn linked(&mut self) {
         for node in &mut self.nodes {
             node.ready().await;
         }
         let until = Instant::now() + START_PATIENCE;
         for node in &self.nodes {
-            while node.metric("chat_link_up").await < 1.0 {
+            while node.metric("chat_broker_up").await < 1.0 {
                 assert!(Instant::now() < until, "{} has no link:\n{}", node.name, node.log_end());
                 sleep(Duration::from_millis(50)).await;
             }
         }
     }
 
-    /// Calls a node; the status and the body.
+    /// Calls a node and returns status and body.
     pub(crate) async fn call(
         &self,
         node: usize,
@@ -256,41 +255,41 @@ impl Cluster {
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
-    /// Puts someone new into the directory, as the host application does.
-    pub(crate) async fn person(&self) -> Person {
+    /// Creates a new user, as the host application does.
+    pub(crate) async fn user(&self) -> User {
         static NEXT: AtomicI64 = AtomicI64::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let body = json!({"username": format!("person{id}"), "full_name": format!("Person {id}")});
         self.put_user(0, id, body).await;
-        Person { id, token: token(id) }
+        User { id, token: token(id) }
     }
 
-    /// Changes someone in the directory.
+    /// Changes a user, as the host application does.
     pub(crate) async fn put_user(&self, node: usize, id: i64, body: Value) {
         let path = format!("/api/chat/users/{id}/");
         let (status, answer) = self.call(node, Method::PUT, &path, &service_token(), Some(body)).await;
         assert!(status.is_success(), "{status} {answer}");
     }
 
-    /// Makes a group of these people; the first is its admin.
-    pub(crate) async fn room(&self, people: &[&Person]) -> String {
-        let others: Vec<i64> = people[1..].iter().map(|person| person.id).collect();
+    /// Creates a group of these users; the first is its admin.
+    pub(crate) async fn room(&self, users: &[&User]) -> String {
+        let others: Vec<i64> = users[1..].iter().map(|user| user.id).collect();
         let body = json!({"room_type": "group", "name": "Roof", "participant_ids": others});
         let (status, room) =
-            self.call(0, Method::POST, "/api/chat/rooms/", &people[0].token, Some(body)).await;
+            self.call(0, Method::POST, "/api/chat/rooms/", &users[0].token, Some(body)).await;
         assert_eq!(status, StatusCode::CREATED, "{room}");
         room["id"].as_str().unwrap().to_owned()
     }
 
-    pub(crate) async fn room_socket(&self, node: usize, person: &Person, room: &str) -> Socket {
-        let path = format!("/ws/chat/{room}/?token={}", person.token);
+    pub(crate) async fn room_socket(&self, node: usize, user: &User, room: &str) -> Socket {
+        let path = format!("/ws/chat/{room}/?token={}", user.token);
         let mut socket = Socket::open(self.nodes[node].port, &path).await.expect("let in");
         socket.sees("connection_established").await;
         socket
     }
 
-    pub(crate) async fn user_socket(&self, node: usize, person: &Person) -> Socket {
-        let path = format!("/ws/chat/?token={}", person.token);
+    pub(crate) async fn user_socket(&self, node: usize, user: &User) -> Socket {
+        let path = format!("/ws/chat/?token={}", user.token);
         let mut socket = Socket::open(self.nodes[node].port, &path).await.expect("let in");
         socket.sees("connection_established").await;
         socket
@@ -309,7 +308,7 @@ impl Drop for Cluster {
 }
 
 fn new_node(folder: &Path, n: usize, database_url: &str, amqp_url: &str) -> Node {
-    let (name, port) = (format!("node{n}"), crate::broker::free_port());
+    let (name, port) = (format!("node{n}"), crate::rabbitmq::free_port());
     let mut node =
         Node { port, child: None, settings: Vec::new(), log: folder.join(format!("{name}.log")), name };
     let data = folder.join("data").to_string_lossy().into_owned();
@@ -337,21 +336,21 @@ fn signed(claims: &Value) -> String {
     jsonwebtoken::encode(&jsonwebtoken::Header::default(), claims, &key).unwrap()
 }
 
-/// A token of someone, as the host application signs it.
+/// A user token, as the host application signs it.
 pub(crate) fn token(user: i64) -> String {
     let now = chrono::Utc::now().timestamp();
     let id = uuid::Uuid::new_v4().simple().to_string();
     signed(&json!({"token_type": "access", "user_id": user, "iat": now, "exp": now + 7_200, "jti": id}))
 }
 
-/// The host application's own token.
+/// A service token of the host application.
 pub(crate) fn service_token() -> String {
     let now = chrono::Utc::now().timestamp();
     let id = uuid::Uuid::new_v4().simple().to_string();
     signed(&json!({"token_type": "access", "scope": "service", "iat": now, "exp": now + 7_200, "jti": id}))
 }
 
-/// Says what a run found, where someone looks for it.
+/// Prints the result of a run directly, which the test harness does not capture.
 pub(crate) fn report(line: &str) {
     let mut out = std::io::stdout().lock();
     let _closed = writeln!(out, "{line}");

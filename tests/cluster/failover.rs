@@ -1,101 +1,21 @@
-//! A standby takes over that had not received all of the log: a real primary, a real standby, a promotion.
+//! A standby without the end of the log takes over: a real primary, a real standby, and a promotion.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
-use crate::broker::free_port;
-use crate::client::{Came, SOON, Socket};
-use crate::cluster::{Cluster, Person, broker};
+use crate::client::{SOON, Socket, SocketEvent};
+use crate::cluster::{Cluster, User, broker};
+use crate::postgres::{Server, postgres_program, run};
 use crate::proxy::{Mode, Proxy};
 
-/// One PostgreSQL server, which ends with this process.
-struct Server {
-    port: u16,
-    folder: PathBuf,
-    child: Option<Child>,
-}
-
-impl Server {
-    fn address(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.port).into()
-    }
-
-    fn start(&mut self) {
-        let port = self.port.to_string();
-        let mut server = postgres_program("postgres");
-        server.args(["-D", &self.folder.to_string_lossy(), "-p", &port]);
-        server.args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]);
-        server.args(["-c", "log_min_messages=fatal"]);
-        self.child = Some(server.spawn().expect("postgres starts"));
-    }
-
-    fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
-    }
-
-    async fn client(&self) -> Client {
-        let begin = Instant::now();
-        loop {
-            let url = format!("postgres://aristay@127.0.0.1:{}/postgres", self.port);
-            match tokio_postgres::connect(&url, NoTls).await {
-                Ok((client, connection)) => {
-                    tokio::spawn(connection);
-                    return client;
-                }
-                Err(error) => assert!(begin.elapsed() < SOON, "no PostgreSQL on {}: {error}", self.port),
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-/// One of PostgreSQL's programs, as an account that it accepts.
-fn postgres_program(name: &str) -> Command {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL is installed");
-    let program = versions.map(|version| version.unwrap().path().join("bin").join(name)).max().unwrap();
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL"]);
-    if is_root() {
-        command.args(["--reuid", "postgres", "--regid", "postgres", "--clear-groups"]);
-    }
-    command.arg(program).current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command
-}
-
-fn is_root() -> bool {
-    std::fs::metadata("/proc/self").unwrap().uid() == 0
-}
-
-fn run(command: &mut Command) {
-    assert!(command.status().expect("a program that starts").success(), "{command:?}");
-}
-
-/// A primary with a standby that follows it without holding up its commits.
+/// A primary, and a standby that replicates asynchronously.
 async fn pair(folder: &Path) -> (Server, Server) {
-    let server = |name: &str| Server { port: free_port(), folder: folder.join(name), child: None };
-    let (mut primary, mut standby) = (server("primary"), server("standby"));
-    if is_root() {
-        run(Command::new("chown").args(["postgres", &folder.to_string_lossy()]));
-    }
-    let data = primary.folder.to_string_lossy().into_owned();
-    run(postgres_program("initdb").args(["-D", &data, "-U", "aristay", "-A", "trust", "--no-sync"]));
+    let (mut primary, mut standby) = (Server::created(folder, "primary"), Server::new(folder, "standby"));
     primary.start();
     primary.client().await;
     let (port, data) = (primary.port.to_string(), standby.folder.to_string_lossy().into_owned());
@@ -116,7 +36,7 @@ async fn pair(folder: &Path) -> (Server, Server) {
     (primary, standby)
 }
 
-/// Waits until a question has this answer.
+/// Waits until a query returns true.
 async fn until(client: &Client, question: &str) {
     let begin = Instant::now();
     while !client.query_one(question, &[]).await.unwrap().get::<_, bool>(0) {
@@ -125,25 +45,19 @@ async fn until(client: &Client, question: &str) {
     }
 }
 
-async fn post(
-    cluster: &Cluster,
-    node: usize,
-    person: &Person,
-    room: &str,
-    text: &str,
-) -> (StatusCode, Value) {
+async fn post(cluster: &Cluster, node: usize, user: &User, room: &str, text: &str) -> (StatusCode, Value) {
     let body = json!({"room": room, "content": text});
-    cluster.call(node, Method::POST, "/api/chat/messages/", &person.token, Some(body)).await
+    cluster.call(node, Method::POST, "/api/chat/messages/", &user.token, Some(body)).await
 }
 
-/// What a socket is told until it is reset: the frames before that, and the reset.
+/// The frames of a socket before its reset, and the reset.
 async fn until_reset(socket: &mut Socket) -> (Vec<Value>, Value) {
     let mut before = Vec::new();
     let reset = async {
         loop {
             match socket.next().await {
-                Came::Frame(frame) if frame["type"] == "reset" => return frame,
-                Came::Frame(frame) => before.push(frame),
+                SocketEvent::Frame(frame) if frame["type"] == "reset" => return frame,
+                SocketEvent::Frame(frame) => before.push(frame),
                 end => panic!("no reset but {end:?}"),
             }
         }
@@ -153,14 +67,14 @@ async fn until_reset(socket: &mut Socket) -> (Vec<Value>, Value) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_standby_that_lacks_the_end_of_the_log_begins_a_new_history_for_everyone() {
+async fn a_standby_without_the_end_of_the_log_starts_a_new_history() {
     let broker = broker().await;
     let folder = tempfile::Builder::new().prefix("failover").tempdir_in("/tmp").unwrap();
     let (mut primary, standby) = pair(folder.path()).await;
     let proxy = Proxy::start(vec![primary.address()]).await;
     let url = format!("postgres://aristay@127.0.0.1:{}/postgres", proxy.port());
     let mut cluster = Cluster::start(2, &url, &broker.url()).await;
-    let (ann, bob) = (cluster.person().await, cluster.person().await);
+    let (ann, bob) = (cluster.user().await, cluster.user().await);
     let room = cluster.room(&[&ann, &bob]).await;
     for text in ["one", "two"] {
         assert_eq!(post(&cluster, 0, &ann, &room, text).await.0, StatusCode::CREATED);
@@ -191,11 +105,11 @@ async fn a_standby_that_lacks_the_end_of_the_log_begins_a_new_history_for_everyo
 
     primary.kill();
     at_standby.query_one("SELECT pg_promote()", &[]).await.unwrap();
-    proxy.lead_to(vec![standby.address()]);
+    proxy.route_to(vec![standby.address()]);
     proxy.set(Mode::Cut);
     proxy.set(Mode::Pass);
 
-    // Node 0 writes into the new history before anyone has told node 1 of it.
+    // Node 0 writes into the new history before node 1 has heard of it.
     let begin = Instant::now();
     let after = loop {
         let (status, message) = post(&cluster, 0, &ann, &room, "after").await;
@@ -210,11 +124,11 @@ async fn a_standby_that_lacks_the_end_of_the_log_begins_a_new_history_for_everyo
     let (before, reset) = until_reset(&mut in_room).await;
     assert!(before.iter().all(|frame| frame["type"] != "chat_message"), "{before:?}");
     assert_ne!(reset["epoch"], epoch);
-    // What a list shows can't be reset; its socket ends, and comes back.
+    // An inbox can't be reset; its socket is closed, and the client reconnects.
     assert_eq!(subscribed.ends().await, 1012);
     let (_, message) = post(&cluster, 1, &ann, &room, "and live again").await;
-    let heard = in_room.hears("and live again").await;
-    assert_eq!(heard["seq"], message["seq"]);
+    let received = in_room.hears("and live again").await;
+    assert_eq!(received["seq"], message["seq"]);
 
     let path = format!("/api/chat/rooms/{room}/events/?since=0");
     for node in [0, 1] {

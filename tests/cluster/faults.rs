@@ -1,4 +1,4 @@
-//! Nodes, broker and database fail, and nothing is lost but time.
+//! Faults of nodes, broker and database, of which none may lose anything.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -16,15 +16,15 @@ use lapin::{
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    broker::Broker,
     checker::violations,
     cluster::{Cluster, broker, database, report},
     proxy::{Mode, Proxy},
-    soak::Held,
+    rabbitmq::RabbitMq,
+    soak::ResourceUsage,
     workload::{Workload, quantile},
 };
 
-/// What is done to the installation.
+/// A fault of the installation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     NodeKilled,
@@ -60,27 +60,27 @@ pub(crate) const ALL: [Fault; 10] = [
     Fault::PostgresKilled,
 ];
 
-/// Nodes whose ways to the broker can be broken one by one, on a database that may be killed.
-pub(crate) struct Ground {
+/// Nodes whose connections to the broker can be interrupted one by one, on a database that may be killed.
+pub(crate) struct Testbed {
     pub(crate) cluster: Cluster,
     pub(crate) postgres: PrivatePostgres,
-    ways: Vec<Proxy>,
+    proxies: Vec<Proxy>,
     random: u64,
 }
 
-impl Ground {
-    pub(crate) async fn new(broker: &Broker, nodes: usize, seed: u64) -> Self {
+impl Testbed {
+    pub(crate) async fn new(broker: &RabbitMq, nodes: usize, seed: u64) -> Self {
         let postgres = PrivatePostgres::temporary().await.unwrap();
         let mut cluster = Cluster::prepare(nodes, &database(&postgres).await, &broker.url());
-        let mut ways = Vec::new();
+        let mut proxies = Vec::new();
         for node in &mut cluster.nodes {
-            let way = Proxy::start(vec![SocketAddr::from((Ipv4Addr::LOCALHOST, broker.port()))]).await;
-            node.set("AMQP_URL", &broker.url_at(way.port()));
+            let proxy = Proxy::start(vec![SocketAddr::from((Ipv4Addr::LOCALHOST, broker.port()))]).await;
+            node.set("AMQP_URL", &broker.url_at(proxy.port()));
             node.start();
-            ways.push(way);
+            proxies.push(proxy);
         }
         cluster.linked().await;
-        Self { cluster, postgres, ways, random: seed }
+        Self { cluster, postgres, proxies, random: seed }
     }
 
     fn draw(&mut self, below: usize) -> usize {
@@ -89,9 +89,9 @@ impl Ground {
         usize::try_from(self.random >> 33).unwrap() % below
     }
 
-    /// Does it, and undoes it after a while.
-    pub(crate) async fn suffer(&mut self, fault: Fault, broker: &mut Broker) {
-        let victim = self.draw(self.ways.len());
+    /// Injects a fault and reverts it after a while.
+    pub(crate) async fn inject(&mut self, fault: Fault, broker: &mut RabbitMq) {
+        let victim = self.draw(self.proxies.len());
         let span = Duration::from_millis(1_500 + self.draw(2_000) as u64);
         match fault {
             Fault::NodeKilled => {
@@ -121,14 +121,14 @@ impl Ground {
                 tokio::task::block_in_place(|| broker.set_memory_alarm(false));
             }
             Fault::QueueDeleted => {
-                let (_connection, channel, queues) = hands(broker).await;
+                let (_connection, channel, queues) = operator_connection(broker).await;
                 if let Some(queue) = queues.first() {
                     let _gone =
                         channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await;
                 }
             }
             Fault::BindingDeleted => {
-                let (_connection, channel, queues) = hands(broker).await;
+                let (_connection, channel, queues) = operator_connection(broker).await;
                 for queue in queues.iter().take(1) {
                     for shard in 0..256 {
                         let key = format!("room.{shard}").into();
@@ -144,9 +144,9 @@ impl Ground {
                     Fault::HalfPartitionedFromBroker => Mode::HoldClients,
                     _ => [Mode::Hold, Mode::Cut][self.draw(2)],
                 };
-                self.ways[victim].set(mode);
+                self.proxies[victim].set(mode);
                 sleep(span).await;
-                self.ways[victim].set(Mode::Pass);
+                self.proxies[victim].set(Mode::Pass);
             }
             Fault::PostgresKilled => {
                 let pid = self.postgres.postmaster_pid().expect("a postmaster").to_string();
@@ -158,9 +158,9 @@ impl Ground {
     }
 }
 
-/// What an operator's hands do at the broker, and the queues that someone listens to: those of nodes that
-/// were killed stay for a while.
-async fn hands(broker: &Broker) -> (Connection, Channel, Vec<String>) {
+/// A connection with which a test changes the broker as an operator could, and the queues that have a
+/// consumer; those of killed nodes stay for a while.
+async fn operator_connection(broker: &RabbitMq) -> (Connection, Channel, Vec<String>) {
     let listed = tokio::task::block_in_place(|| broker.ctl(&["list_queues", "name", "consumers"]));
     let queues = listed
         .lines()
@@ -173,17 +173,17 @@ async fn hands(broker: &Broker) -> (Connection, Channel, Vec<String>) {
     (connection, channel, queues)
 }
 
-/// How soon after each fault everyone is to have everything.
+/// How soon after each fault everyone must have everything.
 const CONVERGED_WITHIN: Duration = Duration::from_secs(10);
 
-/// Connections to the database that a node of these tests keeps at most.
+/// Database connections that a node in these tests keeps at most.
 const CONNECTIONS_KEPT: usize = 12;
 
 struct Run {
     sockets: usize,
     rate: f64,
     faults: Vec<Fault>,
-    /// When no further fault begins.
+    /// No fault begins after this time.
     span: Duration,
     calm: Duration,
     seed: u64,
@@ -191,23 +191,23 @@ struct Run {
 
 async fn run(Run { sockets, rate, faults, span, calm, seed }: Run) {
     let mut broker = broker().await;
-    let mut ground = Ground::new(&broker, 3, seed).await;
-    let held = |ground: &Ground| -> Vec<Held> {
-        ground.cluster.nodes.iter().map(|node| Held::by(node, Duration::ZERO)).collect()
+    let mut testbed = Testbed::new(&broker, 3, seed).await;
+    let usage = |testbed: &Testbed| -> Vec<ResourceUsage> {
+        testbed.cluster.nodes.iter().map(|node| ResourceUsage::by(node, Duration::ZERO)).collect()
     };
-    let before = held(&ground);
-    let workload = Workload::start(&ground.cluster, sockets, 3, rate).await;
+    let before = usage(&testbed);
+    let workload = Workload::start(&testbed.cluster, sockets, 3, rate).await;
     let begin = Instant::now();
     let mut converged = Vec::new();
     for fault in faults.into_iter().take_while(|_| begin.elapsed() < span) {
         sleep(calm).await;
-        ground.suffer(fault, &mut broker).await;
-        converged.push((workload.converges(&ground.cluster, CONVERGED_WITHIN * 2).await, fault));
+        testbed.inject(fault, &mut broker).await;
+        converged.push((workload.converges(&testbed.cluster, CONVERGED_WITHIN * 2).await, fault));
     }
-    for node in &mut ground.cluster.nodes {
+    for node in &mut testbed.cluster.nodes {
         node.ready().await;
     }
-    let (history, mut figures, at_the_end) = workload.finish(&ground.cluster, CONVERGED_WITHIN).await;
+    let (history, mut stats, at_the_end) = workload.finish(&testbed.cluster, CONVERGED_WITHIN).await;
     let wrong = violations(&history);
     converged.sort_unstable_by_key(|(took, _)| *took);
     let (median, slowest) = (converged[converged.len() / 2].0, converged[converged.len() - 1]);
@@ -218,20 +218,20 @@ async fn run(Run { sockets, rate, faults, span, calm, seed }: Run) {
         converged.len(),
         begin.elapsed(),
         history.acked.len(),
-        figures.connects,
-        figures.resets,
-        figures.retries,
-        figures.removals,
-        quantile(&mut figures.acks, 0.5),
-        quantile(&mut figures.acks, 0.99),
+        stats.connects,
+        stats.resets,
+        stats.retries,
+        stats.removals,
+        quantile(&mut stats.acks, 0.5),
+        quantile(&mut stats.acks, 0.99),
         wrong.len(),
     ));
     assert!(wrong.is_empty(), "seed {seed}: {wrong:#?}");
     assert!(slowest.0 < CONVERGED_WITHIN, "{converged:?}");
-    // Everyone has gone: nothing of them stays, but for connections to the database that are kept.
+    // All clients are gone: the nodes keep nothing of them except pooled database connections.
     let until = Instant::now() + Duration::from_secs(10);
     loop {
-        let after = held(&ground);
+        let after = usage(&testbed);
         let is_back = before.iter().zip(&after).all(|(before, after)| {
             after.descriptors <= before.descriptors + CONNECTIONS_KEPT && after.threads <= before.threads + 4
         });
@@ -269,12 +269,12 @@ async fn faults_for_minutes_lose_nothing() {
     run(Run { sockets, rate, faults, span, calm, seed }).await;
 }
 
-/// A consumer that comes before the node's own takes the last message of a burst away.
+/// A consumer ahead of the node's own takes the last message of a burst away.
 async fn stolen_last_messages(times: usize) {
     let broker = broker().await;
     let postgres = PrivatePostgres::shared().await.unwrap();
     let mut cluster = Cluster::start(2, &database(postgres).await, &broker.url()).await;
-    let (ann, bob) = (cluster.person().await, cluster.person().await);
+    let (ann, bob) = (cluster.user().await, cluster.user().await);
     let room = cluster.room(&[&ann, &bob]).await;
     let (mut anns, mut bobs) =
         (cluster.room_socket(0, &ann, &room).await, cluster.room_socket(1, &bob, &room).await);
@@ -285,9 +285,9 @@ async fn stolen_last_messages(times: usize) {
         }
         assert!(n < 8 * times, "{} thefts in {n} tries", late.len());
         cluster.linked().await;
-        // Anew each time: a thief that stays too long takes the node's beacons too, and with them its trust
-        // in this connection.
-        let (_connection, channel, queues) = hands(&broker).await;
+        // Opened anew each time: a consumer that stays too long also takes the node's heartbeats, and the
+        // node gives up its connection.
+        let (_connection, channel, queues) = operator_connection(&broker).await;
         let queue = queues.iter().rfind(|name| name.starts_with("chat.node2.")).expect("its queue");
         for m in 0..5 {
             anns.says(&format!("burst {n} {m}")).await;
@@ -316,7 +316,7 @@ async fn stolen_last_messages(times: usize) {
         let _gone_with_the_queue =
             channel.basic_cancel(tag.as_str().into(), BasicCancelOptions::default()).await;
         bobs.hears(&text).await;
-        // One who missed its beacons has a new queue, of which the thief knows nothing.
+        // A node that missed its heartbeats has a new queue, which the consumer doesn't know.
         if is_stolen {
             late.push(begin.elapsed());
         }
@@ -330,26 +330,26 @@ async fn stolen_last_messages(times: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_last_message_of_a_burst_is_shown_though_the_broker_lost_it() {
+async fn the_last_message_of_a_burst_arrives_though_the_broker_lost_it() {
     stolen_last_messages(5).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a minute"]
-async fn twenty_last_messages_are_shown_though_the_broker_lost_them() {
+async fn twenty_last_messages_arrive_though_the_broker_lost_them() {
     stolen_last_messages(20).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_broker_acks_come_as_usual_and_others_hear_within_three_seconds() {
+async fn without_a_broker_acks_are_prompt_and_others_receive_within_three_seconds() {
     let mut broker = broker().await;
     let postgres = PrivatePostgres::shared().await.unwrap();
     let cluster = Cluster::start(2, &database(postgres).await, &broker.url()).await;
-    let (ann, bob) = (cluster.person().await, cluster.person().await);
+    let (ann, bob) = (cluster.user().await, cluster.user().await);
     let room = cluster.room(&[&ann, &bob]).await;
     let (mut anns, mut bobs) =
         (cluster.room_socket(0, &ann, &room).await, cluster.room_socket(1, &bob, &room).await);
-    let mut figures = Vec::new();
+    let mut latencies = Vec::new();
     for is_away in [false, true] {
         if is_away {
             broker.kill();
@@ -365,14 +365,18 @@ async fn without_a_broker_acks_come_as_usual_and_others_hear_within_three_second
             }
             sleep(Duration::from_millis(20)).await;
         }
-        figures.push((quantile(&mut acks, 0.5), quantile(&mut acks, 0.99), late.into_iter().max().unwrap()));
+        latencies.push((
+            quantile(&mut acks, 0.5),
+            quantile(&mut acks, 0.99),
+            late.into_iter().max().unwrap(),
+        ));
     }
     report(&format!(
         "ack p50, p99, longest way to the other node: {:?}; without a broker {:?}",
-        figures[0], figures[1]
+        latencies[0], latencies[1]
     ));
-    assert!(figures[1].2 < Duration::from_secs(3), "{figures:?}");
-    // And who was deactivated meanwhile is cut off within five seconds.
+    assert!(latencies[1].2 < Duration::from_secs(3), "{latencies:?}");
+    // A user who is deactivated meanwhile is disconnected within five seconds.
     let begin = Instant::now();
     cluster.put_user(0, bob.id, serde_json::json!({"is_active": false})).await;
     assert_eq!(bobs.ends().await, 4401);

@@ -1,5 +1,5 @@
-//! How much later than on its own node a message is seen on another one. Figures, not judgements: the
-//! machine has other things to do.
+//! How much later a message arrives on another node than on its own. Only printed, because the machine has
+//! other things to do.
 
 use std::time::{Duration, Instant};
 
@@ -7,22 +7,22 @@ use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::{
-    client::{Came, Socket},
+    client::{Socket, SocketEvent},
     cluster::{report, shared},
     workload::quantile,
 };
 
-/// Sockets that share the sending: one alone is refused when it is far ahead of its answers.
+/// Sockets that share the sending, because one alone is refused when it is too far ahead of its answers.
 const SENDERS: usize = 4;
 
-/// Notes when each of `count` messages comes, whose text is its number. Those that a busy machine refused
-/// never do.
+/// Notes when each of `count` messages arrives, whose texts are their numbers. Those that a busy machine
+/// refused never do.
 async fn arrivals(mut socket: Socket, count: usize) -> Vec<Option<Instant>> {
     let mut at = vec![None; count];
     let mut left = count;
     while left > 0 {
-        let Ok(came) = timeout(Duration::from_secs(5), socket.next()).await else { break };
-        let Came::Frame(frame) = came else { panic!("the socket ended") };
+        let Ok(event) = timeout(Duration::from_secs(5), socket.next()).await else { break };
+        let SocketEvent::Frame(frame) = event else { panic!("the socket ended") };
         let number = frame["message"]["content"].as_str().and_then(|text| text.parse::<usize>().ok());
         if let (Some(number), "chat_message") = (number, frame["type"].as_str().unwrap_or_default()) {
             at[number] = Some(Instant::now());
@@ -34,14 +34,14 @@ async fn arrivals(mut socket: Socket, count: usize) -> Vec<Option<Instant>> {
 
 async fn measure(rate: usize, seconds: usize) {
     let cluster = shared().await;
-    let ann = cluster.person().await;
+    let ann = cluster.user().await;
     let room = cluster.room(&[&ann]).await;
     let count = rate * seconds;
     let here = tokio::spawn(arrivals(cluster.room_socket(0, &ann, &room).await, count));
     let there = tokio::spawn(arrivals(cluster.room_socket(1, &ann, &room).await, count));
     let mut senders = Vec::new();
     for _ in 0..SENDERS {
-        // A socket that has not subscribed to the room is told little, so nobody needs to read it.
+        // A socket that isn't subscribed to the room receives little, so nobody needs to read it.
         senders.push(cluster.user_socket(0, &ann).await);
     }
     let mut beats = interval(Duration::from_secs(1) / u32::try_from(rate).unwrap());
@@ -69,13 +69,13 @@ async fn measure(rate: usize, seconds: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_seen_on_another_node_comes_little_later() {
+async fn messages_arrive_on_another_node_little_later() {
     measure(100, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "for figures, on a quiet machine"]
-async fn what_is_seen_on_another_node_under_load() {
+async fn latency_to_another_node_under_load() {
     measure(100, 10).await;
     measure(1_000, 10).await;
 }

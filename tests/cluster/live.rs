@@ -1,4 +1,4 @@
-//! Two people on two nodes can't tell.
+//! Users on different nodes, for whom it must make no difference.
 
 use std::time::{Duration, Instant};
 
@@ -6,17 +6,17 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::{
-    client::{Refused, Socket},
+    client::{HandshakeFailed, Socket},
     cluster::{Cluster, shared, token},
 };
 
-/// What is promised to happen within a second, with a little for a busy machine.
+/// The promised second, with some tolerance for a busy machine.
 const SECOND: Duration = Duration::from_millis(1_500);
 
 #[tokio::test]
-async fn what_is_said_on_one_node_is_heard_on_all() {
+async fn messages_on_one_node_arrive_on_all() {
     let cluster = shared().await;
-    let (ann, bob, cat) = (cluster.person().await, cluster.person().await, cluster.person().await);
+    let (ann, bob, cat) = (cluster.user().await, cluster.user().await, cluster.user().await);
     let room = cluster.room(&[&ann, &bob, &cat]).await;
     let mut sockets = [
         cluster.room_socket(0, &ann, &room).await,
@@ -32,7 +32,7 @@ async fn what_is_said_on_one_node_is_heard_on_all() {
             }
         }
     }
-    // By REST to a node on which nobody is.
+    // By REST to a node without sockets.
     let body = json!({"room": room, "content": "by REST"});
     let (status, _) = cluster.call(2, Method::POST, "/api/chat/messages/", &ann.token, Some(body)).await;
     assert_eq!(status, StatusCode::CREATED);
@@ -42,9 +42,9 @@ async fn what_is_said_on_one_node_is_heard_on_all() {
 }
 
 #[tokio::test]
-async fn one_removed_is_cut_off_at_once_and_exactly_there() {
+async fn a_removed_user_receives_nothing_after_the_removal() {
     let cluster = shared().await;
-    let (ann, bob) = (cluster.person().await, cluster.person().await);
+    let (ann, bob) = (cluster.user().await, cluster.user().await);
     let room = cluster.room(&[&ann, &bob]).await;
     let mut anns = cluster.room_socket(0, &ann, &room).await;
     let (mut bobs, mut bobs_list) =
@@ -61,21 +61,21 @@ async fn one_removed_is_cut_off_at_once_and_exactly_there() {
     let mut last = 0;
     let code = loop {
         match bobs.next().await {
-            crate::client::Came::Frame(frame) => last = frame["seq"].as_i64().unwrap_or(last),
-            crate::client::Came::End(code) => break code,
+            crate::client::SocketEvent::Frame(frame) => last = frame["seq"].as_i64().unwrap_or(last),
+            crate::client::SocketEvent::End(code) => break code,
         }
     };
     assert!(begin.elapsed() < SECOND, "{:?}", begin.elapsed());
     assert_eq!((code, last), (4403, after - 1));
     assert_eq!(bobs_list.sees("room_removed").await["room_id"], room.as_str());
     let again = Socket::open(cluster.nodes[1].port, &format!("/ws/chat/{room}/?token={}", bob.token)).await;
-    assert_eq!(again.err(), Some(Refused(403)));
+    assert_eq!(again.err(), Some(HandshakeFailed(403)));
 }
 
 #[tokio::test]
-async fn one_deactivated_or_revoked_is_cut_off_everywhere_within_a_second() {
+async fn a_deactivated_or_revoked_user_is_disconnected_within_a_second() {
     let cluster = shared().await;
-    let (ann, bob) = (cluster.person().await, cluster.person().await);
+    let (ann, bob) = (cluster.user().await, cluster.user().await);
     let room = cluster.room(&[&ann, &bob]).await;
     for change in
         [json!({"tokens_valid_from": chrono::Utc::now().timestamp() + 5}), json!({"is_active": false})]
@@ -97,13 +97,13 @@ async fn one_deactivated_or_revoked_is_cut_off_everywhere_within_a_second() {
         assert_eq!(status, StatusCode::UNAUTHORIZED);
     }
     let fresh = Socket::open(cluster.nodes[2].port, &format!("/ws/chat/?token={}", token(bob.id))).await;
-    assert_eq!(fresh.err(), Some(Refused(401)));
+    assert_eq!(fresh.err(), Some(HandshakeFailed(401)));
 }
 
 #[tokio::test]
-async fn an_archived_room_takes_nothing_on_any_node() {
+async fn an_archived_room_rejects_sends_on_every_node() {
     let cluster = shared().await;
-    let (ann, bob) = (cluster.person().await, cluster.person().await);
+    let (ann, bob) = (cluster.user().await, cluster.user().await);
     let room = cluster.room(&[&ann, &bob]).await;
     let mut bobs = cluster.room_socket(1, &bob, &room).await;
     let path = format!("/api/chat/rooms/{room}/archive/");
@@ -115,9 +115,9 @@ async fn an_archived_room_takes_nothing_on_any_node() {
 }
 
 #[tokio::test]
-async fn who_is_there_and_who_types_is_seen_from_other_nodes() {
+async fn presence_and_typing_are_visible_on_other_nodes() {
     let cluster = shared().await;
-    let (ann, bob) = (cluster.person().await, cluster.person().await);
+    let (ann, bob) = (cluster.user().await, cluster.user().await);
     let room = cluster.room(&[&ann, &bob]).await;
     let mut anns = cluster.room_socket(0, &ann, &room).await;
     let begin = Instant::now();
@@ -125,7 +125,8 @@ async fn who_is_there_and_who_types_is_seen_from_other_nodes() {
     let is_bob = |frame: &Value| frame["user_id"] == bob.id;
     anns.sees_where("presence", |frame| is_bob(frame) && frame["status"] == "online").await;
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
-    // A signal may be lost, and is while a node only begins to listen; who types says so again and again.
+    // A signal may be lost, and is while a node has just begun to listen; clients repeat it while the user
+    // types.
     let types = async {
         loop {
             bobs.send(&json!({"type": "typing", "is_typing": true})).await;
@@ -148,9 +149,9 @@ async fn who_is_there_and_who_types_is_seen_from_other_nodes() {
 }
 
 #[tokio::test]
-async fn badges_and_marks_are_the_same_on_all_of_a_persons_devices() {
+async fn badges_and_marks_are_the_same_on_all_devices_of_a_user() {
     let cluster = shared().await;
-    let (ann, bob) = (cluster.person().await, cluster.person().await);
+    let (ann, bob) = (cluster.user().await, cluster.user().await);
     let room = cluster.room(&[&ann, &bob]).await;
     let (mut phone, mut desk) = (cluster.user_socket(1, &bob).await, cluster.user_socket(2, &bob).await);
     let mut anns = cluster.room_socket(0, &ann, &room).await;
@@ -171,9 +172,9 @@ async fn badges_and_marks_are_the_same_on_all_of_a_persons_devices() {
 }
 
 #[tokio::test]
-async fn one_put_into_a_room_hears_of_it_on_any_node() {
+async fn a_user_added_to_a_room_is_notified_on_any_node() {
     let cluster = shared().await;
-    let (ann, bob) = (cluster.person().await, cluster.person().await);
+    let (ann, bob) = (cluster.user().await, cluster.user().await);
     let room = cluster.room(&[&ann]).await;
     let mut bobs = cluster.user_socket(1, &bob).await;
     let body = json!({"room": room, "user": bob.id});
@@ -189,7 +190,7 @@ async fn one_put_into_a_room_hears_of_it_on_any_node() {
 #[tokio::test]
 async fn one_client_id_on_several_nodes_at_once_is_one_message() {
     let cluster = shared().await;
-    let ann = cluster.person().await;
+    let ann = cluster.user().await;
     let room = cluster.room(&[&ann]).await;
     let id = uuid::Uuid::new_v4().to_string();
     let frame = json!({"type": "chat_message", "message": "once", "client_id": id});

@@ -1,9 +1,8 @@
-//! Several nodes as processes, on one PostgreSQL and one RabbitMQ of the tests' own: two people on two
-//! nodes can't tell, and an operator may kill what he likes.
+//! Several nodes as processes, on a PostgreSQL and a RabbitMQ of their own. For users it makes no difference
+//! on which node they are, and an operator may kill any part.
 //!
-//! The short versions run with the other tests. The long ones:
-//! `CLUSTER_SECONDS=300 CLUSTER_SOCKETS=100 CLUSTER_RATE=300 cargo test --release --test cluster -- \
-//! --ignored --nocapture --test-threads 1`
+//! The short versions run with the other tests. The long ones: `CLUSTER_SECONDS=300 CLUSTER_SOCKETS=100
+//! CLUSTER_RATE=300 cargo test --release --test cluster -- \ --ignored --nocapture --test-threads 1`
 
 #![allow(
     clippy::needless_pass_by_value,
@@ -15,9 +14,6 @@
     reason = "tests fail by panicking, speak the domain and share their support"
 )]
 
-#[path = "../support/broker.rs"]
-#[allow(dead_code, reason = "shared with other targets")]
-mod broker;
 mod checker;
 mod client;
 mod cluster;
@@ -25,10 +21,15 @@ mod failover;
 mod faults;
 mod latency;
 mod live;
+mod postgres;
 mod presence;
 #[path = "../support/proxy.rs"]
 #[allow(dead_code, reason = "shared with other targets")]
 mod proxy;
+#[path = "../support/rabbitmq.rs"]
+#[allow(dead_code, reason = "shared with other targets")]
+mod rabbitmq;
 mod restarts;
 mod soak;
+mod tls;
 mod workload;

@@ -1,4 +1,4 @@
-//! Who is there, when nodes come and go.
+//! Presence while nodes start and stop.
 
 use std::time::{Duration, Instant};
 
@@ -6,18 +6,18 @@ use aristay_chat::store::postgres::private::PrivatePostgres;
 use serde_json::Value;
 
 use crate::{
-    client::Came,
+    client::SocketEvent,
     cluster::{Cluster, broker, database},
 };
 
-/// A node that has just started knows within 5 s who is at the others; one that dies takes its people
-/// along within 30 s; one that stops in order, within a few seconds more than it takes to come back.
+/// A node that has just started knows within 5 s who is online on the others. When a node dies its users go
+/// offline within 30 s; when one stops in an orderly way, within a few seconds more than a reconnect takes.
 #[tokio::test]
-async fn nodes_that_start_stop_or_die_leave_nobody_in_the_wrong_state() {
+async fn presence_is_right_when_nodes_start_stop_or_die() {
     let broker = broker().await;
     let postgres = PrivatePostgres::shared().await.unwrap();
     let mut cluster = Cluster::start(2, &database(postgres).await, &broker.url()).await;
-    let (ann, bob, cat) = (cluster.person().await, cluster.person().await, cluster.person().await);
+    let (ann, bob, cat) = (cluster.user().await, cluster.user().await, cluster.user().await);
     let room = cluster.room(&[&ann, &bob, &cat]).await;
     let mut anns = cluster.room_socket(0, &ann, &room).await;
     let is = |frame: &Value, id: i64, status: &str| frame["user_id"] == id && frame["status"] == status;
@@ -27,9 +27,10 @@ async fn nodes_that_start_stop_or_die_leave_nobody_in_the_wrong_state() {
     let begin = Instant::now();
     cluster.nodes[1].kill();
     while begin.elapsed() < Duration::from_secs(19) {
-        let came = tokio::time::timeout(Duration::from_secs(19).saturating_sub(begin.elapsed()), anns.next());
-        if let Ok(came) = came.await {
-            assert!(matches!(&came, Came::Frame(frame) if frame["type"] != "presence"), "{came:?}");
+        let event =
+            tokio::time::timeout(Duration::from_secs(19).saturating_sub(begin.elapsed()), anns.next());
+        if let Ok(event) = event.await {
+            assert!(matches!(&event, SocketEvent::Frame(frame) if frame["type"] != "presence"), "{event:?}");
         }
     }
     anns.sees_where("presence", |frame| is(frame, bob.id, "offline")).await;

@@ -1,4 +1,4 @@
-//! Rolling restarts, a balancer in front, and names that are taken.
+//! Rolling restarts, a load balancer, and node names in use.
 
 use std::time::{Duration, Instant};
 
@@ -28,20 +28,20 @@ async fn rolling(rounds: usize) {
             longest = longest.max(node.ready().await);
         }
     }
-    let (history, mut figures, converged) = workload.finish(&cluster, Duration::from_secs(10)).await;
+    let (history, mut stats, converged) = workload.finish(&cluster, Duration::from_secs(10)).await;
     let wrong = violations(&history);
     report(&format!(
         "rolling restart, {rounds} rounds of 3 nodes: {} acked, {} going_away, {} connects, {} removals, \
          ack p99 {:?}, stopped within {slowest:?}, ready within {longest:?}, converged after {converged:?}, violations {}",
         history.acked.len(),
-        figures.going_away,
-        figures.connects,
-        figures.removals,
-        quantile(&mut figures.acks, 0.99),
+        stats.going_away,
+        stats.connects,
+        stats.removals,
+        quantile(&mut stats.acks, 0.99),
         wrong.len(),
     ));
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(figures.going_away > 0 && figures.resets == 0, "{figures:?}");
+    assert!(stats.going_away > 0 && stats.resets == 0, "{stats:?}");
     assert!(longest < Duration::from_secs(5), "{longest:?}");
     assert!(slowest < Duration::from_secs(30), "{slowest:?}");
 }
@@ -57,14 +57,14 @@ async fn five_rolling_restarts_lose_nothing() {
     rolling(5).await;
 }
 
-/// What a client sees behind a balancer when its node goes: it comes back to the same address.
+/// What a client behind a load balancer sees when its node stops: it reconnects to the same address.
 #[tokio::test]
-async fn behind_a_balancer_a_client_comes_back_to_another_node() {
+async fn behind_a_load_balancer_a_client_reconnects_to_another_node() {
     let broker = broker().await;
     let postgres = PrivatePostgres::shared().await.unwrap();
     let mut cluster = Cluster::start(2, &database(postgres).await, &broker.url()).await;
     let balancer = Proxy::start(cluster.nodes.iter().map(crate::cluster::Node::address).collect()).await;
-    let ann = cluster.person().await;
+    let ann = cluster.user().await;
     let room = cluster.room(&[&ann]).await;
     let path = |since: i64| format!("/ws/chat/{room}/?token={}&since={since}", ann.token);
     let mut seen = 0;
@@ -82,7 +82,7 @@ async fn behind_a_balancer_a_client_comes_back_to_another_node() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_taken_is_refused_and_free_again_after_a_kill() {
+async fn a_node_name_in_use_is_refused_and_free_after_a_kill() {
     let broker = broker().await;
     let postgres = PrivatePostgres::shared().await.unwrap();
     let mut cluster = Cluster::prepare(2, &database(postgres).await, &broker.url());

@@ -1,4 +1,4 @@
-//! Half an hour of traffic, drops and faults on two nodes, and what they hold on to meanwhile.
+//! Half an hour of traffic, disconnects and faults on two nodes, and the resources that they keep meanwhile.
 
 use std::{
     fs,
@@ -10,27 +10,27 @@ use tokio::time::sleep;
 use crate::{
     checker::violations,
     cluster::{Node, broker, report},
-    faults::{ALL, Fault, Ground, setting},
+    faults::{ALL, Fault, Testbed, setting},
     workload::Workload,
 };
 
-/// The calm before each fault, in seconds; in each of them it is looked at what the nodes hold.
+/// Pause before each fault in seconds, in which the resources are sampled.
 const CALM: u64 = 27;
-/// What one mean is of, somewhat more than all faults take in turn.
+/// Period over which samples are averaged, somewhat longer than a round of all faults.
 const SPAN: Duration = Duration::from_secs(300);
-/// The first means, while caches fill; they are printed but don't count.
+/// Averages while caches fill, which are printed but not judged.
 const WARMING_UP: usize = 2;
 
-/// What a node holds at a moment.
+/// The resources of a node at one moment.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Held {
+pub(crate) struct ResourceUsage {
     after: Duration,
     resident_kib: f64,
     pub(crate) descriptors: usize,
     pub(crate) threads: usize,
 }
 
-impl Held {
+impl ResourceUsage {
     pub(crate) fn by(node: &Node, after: Duration) -> Self {
         let of = |what: &str| format!("/proc/{}/{what}", node.pid());
         let status = fs::read_to_string(of("status")).unwrap();
@@ -44,11 +44,12 @@ impl Held {
     }
 }
 
-/// The mean of each whole five minutes, in KiB.
-fn means(samples: &[Held]) -> Vec<f64> {
-    let span = |held: &Held| held.after.as_secs() / SPAN.as_secs();
+/// The average memory of each complete period, in KiB.
+fn means(samples: &[ResourceUsage]) -> Vec<f64> {
+    let span = |usage: &ResourceUsage| usage.after.as_secs() / SPAN.as_secs();
     let whole = samples.last().map_or(0, span);
-    let mean = |part: &[Held]| part.iter().map(|held| held.resident_kib).sum::<f64>() / part.len() as f64;
+    let mean =
+        |part: &[ResourceUsage]| part.iter().map(|usage| usage.resident_kib).sum::<f64>() / part.len() as f64;
     samples
         .chunk_by(|one, next| span(one) == span(next))
         .filter(|part| span(&part[0]) < whole)
@@ -56,7 +57,7 @@ fn means(samples: &[Held]) -> Vec<f64> {
         .collect()
 }
 
-/// What memory grows by in an hour, as a share of its mean, and the standard error of that.
+/// Growth of memory per hour relative to its mean, and the standard error.
 #[derive(Clone, Copy, Debug)]
 struct Growth {
     an_hour: f64,
@@ -64,7 +65,7 @@ struct Growth {
 }
 
 impl Growth {
-    /// By a line through means of five minutes each; nothing is told by two of them.
+    /// A linear regression over the averages; needs at least three.
     fn of(means: &[f64]) -> Option<Self> {
         if means.len() < 3 {
             return None;
@@ -80,14 +81,14 @@ impl Growth {
         Some(Self { an_hour: slope / mean, error: (left / (count - 2.0) / spread).sqrt() / mean })
     }
 
-    /// Whether it is more than one hundredth an hour, and more than chance makes of one hundredth.
+    /// Whether growth is above one percent per hour by more than two standard errors.
     fn is_too_much(self) -> bool {
         self.an_hour - 2.0 * self.error > 0.01
     }
 }
 
 #[test]
-fn growth_is_told_from_chance() {
+fn growth_is_distinguished_from_chance() {
     let memory = |an_hour: f64| -> Vec<f64> {
         let wave = [0.0, 90.0, -120.0, 60.0, -30.0];
         (0..24_u32)
@@ -105,25 +106,25 @@ fn growth_is_told_from_chance() {
 async fn half_an_hour_of_faults_leaves_nothing_behind() {
     let (seconds, seed) = (setting("SOAK_SECONDS", 1_800), setting("CLUSTER_SEED", 7));
     let mut broker = broker().await;
-    let mut ground = Ground::new(&broker, 2, seed).await;
-    let workload = Workload::start(&ground.cluster, 40, 3, 40.0).await;
-    // A node that is killed starts with fresh memory; what it holds says nothing.
+    let mut testbed = Testbed::new(&broker, 2, seed).await;
+    let workload = Workload::start(&testbed.cluster, 40, 3, 40.0).await;
+    // A node that was killed starts with fresh memory, so its samples say nothing.
     let faults = ALL.into_iter().filter(|fault| *fault != Fault::NodeKilled).cycle();
     let begin = Instant::now();
-    let mut samples: [Vec<Held>; 2] = [Vec::new(), Vec::new()];
+    let mut samples: [Vec<ResourceUsage>; 2] = [Vec::new(), Vec::new()];
     for fault in faults {
         if begin.elapsed() > Duration::from_secs(seconds) {
             break;
         }
         for _ in 0..CALM {
             sleep(Duration::from_secs(1)).await;
-            for (node, samples) in ground.cluster.nodes.iter().zip(&mut samples) {
-                samples.push(Held::by(node, begin.elapsed()));
+            for (node, samples) in testbed.cluster.nodes.iter().zip(&mut samples) {
+                samples.push(ResourceUsage::by(node, begin.elapsed()));
             }
         }
-        ground.suffer(fault, &mut broker).await;
+        testbed.inject(fault, &mut broker).await;
     }
-    let (history, _, converged) = workload.finish(&ground.cluster, Duration::from_secs(12)).await;
+    let (history, _, converged) = workload.finish(&testbed.cluster, Duration::from_secs(12)).await;
     let wrong = violations(&history);
     for samples in &samples {
         let (first, last) = (samples[samples.len() / 3], samples[samples.len() - 1]);

@@ -1,5 +1,5 @@
-//! People who talk whatever happens: each sends again with the same `client_id` until it is answered,
-//! goes to another node when one fails, and resumes where it was.
+//! Users who keep sending: each repeats a send with the same `client_id` until it is answered, moves to
+//! another node when one fails, and resumes where it was.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -20,50 +20,50 @@ use tokio::{
 
 use crate::{
     checker::{Acked, Deliveries, History, Row},
-    client::{Came, Socket},
-    cluster::{Cluster, Person},
+    client::{Socket, SocketEvent},
+    cluster::{Cluster, User},
 };
 
-/// Sends of one person that may wait for their answers.
+/// Unanswered sends of a user.
 const WINDOW: usize = 8;
-/// The promise is 10 s; a busy machine and the way there take a little.
+/// The promise is 10 s; a busy machine and the network take a little.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(12);
-/// Events asked for at once.
+/// Events per page.
 const PAGE: usize = 1_000;
 
-/// Members of rooms, spread over the nodes.
+/// Members of rooms, distributed over the nodes.
 pub(crate) struct Workload {
     members: Vec<JoinHandle<Deliveries>>,
-    visitors: Vec<JoinHandle<()>>,
+    transient_members: Vec<JoinHandle<()>>,
     phase: watch::Sender<Phase>,
     shared: Arc<Shared>,
     pub(crate) rooms: Vec<String>,
-    reader: Person,
+    reader: User,
 }
 
-/// The last position of each room's log.
+/// The head of each room's log.
 type Heads = BTreeMap<String, i64>;
 
 #[derive(Clone, Debug, PartialEq)]
 enum Phase {
     Talk,
-    /// Nothing new is said; all that was said is to be answered.
+    /// Nothing new is sent; everything sent is to be answered.
     Quiet,
-    /// Each is to reach the end of its room's log.
+    /// Everyone is to reach the head of their room.
     Reach(Heads),
 }
 
 struct Shared {
     ports: Vec<u16>,
-    /// How far in its room's log each member is, and in which room.
+    /// The position of each member, with the room.
     reached: Mutex<Vec<(String, Arc<AtomicI64>)>>,
     history: Mutex<History>,
-    figures: Mutex<Figures>,
+    stats: Mutex<RunStats>,
 }
 
-/// What a run was like.
+/// Statistics of a run.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Figures {
+pub(crate) struct RunStats {
     pub(crate) acks: Vec<Duration>,
     pub(crate) connects: usize,
     pub(crate) resets: usize,
@@ -90,56 +90,62 @@ impl Shared {
         members.iter().all(|(room, reached)| reached.load(Ordering::Relaxed) >= heads[room])
     }
 
-    fn figures(&self) -> std::sync::MutexGuard<'_, Figures> {
-        self.figures.lock().unwrap_or_else(PoisonError::into_inner)
+    fn stats(&self) -> std::sync::MutexGuard<'_, RunStats> {
+        self.stats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Workload {
-    /// Puts `sockets` people into `rooms` rooms, who together say `rate` messages a second; and into each
-    /// room someone who is put in and taken out again and again.
+    /// Puts `sockets` users into `rooms` rooms, who together send `rate` messages per second. In each room
+    /// another user is added and removed again and again.
     pub(crate) async fn start(cluster: &Cluster, sockets: usize, rooms: usize, rate: f64) -> Self {
         let shared = Arc::new(Shared {
             ports: cluster.nodes.iter().map(|node| node.port).collect(),
             reached: Mutex::default(),
             history: Mutex::default(),
-            figures: Mutex::default(),
+            stats: Mutex::default(),
         });
         let phase = watch::Sender::new(Phase::Talk);
-        let reader = cluster.person().await;
+        let reader = cluster.user().await;
         let pause = Duration::from_secs_f64(sockets as f64 / rate);
         let mut workload = Self {
             members: Vec::new(),
-            visitors: Vec::new(),
+            transient_members: Vec::new(),
             phase,
             shared: shared.clone(),
             rooms: Vec::new(),
             reader: reader.clone(),
         };
         for n in 0..rooms {
-            let mut people = Vec::new();
+            let mut users = Vec::new();
             for _ in (n..sockets).step_by(rooms) {
-                people.push(cluster.person().await);
+                users.push(cluster.user().await);
             }
-            let all: Vec<&Person> = [&reader].into_iter().chain(&people).collect();
+            let all: Vec<&User> = [&reader].into_iter().chain(&users).collect();
             let room = cluster.room(&all).await;
-            for person in people {
+            for user in users {
                 let node = workload.members.len();
                 let talk =
-                    member(shared.clone(), workload.phase.subscribe(), person, room.clone(), node, pause);
+                    member(shared.clone(), workload.phase.subscribe(), user, room.clone(), node, pause);
                 workload.members.push(tokio::spawn(talk));
             }
-            let guest = cluster.person().await;
-            let visits =
-                visitor(shared.clone(), workload.phase.subscribe(), reader.clone(), guest, room.clone(), n);
-            workload.visitors.push(tokio::spawn(visits));
+            let user = cluster.user().await;
+            let visits = transient_member(
+                shared.clone(),
+                workload.phase.subscribe(),
+                reader.clone(),
+                user,
+                room.clone(),
+                n,
+            );
+            workload.transient_members.push(tokio::spawn(visits));
             workload.rooms.push(room);
         }
         workload
     }
 
-    /// How long it takes from now, with the talk going on, until the database answers and everyone has what
-    /// is stored by then; ends after `patience` in any case.
+    /// The time from now, with the workload running, until the database answers and everyone has what is
+    /// stored by then; at most `patience`.
     pub(crate) async fn converges(&self, cluster: &Cluster, patience: Duration) -> Duration {
         let begin = Instant::now();
         let heads = self.heads(cluster).await;
@@ -149,7 +155,7 @@ impl Workload {
         begin.elapsed()
     }
 
-    /// The rooms' heads, as soon as the first node can tell them.
+    /// The heads of the rooms, as soon as the first node can report them.
     async fn heads(&self, cluster: &Cluster) -> Heads {
         let mut heads = Heads::new();
         for room in &self.rooms {
@@ -168,18 +174,18 @@ impl Workload {
         heads
     }
 
-    /// Ends the talk, and gives all that was seen with all that is stored. Everyone has `patience` to
-    /// reach the end of the log.
+    /// Ends the workload and returns what was observed and what is stored. Everyone has `patience` to reach
+    /// the end of the log.
     pub(crate) async fn finish(
         mut self,
         cluster: &Cluster,
         patience: Duration,
-    ) -> (History, Figures, Duration) {
+    ) -> (History, RunStats, Duration) {
         self.phase.send_replace(Phase::Quiet);
-        for visitor in std::mem::take(&mut self.visitors) {
-            visitor.await.unwrap();
+        for transient_member in std::mem::take(&mut self.transient_members) {
+            transient_member.await.unwrap();
         }
-        // Everyone's last sends are answered or given up.
+        // The last sends are answered or given up.
         sleep(Duration::from_secs(1)).await;
         let begin = Instant::now();
         let heads = self.heads(cluster).await;
@@ -204,13 +210,13 @@ impl Workload {
             }
             history.logs.insert(room, logs);
         }
-        let figures = self.shared.figures().clone();
-        (history, figures, converged)
+        let stats = self.shared.stats().clone();
+        (history, stats, converged)
     }
 }
 
-/// A room's whole log, as a node tells it by REST.
-async fn log_of(cluster: &Cluster, node: usize, reader: &Person, room: &str) -> Vec<Row> {
+/// The whole log of a room, as a node reports it by REST.
+async fn log_of(cluster: &Cluster, node: usize, reader: &User, room: &str) -> Vec<Row> {
     let mut log: Vec<Row> = Vec::new();
     loop {
         let since = log.last().map_or(0, |row| row.seq);
@@ -224,7 +230,7 @@ async fn log_of(cluster: &Cluster, node: usize, reader: &Person, room: &str) -> 
     }
 }
 
-/// The position that a frame has in its room's log, when it is an event.
+/// The position of a frame in the log of its room, if it is an event.
 fn row(frame: &Value) -> Option<Row> {
     let kind = frame["type"].as_str()?;
     if ["connection_established", "subscribed", "synced", "reset", "ack", "error"].contains(&kind) {
@@ -237,32 +243,32 @@ fn row(frame: &Value) -> Option<Row> {
 struct Send {
     client_id: String,
     since: Instant,
-    /// Whether it is under way on this connection.
+    /// When it was sent on the current connection, if it was.
     sent_at: Option<Instant>,
 }
 
 async fn member(
     shared: Arc<Shared>,
     mut phase: watch::Receiver<Phase>,
-    person: Person,
+    user: User,
     room: String,
     mut node: usize,
     pause: Duration,
 ) -> Deliveries {
-    let mut got = Deliveries { who: format!("person {}", person.id), room: room.clone(), rows: Vec::new() };
+    let mut got = Deliveries { who: format!("user {}", user.id), room: room.clone(), rows: Vec::new() };
     let reached = shared.joins(&room);
     let mut pending: VecDeque<Send> = VecDeque::new();
     let mut beats = interval(pause);
     beats.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         let since = got.rows.last().map_or(0, |row| row.seq);
-        let path = format!("/ws/chat/{room}/?token={}&since={since}", person.token);
+        let path = format!("/ws/chat/{room}/?token={}&since={since}", user.token);
         let Ok(mut socket) = Socket::open(shared.ports[node % shared.ports.len()], &path).await else {
             node += 1;
             sleep(Duration::from_millis(100)).await;
             continue;
         };
-        shared.figures().connects += 1;
+        shared.stats().connects += 1;
         pending.iter_mut().for_each(|send| send.sent_at = None);
         loop {
             if is_done(&phase.borrow(), &room, &got, &pending) {
@@ -276,8 +282,8 @@ async fn member(
                     break;
                 }
             }
-            let came = tokio::select! {
-                came = socket.next() => came,
+            let event = tokio::select! {
+                event = socket.next() => event,
                 _ = beats.tick() => {
                     if *phase.borrow() == Phase::Talk && pending.len() < WINDOW {
                         let client_id = uuid::Uuid::new_v4().to_string();
@@ -294,7 +300,7 @@ async fn member(
                 }
                 Ok(()) = phase.changed() => continue,
             };
-            let Came::Frame(frame) = came else { break };
+            let SocketEvent::Frame(frame) = event else { break };
             if let Some(row) = row(&frame) {
                 reached.store(row.seq, Ordering::Relaxed);
                 got.rows.push(row);
@@ -305,7 +311,7 @@ async fn member(
                     let client_id = frame["client_id"].as_str().unwrap_or_default().to_owned();
                     if let Some(at) = pending.iter().position(|send| send.client_id == client_id) {
                         let send = pending.remove(at).expect("found above");
-                        shared.figures().acks.push(send.since.elapsed());
+                        shared.stats().acks.push(send.since.elapsed());
                     }
                     let seq = frame["seq"].as_i64().unwrap_or_default();
                     shared.history().acked.push(Acked { room: room.clone(), client_id, seq });
@@ -315,7 +321,7 @@ async fn member(
                     let code = frame["code"].as_str().unwrap_or_default();
                     let again = ["overloaded", "unavailable", "unknown_outcome"].contains(&code);
                     if again {
-                        shared.figures().retries += 1;
+                        shared.stats().retries += 1;
                         sleep(Duration::from_millis(50)).await;
                         for send in pending.iter_mut().filter(|send| send.client_id == client_id) {
                             send.sent_at = None;
@@ -325,8 +331,8 @@ async fn member(
                         pending.retain(|send| send.client_id != client_id);
                     }
                 }
-                "reset" => shared.figures().resets += 1,
-                "going_away" => shared.figures().going_away += 1,
+                "reset" => shared.stats().resets += 1,
+                "going_away" => shared.stats().going_away += 1,
                 _ => {}
             }
         }
@@ -340,17 +346,17 @@ fn is_done(phase: &Phase, room: &str, got: &Deliveries, pending: &VecDeque<Send>
     matches!(phase, Phase::Reach(heads) if reached >= heads[room]) && pending.is_empty()
 }
 
-/// Someone who is put in, listens, and is taken out.
-async fn visitor(
+/// A user who is added, listens, and is removed.
+async fn transient_member(
     shared: Arc<Shared>,
     phase: watch::Receiver<Phase>,
-    admin: Person,
-    guest: Person,
+    admin: User,
+    user: User,
     room: String,
     mut node: usize,
 ) {
     let http = reqwest::Client::new();
-    // The same one each time that he comes back.
+    // The participant id stays the same each time that the user is added.
     let mut known = None;
     while *phase.borrow() == Phase::Talk {
         node += 1;
@@ -358,7 +364,7 @@ async fn visitor(
         let put = http
             .post(format!("http://127.0.0.1:{port}/api/chat/participants/"))
             .bearer_auth(&admin.token)
-            .json(&json!({"room": room, "user": guest.id}))
+            .json(&json!({"room": room, "user": user.id}))
             .timeout(Duration::from_secs(10))
             .send()
             .await;
@@ -367,9 +373,9 @@ async fn visitor(
             sleep(Duration::from_millis(200)).await;
             continue;
         };
-        // On another node than the one that takes him out.
+        // On another node than the one that removes the user.
         let elsewhere = shared.ports[(node + 1) % shared.ports.len()];
-        let path = format!("/ws/chat/{room}/?token={}", guest.token);
+        let path = format!("/ws/chat/{room}/?token={}", user.token);
         let Ok(mut socket) = Socket::open(elsewhere, &path).await else {
             sleep(Duration::from_millis(200)).await;
             continue;
@@ -383,12 +389,12 @@ async fn visitor(
         let out = tokio::spawn(taken_out);
         let mut left_at = None;
         let listening = async {
-            while let Came::Frame(frame) = socket.next().await {
+            while let SocketEvent::Frame(frame) = socket.next().await {
                 let Some(row) = row(&frame) else { continue };
                 if left_at.is_some() {
-                    shared.history().after_removal.push((format!("person {}", guest.id), row.seq));
+                    shared.history().after_removal.push((format!("user {}", user.id), row.seq));
                 }
-                if frame["type"] == "participant_left" && frame["participant"]["user"]["id"] == guest.id {
+                if frame["type"] == "participant_left" && frame["participant"]["user"]["id"] == user.id {
                     left_at = Some(row.seq);
                 }
             }
@@ -396,9 +402,9 @@ async fn visitor(
         let ended = timeout(Duration::from_secs(15), listening).await.is_ok();
         let is_out = out.await.is_ok_and(|answer| answer.is_ok_and(|answer| answer.status().is_success()));
         if is_out && !ended {
-            shared.history().after_removal.push((format!("person {}, who stays", guest.id), 0));
+            shared.history().after_removal.push((format!("user {}, who stays", user.id), 0));
         }
-        shared.figures().removals += usize::from(is_out);
+        shared.stats().removals += usize::from(is_out);
     }
 }
 
@@ -407,9 +413,9 @@ async fn place_of(answer: reqwest::Result<reqwest::Response>) -> Option<i64> {
     place["id"].as_i64()
 }
 
-/// A figure of an ordered share of these: 0.5 is the median.
-pub(crate) fn quantile(figures: &mut [Duration], share: f64) -> Duration {
-    figures.sort_unstable();
-    let at = ((figures.len() as f64) * share) as usize;
-    figures.get(at.min(figures.len().saturating_sub(1))).copied().unwrap_or_default()
+/// A quantile of these durations; 0.5 is the median.
+pub(crate) fn quantile(durations: &mut [Duration], share: f64) -> Duration {
+    durations.sort_unstable();
+    let at = ((durations.len() as f64) * share) as usize;
+    durations.get(at.min(durations.len().saturating_sub(1))).copied().unwrap_or_default()
 }

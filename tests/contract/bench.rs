@@ -1,4 +1,5 @@
-//! How fast a batch is appended. `BENCH_SQL` is run first, to see what an index costs. Not run by itself:
+//! Measures how fast batches are appended. `BENCH_SQL` runs first, for example to measure an index. Ignored by
+//! default:
 //! `cargo test --release --test contract bench -- --ignored --nocapture`
 
 use std::sync::Arc;
@@ -12,11 +13,11 @@ use uuid::Uuid;
 
 use aristay_chat::store::postgres::private::PrivatePostgres;
 
-use crate::world::{ANN, BOB, Postgres, opening, say_once};
+use crate::world::{ANN, BOB, Postgres, open_room_command, say_with_client_id};
 
 const BATCH: usize = 500;
 
-/// A text like those that people write: some ten words out of a few thousand.
+/// Returns a text of typical length: ten words from a vocabulary of three thousand.
 fn text(n: usize) -> String {
     let mut state = n as u64 * 2_654_435_761 + 1;
     let words = (0..10).map(|_| {
@@ -29,7 +30,7 @@ fn text(n: usize) -> String {
 async fn rooms(postgres: &Postgres, count: usize) -> Vec<RoomId> {
     let mut rooms = Vec::new();
     for _ in 0..count {
-        let open = OpenRoom { people: vec![BOB], ..opening(ANN, RoomType::Group) };
+        let open = OpenRoom { users: vec![BOB], ..open_room_command(ANN, RoomType::Group) };
         rooms.push(postgres.store.open_room(&open).await.unwrap().unwrap().room);
     }
     rooms
@@ -37,11 +38,12 @@ async fn rooms(postgres: &Postgres, count: usize) -> Vec<RoomId> {
 
 fn batch(rooms: &[RoomId], round: usize) -> Vec<Arc<Command>> {
     let by = |n: usize| if n.is_multiple_of(2) { ANN } else { BOB };
-    let post = |n| say_once(by(n), rooms[n % rooms.len()], &text(round * BATCH + n), Uuid::new_v4());
+    let post =
+        |n| say_with_client_id(by(n), rooms[n % rooms.len()], &text(round * BATCH + n), Uuid::new_v4());
     (0..BATCH).map(post).map(Arc::new).collect()
 }
 
-/// The processor time of the cluster's processes, in microseconds: what a busy machine doesn't blur.
+/// Returns the processor time of the cluster's processes in microseconds, which a busy machine doesn't distort.
 async fn database_time() -> f64 {
     let postmaster = PrivatePostgres::shared().await.unwrap().postmaster_pid().unwrap();
     let stats = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|process| {
@@ -84,7 +86,7 @@ async fn measure(name: &str, postgres: &Postgres, rooms: &[RoomId]) {
 async fn append() {
     let postgres = Postgres::new().await;
     for (user, name) in [(ANN, "ann"), (BOB, "bob"), (UserId(3), "cat")] {
-        postgres.put_person(user, name, true).await;
+        postgres.put_user(user, name, true).await;
     }
     if let Ok(sql) = std::env::var("BENCH_SQL") {
         postgres.database.run(&sql).await;
@@ -97,7 +99,7 @@ async fn append() {
     let lone = rooms(&postgres, 1).await;
     let mut times = Vec::new();
     for n in 0..2_000 {
-        let batch = [Arc::new(say_once(ANN, lone[0], &text(n), Uuid::new_v4()))];
+        let batch = [Arc::new(say_with_client_id(ANN, lone[0], &text(n), Uuid::new_v4()))];
         let began = Instant::now();
         postgres.store.append(&batch, false).await.unwrap();
         times.push(began.elapsed());

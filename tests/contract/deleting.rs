@@ -1,7 +1,8 @@
-//! Who may delete a message of someone else, and what the log says of it.
+//! Who may delete the messages of others, and what the log records of it.
 
-use actors::domain::command::{Actor, Change, Command, Outcome, Refusal};
+use actors::domain::command::{Command, CommandOutcome, Principal, Refusal, RoomChange};
 use actors::domain::event::EventBody;
+use actors::domain::features::MessageDeletion;
 use actors::domain::ids::RoomId;
 use actors::domain::message::{Message, RemovedBy};
 
@@ -12,14 +13,14 @@ on_both!(
     between_two_people_each_deletes_their_own_alone,
     a_deletion_says_in_whose_right_and_the_log_why,
     nobody_else_deletes_and_nothing_twice,
-    an_account_that_ends_takes_its_messages_as_their_author,
+    an_ended_account_deletes_its_messages_as_their_author,
 );
 
-async fn by_host(world: &World, room: RoomId, change: Change) -> Result<Outcome, Refusal> {
-    world.run(Command { room, by: Actor::Service, change }).await
+async fn by_host(world: &World, room: RoomId, change: RoomChange) -> Result<CommandOutcome, Refusal> {
+    world.run(Command { room, by: Principal::Service, change }).await
 }
 
-async fn right(world: &World, message: &Message) -> Option<RemovedBy> {
+async fn removal_right(world: &World, message: &Message) -> Option<RemovedBy> {
     let log = world.log(message.room).await;
     log.iter().find_map(|event| match &event.body {
         EventBody::MessagePosted(now) if now.id == message.id => Some(now.removed_by),
@@ -41,7 +42,7 @@ async fn admins_staff_and_the_host_delete_what_others_wrote(world: &World) {
         };
         let event = &deleted.unwrap().events[0];
         assert_eq!(event.by, [Some(ANN), Some(DAN), Some(CAT), None][n]);
-        assert_eq!(right(world, &message).await, Some(RemovedBy::Moderator));
+        assert_eq!(removal_right(world, &message).await, Some(RemovedBy::Moderator));
     }
 }
 
@@ -55,7 +56,7 @@ async fn between_two_people_each_deletes_their_own_alone(world: &World) {
     }
     assert_eq!(by_host(world, room, delete(&message)).await, Err(Refusal::Forbidden));
     world.does(BOB, room, delete(&message)).await.unwrap();
-    assert_eq!(right(world, &message).await, Some(RemovedBy::Author));
+    assert_eq!(removal_right(world, &message).await, Some(RemovedBy::Author));
     let own = world.says(ANN, room, "by ann").await;
     world.does(ANN, room, delete(&own)).await.unwrap();
 }
@@ -63,19 +64,21 @@ async fn between_two_people_each_deletes_their_own_alone(world: &World) {
 async fn a_deletion_says_in_whose_right_and_the_log_why(world: &World) {
     let room = world.group(&[ANN, BOB]).await;
     let message = world.says(BOB, room, "the code is 4711").await;
-    let change = Change::Delete { message: message.id, reason: Some("a door code".into()) };
+    let change = RoomChange::Delete { message: message.id, reason: Some("a door code".into()) };
     let outcome = world.does(ANN, room, change).await.unwrap();
-    let told = EventBody::MessageDeleted {
+    let deletion = MessageDeletion {
         message: message.id,
         sent: message.seq,
         sender: BOB,
         removed_by: RemovedBy::Moderator,
         reason: Some("a door code".into()),
+        thread: None,
     };
-    assert_eq!(outcome.events[0].body, told);
+    let deleted = EventBody::MessageDeleted(Box::new(deletion));
+    assert_eq!(outcome.events[0].body, deleted);
     let log = world.log(room).await;
     let last = log.last().unwrap();
-    assert_eq!((&last.body, last.by), (&told, Some(ANN)));
+    assert_eq!((&last.body, last.by), (&deleted, Some(ANN)));
     assert!(!format!("{log:?}").contains("4711"));
 }
 
@@ -84,23 +87,26 @@ async fn nobody_else_deletes_and_nothing_twice(world: &World) {
     let message = world.says(BOB, room, "by bob").await;
     assert_eq!(world.does(CAT, room, delete(&message)).await, Err(Refusal::Forbidden));
     assert_eq!(world.does(DAN, room, delete(&message)).await, Err(Refusal::NotParticipant));
-    world.does(BOB, room, Change::Leave).await.unwrap();
+    world.does(BOB, room, RoomChange::Leave).await.unwrap();
     assert_eq!(world.does(BOB, room, delete(&message)).await, Err(Refusal::NotParticipant));
     world.make_staff(DAN).await;
-    world.put_person(DAN, "dan", false).await;
+    world.put_user(DAN, "dan", false).await;
     assert_eq!(world.does(DAN, room, delete(&message)).await, Err(Refusal::NotParticipant));
     world.does(ANN, room, delete(&message)).await.unwrap();
     for user in [ANN, CAT] {
         assert_eq!(world.does(user, room, delete(&message)).await, Err(Refusal::MessageNotFound));
     }
     assert_eq!(by_host(world, room, delete(&message)).await, Err(Refusal::MessageNotFound));
-    assert_eq!(right(world, &message).await, Some(RemovedBy::Moderator));
+    assert_eq!(removal_right(world, &message).await, Some(RemovedBy::Moderator));
 }
 
-async fn an_account_that_ends_takes_its_messages_as_their_author(world: &World) {
+async fn an_ended_account_deletes_its_messages_as_their_author(world: &World) {
     let room = world.direct(ANN, BOB).await.unwrap().room;
     let message = world.says(BOB, room, "by bob").await;
-    assert_eq!(world.does(ANN, room, Change::Erase { message: message.id }).await, Err(Refusal::Forbidden));
-    by_host(world, room, Change::Erase { message: message.id }).await.unwrap();
-    assert_eq!(right(world, &message).await, Some(RemovedBy::Author));
+    assert_eq!(
+        world.does(ANN, room, RoomChange::Erase { message: message.id }).await,
+        Err(Refusal::Forbidden)
+    );
+    by_host(world, room, RoomChange::Erase { message: message.id }).await.unwrap();
+    assert_eq!(removal_right(world, &message).await, Some(RemovedBy::Author));
 }

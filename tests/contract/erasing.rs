@@ -1,13 +1,13 @@
-//! What one person wrote is found, wherever that was.
+//! All messages of a user are found for erasure.
 
-use actors::domain::command::Change;
+use actors::domain::command::RoomChange;
 use actors::domain::ids::{RoomId, Seq};
 use uuid::Uuid;
 
 use crate::world::{ANN, BOB, World, delete};
 
 #[tokio::test]
-async fn what_one_wrote_is_listed_by_pieces() {
+async fn messages_of_a_user_are_listed_in_pages() {
     let world = World::postgres().await;
     let [stays, left, deleted] =
         [world.group(&[ANN, BOB]).await, world.group(&[BOB, ANN]).await, world.group(&[ANN, BOB]).await];
@@ -23,17 +23,17 @@ async fn what_one_wrote_is_listed_by_pieces() {
             }
         }
     }
-    world.does(ANN, left, Change::Leave).await.unwrap();
-    world.does(ANN, deleted, Change::DeleteRoom).await.unwrap();
+    world.does(ANN, left, RoomChange::Leave).await.unwrap();
+    world.does(ANN, deleted, RoomChange::DeleteRoom).await.unwrap();
     expected.sort_unstable();
-    assert_eq!(world.database().store.rooms_of(ANN).await.unwrap(), [stays]);
+    assert_eq!(world.database().store.room_ids_of(ANN).await.unwrap(), [stays]);
     let (mut found, mut after) = (Vec::new(), (RoomId(Uuid::nil()), Seq::START));
     loop {
-        let piece = world.database().store.messages_by(ANN, after, 3).await.unwrap();
-        let Some((room, seq, _)) = piece.last() else { break };
-        assert!(piece.len() <= 3);
+        let page = world.database().store.messages_of_sender(ANN, after, 3).await.unwrap();
+        let Some((room, seq, _)) = page.last() else { break };
+        assert!(page.len() <= 3);
         after = (*room, *seq);
-        found.extend(piece);
+        found.extend(page);
     }
     assert_eq!(found, expected);
 }

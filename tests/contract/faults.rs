@@ -1,4 +1,4 @@
-//! A database that breaks, freezes, or answers and is not heard.
+//! A database that crashes, freezes, or whose answers are lost.
 
 use std::process::Command as Process;
 use std::sync::Arc;
@@ -8,26 +8,26 @@ use std::time::{Duration, Instant};
 use actors::domain::ids::{RoomId, Seq};
 use actors::ports::store::{Store, StoreError};
 use aristay_chat::store::postgres::private::PrivatePostgres;
-use aristay_chat::store::postgres::{NodeNameError, OpenError, Options, PostgresStore};
+use aristay_chat::store::postgres::{NodeNameError, PostgresStore, StoreOpenError, StoreOptions};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixStream};
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
-use crate::world::{ANN, BOB, Database, Postgres, World, opening, say, small};
+use crate::world::{ANN, BOB, Database, Postgres, World, open_room_command, say, small_pool};
 
 const PASS: u8 = 0;
 /// The next COMMIT doesn't reach the database.
 const CUT_COMMIT: u8 = 1;
 /// The next answer to a COMMIT doesn't reach the client.
 const CUT_ANSWER: u8 = 2;
-/// The same, and from then on nobody gets through.
+/// The same, and then all connections are refused.
 const CUT_ANSWER_AND_CLOSE: u8 = 3;
 const CLOSED: u8 = 4;
-/// Connections that were open before say nothing more, and don't end; new ones get through.
+/// Connections that were open before stall; new ones are forwarded.
 const HOLD_OLD: u8 = 5;
 
-/// A way to the database that can be cut.
+/// A proxy before the database, which can cut connections.
 struct Proxy {
     mode: Arc<AtomicU8>,
     config: Config,
@@ -67,7 +67,7 @@ impl Proxy {
     }
 }
 
-/// Passes bytes on until `marker` is among them while one of `cuts` is set.
+/// Forwards bytes until they contain `marker` while one of the modes in `cuts` is set.
 async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
@@ -97,12 +97,12 @@ async fn pump(
     }
 }
 
-/// A world, and a store that reaches its database through a proxy.
+/// Creates a world, and a store that reaches its database through a proxy.
 async fn behind_proxy() -> (World, Proxy, PostgresStore, RoomId) {
     let world = World::postgres().await;
     let room = world.group(&[ANN, BOB]).await;
     let proxy = Proxy::before(&world.database().database.config).await;
-    let store = PostgresStore::connect(proxy.config.clone(), small()).await.unwrap();
+    let store = PostgresStore::connect(proxy.config.clone(), small_pool()).await.unwrap();
     (world, proxy, store, room)
 }
 
@@ -145,20 +145,20 @@ async fn a_commit_that_cannot_be_looked_up_is_unknown() {
 }
 
 #[tokio::test]
-async fn a_room_whose_making_was_not_heard_is_made_once() {
+async fn a_room_creation_whose_answer_is_lost_happens_once() {
     let (world, proxy, store, _) = behind_proxy().await;
     let open = actors::domain::command::OpenRoom {
-        people: vec![BOB],
-        ..opening(ANN, actors::domain::room::RoomType::Direct)
+        users: vec![BOB],
+        ..open_room_command(ANN, actors::domain::room::RoomType::Direct)
     };
     proxy.set(CUT_ANSWER);
     let opened = store.open_room(&open).await.unwrap().unwrap();
-    assert!(opened.made);
+    assert!(opened.created);
     assert_eq!(world.log(opened.room).await.len(), 3);
 }
 
 #[tokio::test]
-async fn a_transaction_that_nobody_waits_for_is_undone() {
+async fn an_abandoned_transaction_is_rolled_back() {
     let world = World::postgres().await;
     let store = &world.database().store;
     let (room, other) = (world.group(&[ANN, BOB]).await, world.database().database.client().await);
@@ -174,31 +174,31 @@ async fn a_transaction_that_nobody_waits_for_is_undone() {
     assert_eq!(send(store, room, "now").await, Ok(Seq(4)));
 }
 
-/// A cluster of its own, for a test that does harm to it.
+/// Starts a cluster for a test that damages it.
 async fn own_cluster() -> (PrivatePostgres, Postgres, RoomId) {
     let cluster = PrivatePostgres::temporary().await.unwrap();
-    let (postgres, room) = in_cluster(&cluster).await;
+    let (postgres, room) = store_in(&cluster).await;
     (cluster, postgres, room)
 }
 
-/// A store in a cluster, with two people in one room.
-pub(super) async fn in_cluster(cluster: &PrivatePostgres) -> (Postgres, RoomId) {
+/// Creates a store in a cluster, with two users in one room.
+pub(super) async fn store_in(cluster: &PrivatePostgres) -> (Postgres, RoomId) {
     let database = Database { config: cluster.config() };
-    let store = PostgresStore::connect(database.config.clone(), small()).await.unwrap();
+    let store = PostgresStore::connect(database.config.clone(), small_pool()).await.unwrap();
     let postgres = Postgres { store, database };
     for (user, name) in [(ANN, "ann"), (BOB, "bob")] {
-        postgres.put_person(user, name, true).await;
+        postgres.put_user(user, name, true).await;
     }
     let open = actors::domain::command::OpenRoom {
-        people: vec![BOB],
-        ..opening(ANN, actors::domain::room::RoomType::Group)
+        users: vec![BOB],
+        ..open_room_command(ANN, actors::domain::room::RoomType::Group)
     };
     let room = postgres.store.open_room(&open).await.unwrap().unwrap().room;
     (postgres, room)
 }
 
-/// Sends until it works, and tells how long that took.
-pub(super) async fn until_it_works(store: &PostgresStore, room: RoomId) -> Duration {
+/// Sends until a send succeeds; returns how long that took.
+pub(super) async fn retry_until_ok(store: &PostgresStore, room: RoomId) -> Duration {
     let began = Instant::now();
     while send(store, room, "again").await.is_err() {
         assert!(began.elapsed() < Duration::from_secs(20), "it never works again");
@@ -208,7 +208,7 @@ pub(super) async fn until_it_works(store: &PostgresStore, room: RoomId) -> Durat
 }
 
 #[tokio::test]
-async fn a_database_that_only_reads_is_unavailable() {
+async fn a_read_only_database_is_unavailable() {
     let (_cluster, postgres, room) = own_cluster().await;
     let set = |value| format!("ALTER SYSTEM SET default_transaction_read_only = {value}");
     let client = postgres.database.client().await;
@@ -221,7 +221,7 @@ async fn a_database_that_only_reads_is_unavailable() {
     client.batch_execute("SET default_transaction_read_only = off").await.unwrap();
     client.batch_execute(&set("off")).await.unwrap();
     client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
-    assert!(until_it_works(&postgres.store, room).await < Duration::from_secs(5));
+    assert!(retry_until_ok(&postgres.store, room).await < Duration::from_secs(5));
 }
 
 #[tokio::test]
@@ -229,7 +229,7 @@ async fn a_killed_database_comes_back_by_itself() {
     let (cluster, postgres, room) = own_cluster().await;
     assert_eq!(send(&postgres.store, room, "hi").await, Ok(Seq(4)));
     cluster.keep_down();
-    // Its children outlive the postmaster for a moment.
+    // The backends outlive the postmaster for a moment.
     while send(&postgres.store, room, "hi").await.is_ok() {}
     let began = Instant::now();
     assert!(matches!(send(&postgres.store, room, "hi").await, Err(StoreError::Unavailable(_))));
@@ -237,13 +237,13 @@ async fn a_killed_database_comes_back_by_itself() {
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     cluster.bring_up();
     cluster.ready().await.unwrap();
-    assert!(until_it_works(&postgres.store, room).await < Duration::from_secs(5));
+    assert!(retry_until_ok(&postgres.store, room).await < Duration::from_secs(5));
     let log = postgres.store.events(room, Seq::START, 100).await.unwrap();
     assert_eq!(log.last().unwrap().seq.0, log.len() as i64);
 }
 
 #[tokio::test]
-async fn connections_that_are_used_up_are_had_again_once_some_are_free() {
+async fn exhausted_connections_recover_once_some_are_free() {
     let (_cluster, postgres, room) = own_cluster().await;
     assert_eq!(send(&postgres.store, room, "hi").await, Ok(Seq(4)));
     let config = &postgres.database.config;
@@ -253,13 +253,13 @@ async fn connections_that_are_used_up_are_had_again_once_some_are_free() {
         taken.push(client);
         assert!(taken.len() < 1_000, "they never end");
     }
-    // What a node holds it goes on with; one that starts, or whose connections broke, is told.
+    // A node continues with its open connections; only new connections fail.
     assert_eq!(send(&postgres.store, room, "still").await, Ok(Seq(5)));
-    assert!(PostgresStore::connect(config.clone(), small()).await.is_err());
+    assert!(PostgresStore::connect(config.clone(), small_pool()).await.is_err());
     drop(taken);
     let began = Instant::now();
     let other = loop {
-        match PostgresStore::connect(config.clone(), small()).await {
+        match PostgresStore::connect(config.clone(), small_pool()).await {
             Ok(store) => break store,
             Err(error) => assert!(began.elapsed() < Duration::from_secs(5), "{error}"),
         }
@@ -272,7 +272,7 @@ fn signal(postmaster: u32, signal: &str) {
     let children = Process::new("ps").args(["-o", "pid=", "--ppid", &postmaster.to_string()]).output();
     let children = String::from_utf8(children.unwrap().stdout).unwrap();
     let pids = children.split_whitespace().map(str::to_owned).chain([postmaster.to_string()]);
-    // A child may have ended since; the postmaster has not.
+    // A child may have ended meanwhile; the postmaster hasn't.
     Process::new("kill").arg(signal).args(pids).status().unwrap();
 }
 
@@ -290,36 +290,36 @@ async fn a_frozen_database_keeps_nobody_waiting_for_long() {
     assert!(matches!(sent, Err(StoreError::Unavailable(_))), "{sent:?}");
     assert!(matches!(read, Err(StoreError::Unavailable(_))), "{read:?}");
     assert!(took < Duration::from_secs(5), "{took:?}");
-    assert!(until_it_works(&postgres.store, room).await < Duration::from_secs(5));
+    assert!(retry_until_ok(&postgres.store, room).await < Duration::from_secs(5));
     let log = postgres.store.events(room, Seq::START, 100).await.unwrap();
     assert_eq!(log.len(), 5, "what was given up is not there");
 }
 
 #[tokio::test]
-async fn a_database_that_may_forget_is_refused() {
+async fn a_database_without_durable_commits_is_refused() {
     let database = Database::new().await;
     let name = database.config.get_dbname().unwrap().to_owned();
     database.run(&format!("ALTER DATABASE {name} SET synchronous_commit = off")).await;
-    let refused = PostgresStore::connect(database.config.clone(), small()).await.err().unwrap();
+    let refused = PostgresStore::connect(database.config.clone(), small_pool()).await.err().unwrap();
     assert!(
-        matches!(refused, OpenError::UnsafeDurability { setting: "synchronous_commit", .. }),
+        matches!(refused, StoreOpenError::UnsafeDurability { setting: "synchronous_commit", .. }),
         "{refused}"
     );
-    let options = Options { allow_unsafe_durability: true, ..small() };
+    let options = StoreOptions { allow_unsafe_durability: true, ..small_pool() };
     PostgresStore::connect(database.config.clone(), options).await.unwrap();
 }
 
 const COPIED: &str = "
     INSERT INTO people (id, username, changed_xid) VALUES (77, 'zoe', '999999999');
     INSERT INTO events (room_id, seq, kind, at, xid) VALUES (gen_random_uuid(), 1, 'room_created', now(), '999999999');
-    UPDATE texts_progress SET position = '999999999';";
+    UPDATE log_consumers SET position = '999999999';";
 
 #[tokio::test]
 async fn a_restored_database_is_another_history() {
     let database = Database::new().await;
-    let open = async || PostgresStore::connect(database.config.clone(), small()).await.unwrap();
+    let open = async || PostgresStore::connect(database.config.clone(), small_pool()).await.unwrap();
     let first = open().await;
-    // What another cluster's transactions wrote, whose numbers this one has not come to.
+    // Rows of another cluster, whose transaction ids this cluster hasn't reached.
     database.run(COPIED).await;
     let (epoch, key) = (first.epoch(), first.link_key());
     assert_eq!((open().await.epoch(), key.len()), (epoch, 32));
@@ -338,7 +338,7 @@ async fn a_restored_database_is_another_history() {
 #[tokio::test]
 async fn nodes_that_start_at_once_migrate_once() {
     let database = Database::new().await;
-    let starts = (0..4).map(|_| PostgresStore::connect(database.config.clone(), small()));
+    let starts = (0..4).map(|_| PostgresStore::connect(database.config.clone(), small_pool()));
     let started = futures_util::future::join_all(starts).await;
     let epochs: Vec<_> = started.into_iter().map(|store| store.unwrap().epoch()).collect();
     assert!(epochs.iter().all(|epoch| *epoch == epochs[0]));
@@ -348,19 +348,19 @@ async fn nodes_that_start_at_once_migrate_once() {
 async fn two_nodes_cannot_have_one_name() {
     let postgres = Postgres::new().await;
     let other = postgres.second_node().await;
-    let held = postgres.store.hold_node_id("a").await.unwrap();
-    assert!(matches!(other.hold_node_id("a").await, Err(NodeNameError::Taken(name)) if name == "a"));
-    other.hold_node_id("b").await.unwrap();
-    // Its connection dies: it takes the name again, and is not lost.
+    let held = postgres.store.acquire_node_id("a").await.unwrap();
+    assert!(matches!(other.acquire_node_id("a").await, Err(NodeNameError::Taken(name)) if name == "a"));
+    other.acquire_node_id("b").await.unwrap();
+    // When the connection dies, the node acquires its name again and doesn't lose it.
     let client = postgres.database.client().await;
     let kill = "SELECT pg_terminate_backend(l.pid) FROM pg_locks l
         JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
         WHERE l.locktype = 'advisory' AND l.granted";
     client.batch_execute(kill).await.unwrap();
     tokio::time::sleep(Duration::from_millis(2_500)).await;
-    assert!(matches!(other.hold_node_id("a").await, Err(NodeNameError::Taken(_))));
+    assert!(matches!(other.acquire_node_id("a").await, Err(NodeNameError::Taken(_))));
     drop(held);
-    other.hold_node_id("a").await.unwrap();
+    other.acquire_node_id("a").await.unwrap();
 }
 
 /// The sessions that hold a node's name.
@@ -368,9 +368,9 @@ const HOLDERS: &str = "FROM pg_locks l JOIN pg_database d ON d.oid = l.database
      AND d.datname = current_database() WHERE l.locktype = 'advisory' AND l.granted";
 
 #[tokio::test]
-async fn a_name_is_held_anew_when_its_connection_is_dead_without_a_word() {
+async fn a_node_name_is_reacquired_when_its_connection_dies_silently() {
     let (world, proxy, store, _) = behind_proxy().await;
-    let mut held = store.hold_node_id("a").await.unwrap();
+    let mut held = store.acquire_node_id("a").await.unwrap();
     let client = world.database().database.client().await;
     let holders = format!("SELECT l.pid {HOLDERS}");
     let before: i32 = client.query_one(&holders, &[]).await.unwrap().get(0);
@@ -390,12 +390,12 @@ async fn a_name_is_held_anew_when_its_connection_is_dead_without_a_word() {
 }
 
 #[tokio::test]
-async fn a_name_taken_behind_a_dead_connection_is_lost() {
+async fn a_node_name_taken_behind_a_dead_connection_is_lost() {
     let (world, proxy, store, _) = behind_proxy().await;
-    let mut held = store.hold_node_id("a").await.unwrap();
+    let mut held = store.acquire_node_id("a").await.unwrap();
     proxy.set(HOLD_OLD);
     let client = world.database().database.client().await;
     client.batch_execute(&format!("SELECT pg_terminate_backend(l.pid) {HOLDERS}")).await.unwrap();
-    let _other = world.database().store.hold_node_id("a").await.unwrap();
+    let _other = world.database().store.acquire_node_id("a").await.unwrap();
     tokio::time::timeout(Duration::from_secs(20), held.lost()).await.expect("it is noticed");
 }

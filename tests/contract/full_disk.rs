@@ -1,4 +1,4 @@
-//! A disk that is full: nothing acked is lost, what can't be stored is told, and it goes on by itself.
+//! A full disk: nothing acknowledged is lost, writes are refused, and the store recovers by itself.
 
 use std::fs::File;
 use std::io::Write;
@@ -8,9 +8,9 @@ use std::process::Command;
 use actors::ports::store::{Store, StoreError};
 use aristay_chat::store::postgres::private::PrivatePostgres;
 
-use super::faults::{in_cluster, send, until_it_works};
+use super::faults::{retry_until_ok, send, store_in};
 
-/// A file system of its own in memory; mounting one takes root's rights.
+/// A small file system in memory; mounting it requires root.
 struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
@@ -26,7 +26,7 @@ impl SmallDisk {
         Self(folder)
     }
 
-    /// Fills all that is left.
+    /// Fills the file system.
     fn fill(&self) {
         let mut ballast = File::create(self.ballast()).unwrap();
         while ballast.write_all(&[1; 4_096]).is_ok() {}
@@ -43,10 +43,10 @@ impl Drop for SmallDisk {
     }
 }
 
-/// The postmaster, ended with the test however that ends.
-struct Ended(u32);
+/// Kills the postmaster when the test ends in any way.
+struct KillOnDrop(u32);
 
-impl Drop for Ended {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         let _gone = Command::new("kill")
             .args(["-KILL", &self.0.to_string()])
@@ -56,12 +56,12 @@ impl Drop for Ended {
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_and_loses_nothing_and_is_no_hurdle_once_there_is_room() {
+async fn a_full_disk_refuses_writes_loses_nothing_and_recovers_once_space_is_free() {
     let disk = SmallDisk::mounted("200m");
     let cluster = PrivatePostgres::start(disk.0.path()).await.unwrap();
     assert!(Path::new(cluster.place()).starts_with(disk.0.path()), "the cluster is on another disk");
-    let _ended = Ended(cluster.postmaster_pid().unwrap());
-    let (postgres, room) = in_cluster(&cluster).await;
+    let _kill_on_drop = KillOnDrop(cluster.postmaster_pid().unwrap());
+    let (postgres, room) = store_in(&cluster).await;
     let text = "x".repeat(4_000);
     disk.fill();
     let mut acked = 3;
@@ -78,7 +78,7 @@ async fn a_full_disk_refuses_and_loses_nothing_and_is_no_hurdle_once_there_is_ro
     assert!(matches!(refused, StoreError::Unavailable(_)), "{refused:?}");
     std::fs::remove_file(disk.ballast()).unwrap();
     cluster.ready().await.unwrap();
-    until_it_works(&postgres.store, room).await;
+    retry_until_ok(&postgres.store, room).await;
     let head = send(&postgres.store, room, "after").await.unwrap();
     let mut log = Vec::new();
     while log.len() < usize::try_from(head.0).unwrap() {

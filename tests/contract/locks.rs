@@ -1,27 +1,27 @@
-//! Two transactions and one room: what locks decide, on PostgreSQL.
+//! Concurrent transactions on one room: the effects of PostgreSQL's locks.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actors::domain::command::{Actor, Change, Command, Refusal, Reply};
+use actors::domain::command::{Command, CommandReply, Principal, Refusal, RoomChange};
 use actors::domain::ids::{RoomId, Seq, UserId};
 use actors::domain::participant::Role;
 use actors::ports::store::{Store, StoreError};
-use aristay_chat::store::postgres::messages::MessageFilter;
-use aristay_chat::store::postgres::people::ToldPerson;
+use aristay_chat::store::postgres::queries::MessageFilter;
+use aristay_chat::store::postgres::users::UserUpsert;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::world::{ANN, BOB, CAT, World, add, say, say_once};
+use crate::world::{ANN, BOB, CAT, World, add, say, say_with_client_id};
 
-/// Takes a room's lock in a transaction of its own.
-async fn hold(client: &Client, room: RoomId) {
+/// Locks a room in a transaction that stays open.
+async fn lock_room(client: &Client, room: RoomId) {
     client.batch_execute("BEGIN").await.unwrap();
     client.execute("SELECT FROM rooms WHERE id = $1 FOR UPDATE", &[&room.0]).await.unwrap();
 }
 
-/// Waits until someone waits for a lock.
-pub(super) async fn someone_waits(client: &Client) {
+/// Waits until a statement waits for a lock.
+pub(super) async fn wait_for_lock_waiter(client: &Client) {
     for _ in 0..1_000 {
         let waiting = "SELECT count(*) FROM pg_stat_activity \
              WHERE datname = current_database() AND wait_event_type = 'Lock'";
@@ -38,7 +38,7 @@ async fn a_held_room_keeps_nobody_else_waiting() {
     let world = World::postgres().await;
     let (held, free) = (world.group(&[ANN, BOB]).await, world.group(&[ANN, BOB]).await);
     let other = world.database().database.client().await;
-    hold(&other, held).await;
+    lock_room(&other, held).await;
     let batch = vec![say(ANN, held, "late"), say(ANN, free, "hi"), say(ANN, RoomId::new(), "lost")];
     let answers = world.append(batch, false).await.unwrap();
     assert_eq!(answers[0], None);
@@ -53,15 +53,15 @@ async fn a_held_room_keeps_nobody_else_waiting() {
 }
 
 #[tokio::test]
-async fn one_who_is_removed_while_his_message_waits_is_refused() {
+async fn a_sender_removed_while_their_message_waits_is_refused() {
     let world = World::postgres().await;
     let room = world.group(&[ANN, BOB]).await;
     let (other, watcher) =
         (world.database().database.client().await, world.database().database.client().await);
-    hold(&other, room).await;
+    lock_room(&other, room).await;
     let store = Arc::clone(&world.store);
     let sending = tokio::spawn(async move { store.append(&[Arc::new(say(BOB, room, "hi"))], true).await });
-    someone_waits(&watcher).await;
+    wait_for_lock_waiter(&watcher).await;
     let remove = "UPDATE participants SET left_at = now() WHERE room_id = $1 AND user_id = $2";
     other.execute(remove, &[&room.0, &BOB.0]).await.unwrap();
     other.batch_execute("COMMIT").await.unwrap();
@@ -75,10 +75,10 @@ async fn a_message_that_waits_takes_the_number_after_the_other() {
     let room = world.group(&[ANN, BOB]).await;
     let (other, watcher) =
         (world.database().database.client().await, world.database().database.client().await);
-    hold(&other, room).await;
+    lock_room(&other, room).await;
     let store = Arc::clone(&world.store);
     let sending = tokio::spawn(async move { store.append(&[Arc::new(say(BOB, room, "hi"))], true).await });
-    someone_waits(&watcher).await;
+    wait_for_lock_waiter(&watcher).await;
     other
         .execute("UPDATE rooms SET head = 4, modified_at = '2100-01-01' WHERE id = $1", &[&room.0])
         .await
@@ -105,17 +105,26 @@ async fn people_who_are_being_told_of_are_put_into_rooms_meanwhile() {
     other.batch_execute("BEGIN").await.unwrap();
     other.execute("SELECT FROM people WHERE id = $1 FOR UPDATE", &[&CAT.0]).await.unwrap();
     let store = world.database().store.clone();
-    let telling = tokio::spawn(async move { store.told(&[told(CAT), told(ANN)]).await });
-    someone_waits(&watcher).await;
+    let telling = tokio::spawn(async move { store.upsert_users(&[told(CAT), told(ANN)]).await });
+    wait_for_lock_waiter(&watcher).await;
     world.does(BOB, room, add(ANN)).await.unwrap();
     assert!(!telling.is_finished(), "Ann was told of, and Cat is waited for");
     other.batch_execute("ROLLBACK").await.unwrap();
     assert_eq!(telling.await.unwrap().unwrap().len(), 2);
 }
 
-fn told(id: UserId) -> ToldPerson {
+fn told(id: UserId) -> UserUpsert {
     let (username, full_name, email) = (None, Some("Told".to_owned()), None);
-    ToldPerson { id, username, full_name, email, is_active: None, is_staff: None, tokens_valid_from: None }
+    UserUpsert {
+        id,
+        username,
+        full_name,
+        email,
+        is_active: None,
+        is_staff: None,
+        tokens_valid_from: None,
+        is_guest: None,
+    }
 }
 
 #[tokio::test]
@@ -124,10 +133,10 @@ async fn one_of_two_last_admins_stays_in_a_race() {
     let nodes = [world.store.clone(), Arc::new(world.database().second_node().await)];
     for _ in 0..30 {
         let room = world.group(&[ANN, BOB, CAT]).await;
-        world.does(ANN, room, Change::SetRole { user: BOB, role: Role::Admin }).await.unwrap();
+        world.does(ANN, room, RoomChange::SetRole { user: BOB, role: Role::Admin }).await.unwrap();
         let leave = |user, node: &Arc<dyn Store>| {
-            let (node, by) = (Arc::clone(node), Actor::Person(user));
-            let command = Arc::new(Command { room, by, change: Change::Leave });
+            let (node, by) = (Arc::clone(node), Principal::User(user));
+            let command = Arc::new(Command { room, by, change: RoomChange::Leave });
             tokio::spawn(async move { node.append(&[command], true).await.unwrap().remove(0).unwrap() })
         };
         let (ann, bob) = (leave(ANN, &nodes[0]), leave(BOB, &nodes[1]));
@@ -146,9 +155,9 @@ async fn a_client_id_sent_at_once_from_two_nodes_is_one_message() {
         let node = Arc::clone(&nodes[n % 2]);
         tokio::spawn(async move {
             loop {
-                // More wait than there are connections, and for one lock: that is told, nothing is stored,
-                // and one who doesn't know sends again, as its client would.
-                match node.append(&[Arc::new(say_once(ANN, room, "hi", id))], true).await {
+                // More senders than connections wait for one lock. Those that fail or time out send again, as
+                // clients do, and nothing was stored for them.
+                match node.append(&[Arc::new(say_with_client_id(ANN, room, "hi", id))], true).await {
                     Ok(mut answers) => return answers.remove(0).unwrap().unwrap().reply,
                     Err(StoreError::RowRefused) => panic!("refused"),
                     Err(StoreError::Unavailable(_) | StoreError::Locked | StoreError::OutcomeUnknown) => {}
@@ -158,7 +167,7 @@ async fn a_client_id_sent_at_once_from_two_nodes_is_one_message() {
     });
     let (mut ids, mut first) = (Vec::new(), 0);
     for send in sends.collect::<Vec<_>>() {
-        let Reply::Posted { message, duplicate } = send.await.unwrap() else { panic!("not posted") };
+        let CommandReply::Posted { message, duplicate } = send.await.unwrap() else { panic!("not posted") };
         ids.push(message.id);
         first += u32::from(!duplicate);
     }
@@ -199,12 +208,12 @@ async fn two_nodes_number_densely_in_the_same_rooms() {
 }
 
 #[tokio::test]
-async fn the_feed_tells_what_began_early_and_committed_late() {
+async fn the_change_feed_reports_what_began_early_and_committed_late() {
     let world = World::postgres().await;
     let (slow, fast) = (world.group(&[ANN, BOB]).await, world.group(&[ANN, BOB]).await);
     let other = world.database().database.client().await;
     let start = world.store.changes(None).await.unwrap();
-    hold(&other, slow).await;
+    lock_room(&other, slow).await;
     let insert = "INSERT INTO events (room_id, seq, kind, at) VALUES ($1, 4, 'room_updated', now())";
     other.execute(insert, &[&slow.0]).await.unwrap();
     world.says(ANN, fast, "one").await;
@@ -245,7 +254,7 @@ async fn a_row_that_the_database_refuses_stores_nothing_of_its_batch() {
 }
 
 #[tokio::test]
-async fn lists_that_take_long_leave_connections_to_others() {
+async fn slow_lists_leave_connections_to_others() {
     let world = World::postgres().await;
     world.group(&[ANN, BOB]).await;
     let other = world.database().database.client().await;
@@ -256,10 +265,10 @@ async fn lists_that_take_long_leave_connections_to_others() {
             tokio::spawn(async move { store.message_page(ANN, &MessageFilter::default(), 20, 0).await })
         })
         .collect();
-    someone_waits(&world.database().database.client().await).await;
-    // Those that are left try meanwhile.
+    wait_for_lock_waiter(&world.database().database.client().await).await;
+    // The remaining lists run meanwhile.
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(world.store.person(ANN).await.unwrap().is_some());
+    assert!(world.store.user(ANN).await.unwrap().is_some());
     let mut refused = 0;
     for list in lists {
         refused += usize::from(matches!(list.await.unwrap(), Err(StoreError::Unavailable(_))));

@@ -1,5 +1,5 @@
-//! What every store must do: one suite that runs on the memory store and on PostgreSQL, and then what
-//! only a database can get wrong.
+//! The contract of the `Store` port: one suite for the memory store and PostgreSQL, and tests of what only a
+//! database can get wrong.
 
 #![allow(
     clippy::needless_pass_by_value,
@@ -13,16 +13,36 @@
 
 mod bench;
 mod bulkheads;
+mod card_changing;
+mod changes;
+mod consumers;
 mod deleting;
 mod directory;
 mod erasing;
 mod faults;
+mod forwarded_files;
+mod forwarding;
 mod full_disk;
+mod guests;
+mod history;
+mod integrating;
+mod inviting;
 mod locks;
+mod mentioning;
+mod notifying;
 mod opening;
+mod personal;
+mod pinning;
 mod plans;
+mod pushing;
+mod reacting;
 mod readers;
 mod reading;
 mod rules;
+mod search_bench;
 mod searching;
+mod settings;
+mod sql_rules;
+mod threading;
+mod webhooks;
 mod world;

@@ -1,10 +1,10 @@
-//! Who has read a message, in rooms whose people are told one by one and in those where they are counted.
+//! Who has read a message: small rooms list the readers, and large rooms only count them.
 
 use std::time::Duration;
 
-use actors::domain::command::Change;
+use actors::domain::command::RoomChange;
 use actors::domain::ids::{RoomId, UserId};
-use aristay_chat::store::postgres::messages::MessageFilter;
+use aristay_chat::store::postgres::queries::MessageFilter;
 use uuid::Uuid;
 
 use crate::world::{ANN, BOB, CAT, DAN, Postgres, World, read_to};
@@ -12,14 +12,16 @@ use crate::world::{ANN, BOB, CAT, DAN, Postgres, World, read_to};
 #[tokio::test]
 async fn readers_of_messages_are_counted_alike_in_small_and_in_large_rooms() {
     let world = World::postgres().await;
-    let crowd: Vec<UserId> = (100..160).map(UserId).collect();
-    for user in &crowd {
-        world.put_person(*user, &format!("user{}", user.0), true).await;
+    let many_users: Vec<UserId> = (100..160).map(UserId).collect();
+    for user in &many_users {
+        world.put_user(*user, &format!("user{}", user.0), true).await;
     }
     let small = world.group(&[ANN, BOB, CAT, DAN]).await;
-    let large = world.group(&[&[ANN, BOB, CAT, DAN], crowd.as_slice()].concat()).await;
+    let large = world.group(&[&[ANN, BOB, CAT, DAN], many_users.as_slice()].concat()).await;
     let mut expected = Vec::new();
-    for (room, readers) in [(small, [CAT, BOB].to_vec()), (large, [&[CAT, BOB], crowd.as_slice()].concat())] {
+    for (room, readers) in
+        [(small, [CAT, BOB].to_vec()), (large, [&[CAT, BOB], many_users.as_slice()].concat())]
+    {
         let mut sent = Vec::new();
         for n in 0..12 {
             sent.push(world.says([ANN, BOB, CAT][n % 3], room, "hi").await);
@@ -31,7 +33,7 @@ async fn readers_of_messages_are_counted_alike_in_small_and_in_large_rooms() {
             marks.push((*user, sent[mark].seq));
         }
         world.does(DAN, room, read_to(&sent[11])).await.unwrap();
-        world.does(DAN, room, Change::Leave).await.unwrap();
+        world.does(DAN, room, RoomChange::Leave).await.unwrap();
         for message in sent {
             let others =
                 marks.iter().filter(|(user, mark)| *user != message.sender.id && *mark >= message.seq);
@@ -47,15 +49,14 @@ async fn readers_of_messages_are_counted_alike_in_small_and_in_large_rooms() {
         .messages
         .iter()
         .map(|read| {
-            let readers = &read.readers;
-            (read.message.id, readers.is_read, readers.count, readers.first.len())
+            let readers = &read.receipts;
+            (read.message.id, readers.is_read, readers.count, readers.first_read_at.len())
         })
         .collect();
     assert_eq!(found, expected);
 }
 
-/// Thirty moves of everyone in a room of a hundred, in one of a hundred and one and in one of a few; the last
-/// ten are of now.
+/// Thirty read moves of every participant in rooms of 5, 100 and 101; the last ten are recent.
 const MOVES: &str = "
     INSERT INTO people (id, username) SELECT n, 'user' || n FROM generate_series(1, 101) n;
     INSERT INTO rooms (id, room_type, created_at, modified_at, head)
@@ -68,12 +69,12 @@ const MOVES: &str = "
         FROM participants, generate_series(1, 30) seq WHERE user_id <> 7 OR seq <= 20";
 
 #[tokio::test]
-async fn old_moves_of_large_rooms_go_but_for_each_ones_newest() {
+async fn old_read_moves_of_large_rooms_are_pruned_except_each_users_newest() {
     let postgres = Postgres::new().await;
     postgres.database.run(MOVES).await;
     let day = Duration::from_secs(24 * 60 * 60);
     let (mut after, mut rounds) = (RoomId(Uuid::nil()), 0);
-    while let Some(last) = postgres.store.forget_read_moves(after, day).await.unwrap() {
+    while let Some(last) = postgres.store.delete_old_read_moves(after, day).await.unwrap() {
         (after, rounds) = (last, rounds + 1);
     }
     assert_eq!(rounds, 1);

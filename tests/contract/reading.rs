@@ -1,8 +1,9 @@
-//! What is read of a room: its log, its moment, its place in lists, and the feed.
+//! Reading a room: its log, snapshots, its row in lists, and the change feed.
 
-use actors::domain::command::{Change, Draft, ReadTarget, StrayReply};
+use actors::domain::command::{MessageDraft, MissingReplyTarget, ReadTarget, RoomChange, RoomPatch};
 use actors::domain::event::EventBody;
-use actors::domain::ids::Seq;
+use actors::domain::features::MessageDeletion;
+use actors::domain::ids::{PersonalSeq, Seq};
 use actors::domain::message::RemovedBy;
 use actors::domain::signal::Signal;
 use actors::ports::store::Changes;
@@ -17,7 +18,7 @@ on_both!(
     unread_equals_a_recount,
     a_snapshot_is_of_one_moment,
     an_inbox_says_what_a_list_shows,
-    the_feed_tells_each_change,
+    the_change_feed_reports_each_change,
 );
 
 async fn a_replay_shows_things_as_they_are_now(world: &World) {
@@ -25,8 +26,8 @@ async fn a_replay_shows_things_as_they_are_now(world: &World) {
     let (kept, gone) = (world.says(ANN, room, "kept").await, world.says(ANN, room, "gone").await);
     world.does(ANN, room, edit(&kept, "changed")).await.unwrap();
     world.does(ANN, room, delete(&gone)).await.unwrap();
-    world.does(ANN, room, Change::Rename { name: "Roof".into() }).await.unwrap();
-    world.does(BOB, room, Change::Leave).await.unwrap();
+    world.does(ANN, room, RoomPatch::named("Roof").into()).await.unwrap();
+    world.does(BOB, room, RoomChange::Leave).await.unwrap();
     let log = world.log(room).await;
     assert_eq!(log.iter().map(|event| event.seq.0).collect::<Vec<_>>(), (1..=9).collect::<Vec<_>>());
     let EventBody::RoomCreated(whole) = &log[0].body else { panic!("{:?}", log[0]) };
@@ -41,8 +42,9 @@ async fn a_replay_shows_things_as_they_are_now(world: &World) {
     assert_eq!(log[5].body, EventBody::MessageEdited(first.clone()));
     assert_eq!((first.removed_by, second.removed_by), (None, Some(RemovedBy::Author)));
     let (message, sent, removed_by) = (gone.id, gone.seq, RemovedBy::Author);
-    let told = EventBody::MessageDeleted { message, sent, sender: ANN, removed_by, reason: None };
-    assert_eq!((&log[6].body, log[6].by), (&told, Some(ANN)));
+    let deletion = MessageDeletion { message, sent, sender: ANN, removed_by, reason: None, thread: None };
+    let deleted = EventBody::MessageDeleted(Box::new(deletion));
+    assert_eq!((&log[6].body, log[6].by), (&deleted, Some(ANN)));
     assert!(matches!(&log[8].body, EventBody::ParticipantLeft(who) if **who == **bob));
 }
 
@@ -66,14 +68,18 @@ async fn pages_of_the_log_join_without_a_seam(world: &World) {
 async fn a_quote_of_a_deleted_message_tells_nothing(world: &World) {
     let room = world.group(&[ANN, BOB]).await;
     let secret = world.says(ANN, room, "secret").await;
-    let answer = Draft { reply_to: Some(secret.id), stray_reply: StrayReply::Refuse, ..draft("answer") };
-    let answer = posted(world.does(BOB, room, Change::Post(answer)).await.unwrap());
-    assert_eq!(answer.reply_to.unwrap().content, "secret");
+    let answer = MessageDraft {
+        reply_to: Some(secret.id),
+        missing_reply_target: MissingReplyTarget::Reject,
+        ..draft("answer")
+    };
+    let answer = posted(world.does(BOB, room, RoomChange::Post(answer)).await.unwrap());
+    assert_eq!(answer.reply_to.unwrap().content(), Some("secret"));
     world.does(ANN, room, delete(&secret)).await.unwrap();
     let log = world.log(room).await;
     let EventBody::MessagePosted(answer) = &log[4].body else { panic!("{:?}", log[4]) };
     let quote = answer.reply_to.as_ref().unwrap();
-    assert_eq!((quote.id, quote.content.as_str()), (secret.id, "[Message deleted]"));
+    assert_eq!((quote.id, quote.content()), (secret.id, Some("[Message deleted]")));
     assert!(!format!("{log:?}").contains("secret"));
 }
 
@@ -88,8 +94,8 @@ async fn read_marks_only_go_forward(world: &World) {
     assert_eq!(world.does(BOB, room, read_to(&two)).await.unwrap().signal, None);
     let snapshot = world.store.snapshot(room, &[BOB], true).await.unwrap().unwrap();
     assert_eq!(snapshot.marks, [mark]);
-    world.does(ANN, room, Change::Rename { name: "x".into() }).await.unwrap();
-    let outcome = world.does(BOB, room, Change::Read(ReadTarget::Head)).await.unwrap();
+    world.does(ANN, room, RoomPatch::named("x").into()).await.unwrap();
+    let outcome = world.does(BOB, room, RoomChange::Read(ReadTarget::Head)).await.unwrap();
     let Some(Signal::Read(mark)) = outcome.signal else { panic!("no mark") };
     assert_eq!((mark.up_to, mark.message), (Seq(6), Some(two.id)));
 }
@@ -102,14 +108,14 @@ async fn unread_equals_a_recount(world: &World) {
     world.does(ANN, room, delete(&gone)).await.unwrap();
     world.does(ANN, room, add(CAT)).await.unwrap();
     world.says(ANN, room, "late").await;
-    // Own ones and deleted ones don't count, and nothing from before one's joining.
+    // Own and deleted messages don't count, nor those from before joining.
     assert_eq!(world.unread(ANN, room).await, Some(1));
     assert_eq!(world.unread(BOB, room).await, Some(2));
     assert_eq!(world.unread(CAT, room).await, Some(1));
     assert_eq!(world.unread(DAN, room).await, None);
     world.does(BOB, room, read_to(&early)).await.unwrap();
     assert_eq!(world.unread(BOB, room).await, Some(1));
-    world.does(BOB, room, Change::Read(ReadTarget::Head)).await.unwrap();
+    world.does(BOB, room, RoomChange::Read(ReadTarget::Head)).await.unwrap();
     assert_eq!(world.unread(BOB, room).await, Some(0));
     for user in [ANN, BOB, CAT] {
         let listed = world.store.inbox(user, Some(&[room])).await.unwrap()[0].unread;
@@ -127,8 +133,8 @@ async fn a_snapshot_is_of_one_moment(world: &World) {
     let reading = async {
         for _ in 0..60 {
             let snapshot = world.store.snapshot(room, &[ANN, BOB, CAT], true).await.unwrap().unwrap();
-            assert_eq!(snapshot.visitors.len(), 2);
-            assert_eq!(snapshot.visitors[1].unread, snapshot.room.head.0 - 3, "count and head agree");
+            assert_eq!(snapshot.admitted_users.len(), 2);
+            assert_eq!(snapshot.admitted_users[1].unread, snapshot.room.head.0 - 3, "count and head agree");
             assert_eq!(snapshot.roster.len(), 2);
             tokio::task::yield_now().await;
         }
@@ -147,7 +153,7 @@ async fn an_inbox_says_what_a_list_shows(world: &World) {
     let partner = inbox[1].partner.as_ref().map(|partner| (partner.id, &*partner.full_name));
     assert_eq!((partner, &inbox[0].partner), (Some((BOB, "Bob")), &None));
     let message = world.says(BOB, direct, &"ä".repeat(150)).await;
-    world.does(ANN, group, Change::Rename { name: "Roof".into() }).await.unwrap();
+    world.does(ANN, group, RoomPatch::named("Roof").into()).await.unwrap();
     let inbox = world.store.inbox(ANN, None).await.unwrap();
     assert_eq!(inbox[0].display_name, "Roof");
     assert_eq!(inbox[1].last_message_preview, "ä".repeat(100));
@@ -156,32 +162,33 @@ async fn an_inbox_says_what_a_list_shows(world: &World) {
     world.does(BOB, direct, delete(&message)).await.unwrap();
     let inbox = world.store.inbox(ANN, Some(&[direct])).await.unwrap();
     assert_eq!((inbox.len(), inbox[0].last_message_preview.as_str()), (1, "No messages yet"));
-    world.does(ANN, direct, Change::Leave).await.unwrap();
+    world.does(ANN, direct, RoomChange::Leave).await.unwrap();
     assert_eq!(world.store.inbox(ANN, None).await.unwrap().len(), 1);
 }
 
-async fn the_feed_tells_each_change(world: &World) {
+async fn the_change_feed_reports_each_change(world: &World) {
     let (room, still) = (world.group(&[ANN, BOB]).await, world.group(&[ANN, BOB]).await);
     world.says(ANN, still, "hm").await;
     let start = world.store.changes(None).await.unwrap();
     assert!(start.rooms.is_empty() && start.marks.is_empty() && start.people.is_empty());
-    assert!(start.mutes.is_empty());
+    assert!(start.own_states.is_empty() && start.personal.is_empty());
     let message = world.says(ANN, room, "hi").await;
-    world.does(BOB, still, Change::Read(ReadTarget::Head)).await.unwrap();
-    world.put_person(CAT, "cat", false).await;
+    world.does(BOB, still, RoomChange::Read(ReadTarget::Head)).await.unwrap();
+    world.put_user(CAT, "cat", false).await;
     world.does(ANN, room, add(DAN)).await.unwrap();
-    world.does(ANN, still, Change::Mute { muted: true, until: None }).await.unwrap();
+    world.does(ANN, still, RoomChange::Mute { muted: true, until: None }).await.unwrap();
     let changes = world.store.changes(Some(start.next)).await.unwrap();
-    let Changes { epoch, next, rooms, joined, marks, mutes, people } = changes;
+    let Changes { epoch, next, rooms, joined, marks, own_states, people, personal } = changes;
     assert_eq!(epoch, world.store.epoch());
-    assert_eq!(mutes, [(still, ANN)]);
+    assert_eq!(own_states, [(still, ANN)]);
+    assert_eq!(personal, [(ANN, PersonalSeq(1))]);
     assert_eq!((rooms, joined), (vec![(room, message.seq.next())], vec![(room, DAN)]));
     assert_eq!((marks.len(), marks[0].0, marks[0].1.up_to), (1, still, Seq(4)));
     assert_eq!((people.len(), people[0].user, people[0].is_active), (1, CAT, false));
     world.run(say(BOB, still, "ho")).await.unwrap();
     let more = world.store.changes(Some(next)).await.unwrap();
-    assert_eq!((more.marks.len(), more.mutes.len(), more.people.len()), (0, 0, 0));
-    assert_eq!(more.rooms, [(still, Seq(5))]);
+    assert_eq!((more.marks.len(), more.own_states.len(), more.people.len()), (0, 0, 0));
+    assert_eq!((more.rooms, more.personal.len()), (vec![(still, Seq(5))], 0));
     let more = world.store.changes(Some(more.next)).await.unwrap();
     assert!(more.rooms.is_empty());
 }

@@ -1,17 +1,23 @@
-//! The rules of a room, as each store must keep them.
+//! The rules of a room, which every store must enforce.
 
 use actors::domain::command::{
-    Actor, Change, Command, Draft, OpenRoom, ReadTarget, Refusal, Reply, StrayReply,
+    Command, CommandReply, MessageDraft, MissingReplyTarget, OpenRoom, Principal, ReadTarget, Refusal,
+    RoomChange, RoomPatch,
 };
 use actors::domain::event::EventBody;
-use actors::domain::ids::{ClientId, MessageId, RoomId, Seq};
-use actors::domain::participant::Role;
+use actors::domain::features::SettingsChange;
+use actors::domain::ids::{ClientId, MessageId, PersonalSeq, RoomId, Seq};
+use actors::domain::mentions::MentionsEdit;
+use actors::domain::message::Message;
+use actors::domain::participant::{NotificationLevel, Role};
+use actors::domain::personal::PersonalState;
 use actors::domain::room::RoomType;
 use actors::domain::signal::Signal;
 use uuid::Uuid;
 
 use crate::world::{
-    ANN, BOB, CAT, DAN, World, add, delete, draft, edit, on_both, opening, posted, read_to, say, say_once,
+    ANN, BOB, CAT, DAN, World, add, delete, draft, edit, on_both, open_room_command, posted, read_to, say,
+    say_with_client_id,
 };
 
 on_both!(
@@ -20,22 +26,25 @@ on_both!(
     one_client_id_is_one_message,
     a_client_id_for_another_text_is_a_conflict,
     a_retry_gets_the_message_as_it_is_now,
-    a_retry_by_one_who_is_out_tells_nothing_of_the_room,
-    an_archived_room_takes_nothing_new,
-    who_is_not_in_the_room_does_nothing,
+    a_retry_by_a_former_participant_reveals_nothing_of_the_room,
+    an_archived_room_rejects_sends,
+    a_user_outside_the_room_does_nothing,
     a_revoked_token_does_nothing_from_that_commit_on,
     writing_to_a_direct_room_brings_the_partner_back,
     the_last_admin_stays,
     a_stray_reply_is_refused_or_dropped,
-    one_who_comes_back_is_the_same_participant,
+    a_returning_user_is_the_same_participant,
     only_the_author_edits,
     a_deleted_room_is_gone,
     muting_is_for_oneself,
-    what_was_said_before_moves_no_room,
-    no_mark_goes_to_a_deleted_message,
+    settings_are_for_oneself_and_stay_when_one_returns,
+    a_room_is_unread_again_from_a_message_on_until_something_is_read,
+    a_room_is_marked_unread_by_what_its_user_may_see,
+    edits_and_deletions_do_not_move_a_room_in_lists,
+    a_read_mark_never_moves_to_a_deleted_message,
     an_unknown_room_is_not_found,
-    an_inactive_person_says_nothing,
-    an_expelled_admin_leaves_an_heir,
+    an_inactive_user_says_nothing,
+    an_expelled_admin_leaves_a_successor,
     posts_edits_and_deletes_fit_in_one_batch,
 );
 
@@ -65,98 +74,100 @@ async fn a_batch_keeps_the_order_of_each_room(world: &World) {
 async fn one_client_id_is_one_message(world: &World) {
     let room = world.group(&[ANN, BOB]).await;
     let id = Uuid::new_v4();
-    let first = posted(world.run(say_once(ANN, room, "hi", id)).await.unwrap());
-    let again = world.run(say_once(ANN, room, "hi", id)).await.unwrap();
+    let first = posted(world.run(say_with_client_id(ANN, room, "hi", id)).await.unwrap());
+    let again = world.run(say_with_client_id(ANN, room, "hi", id)).await.unwrap();
     assert!(again.events.is_empty());
-    assert_eq!(again.reply, Reply::Posted { message: Box::new(first.clone()), duplicate: true });
+    assert_eq!(again.reply, CommandReply::Posted { message: Box::new(first.clone()), duplicate: true });
     let other = Uuid::new_v4();
-    let twice = vec![say_once(ANN, room, "ho", other), say_once(ANN, room, "ho", other)];
+    let twice = vec![say_with_client_id(ANN, room, "ho", other), say_with_client_id(ANN, room, "ho", other)];
     let answers = world.append(twice, true).await.unwrap();
     let ids: Vec<_> = answers.into_iter().map(|answer| posted(answer.unwrap().unwrap()).id).collect();
     assert_eq!(ids[0], ids[1]);
-    // Another person's id is another's.
-    assert_ne!(posted(world.run(say_once(BOB, room, "hi", id)).await.unwrap()).id, first.id);
+    // The same `client_id` of another user is another send.
+    assert_ne!(posted(world.run(say_with_client_id(BOB, room, "hi", id)).await.unwrap()).id, first.id);
     assert_eq!(world.head(room).await, Seq(6));
 }
 
 async fn a_client_id_for_another_text_is_a_conflict(world: &World) {
     let room = world.group(&[ANN, BOB]).await;
     let id = Uuid::new_v4();
-    world.run(say_once(ANN, room, "hi", id)).await.unwrap();
-    assert_eq!(world.run(say_once(ANN, room, "ho", id)).await, Err(Refusal::ClientIdConflict));
+    world.run(say_with_client_id(ANN, room, "hi", id)).await.unwrap();
+    assert_eq!(world.run(say_with_client_id(ANN, room, "ho", id)).await, Err(Refusal::ClientIdConflict));
 }
 
 async fn a_retry_gets_the_message_as_it_is_now(world: &World) {
     let room = world.group(&[ANN, BOB]).await;
     let id = Uuid::new_v4();
-    let first = posted(world.run(say_once(ANN, room, "hi", id)).await.unwrap());
+    let first = posted(world.run(say_with_client_id(ANN, room, "hi", id)).await.unwrap());
     world.does(ANN, room, edit(&first, "ho")).await.unwrap();
-    assert_eq!(posted(world.run(say_once(ANN, room, "hi", id)).await.unwrap()).content, "ho");
+    assert_eq!(posted(world.run(say_with_client_id(ANN, room, "hi", id)).await.unwrap()).content, "ho");
     world.does(ANN, room, delete(&first)).await.unwrap();
-    let gone = posted(world.run(say_once(ANN, room, "hi", id)).await.unwrap());
+    let gone = posted(world.run(say_with_client_id(ANN, room, "hi", id)).await.unwrap());
     assert_eq!(gone.content, "[Message deleted]");
     assert!(gone.deleted_at.is_some());
 }
 
-async fn a_retry_by_one_who_is_out_tells_nothing_of_the_room(world: &World) {
+async fn a_retry_by_a_former_participant_reveals_nothing_of_the_room(world: &World) {
     let room = world.group(&[ANN, BOB]).await;
     let quoted = world.says(ANN, room, "quoted").await;
-    let draft = Draft { client_id: Some(ClientId(Uuid::new_v4())), reply_to: Some(quoted.id), ..draft("hi") };
-    let first = posted(world.does(BOB, room, Change::Post(draft.clone())).await.unwrap());
-    world.does(ANN, room, Change::Remove { user: BOB }).await.unwrap();
+    let draft =
+        MessageDraft { client_id: Some(ClientId(Uuid::new_v4())), reply_to: Some(quoted.id), ..draft("hi") };
+    let first = posted(world.does(BOB, room, RoomChange::Post(draft.clone())).await.unwrap());
+    world.does(ANN, room, RoomChange::Remove { user: BOB }).await.unwrap();
     world.does(ANN, room, edit(&quoted, "a secret")).await.unwrap();
     let head = world.head(room).await;
-    let known = Reply::SentBefore { message: first.id, seq: first.seq, created_at: first.created_at };
-    let again = Draft { id: MessageId::new(), ..draft.clone() };
-    assert_eq!(world.does(BOB, room, Change::Post(again)).await.unwrap().reply, known);
-    let other = Draft { content: "ho".into(), digest: [0; 16], ..draft.clone() };
-    assert_eq!(world.does(BOB, room, Change::Post(other)).await, Err(Refusal::ClientIdConflict));
-    let unsent = Draft { client_id: Some(ClientId(Uuid::new_v4())), ..draft.clone() };
-    assert_eq!(world.does(BOB, room, Change::Post(unsent)).await, Err(Refusal::NotParticipant));
+    let known =
+        CommandReply::AlreadyPosted { message: first.id, seq: first.seq, created_at: first.created_at };
+    let again = MessageDraft { id: MessageId::new(), ..draft.clone() };
+    assert_eq!(world.does(BOB, room, RoomChange::Post(again)).await.unwrap().reply, known);
+    let other = MessageDraft { content: "ho".into(), digest: [0; 16], ..draft.clone() };
+    assert_eq!(world.does(BOB, room, RoomChange::Post(other)).await, Err(Refusal::ClientIdConflict));
+    let unsent = MessageDraft { client_id: Some(ClientId(Uuid::new_v4())), ..draft.clone() };
+    assert_eq!(world.does(BOB, room, RoomChange::Post(unsent)).await, Err(Refusal::NotParticipant));
     assert_eq!(world.head(room).await, head);
-    // Who is back may see what has become of it.
+    // A user who has returned sees the message as it is now.
     world.does(ANN, room, add(BOB)).await.unwrap();
-    let seen = posted(world.does(BOB, room, Change::Post(draft)).await.unwrap());
-    assert_eq!(seen.reply_to.unwrap().content, "a secret");
+    let seen = posted(world.does(BOB, room, RoomChange::Post(draft)).await.unwrap());
+    assert_eq!(seen.reply_to.unwrap().content(), Some("a secret"));
 }
 
-async fn an_archived_room_takes_nothing_new(world: &World) {
+async fn an_archived_room_rejects_sends(world: &World) {
     let room = world.group(&[ANN, BOB]).await;
     let message = world.says(BOB, room, "hi").await;
-    assert_eq!(world.does(BOB, room, Change::Archive).await, Err(Refusal::Forbidden));
-    world.does(ANN, room, Change::Archive).await.unwrap();
+    assert_eq!(world.does(BOB, room, RoomChange::Archive).await, Err(Refusal::Forbidden));
+    world.does(ANN, room, RoomChange::Archive).await.unwrap();
     assert_eq!(world.run(say(BOB, room, "ho")).await, Err(Refusal::Archived));
     assert_eq!(world.does(BOB, room, edit(&message, "ho")).await, Err(Refusal::Archived));
     assert_eq!(world.does(ANN, room, add(CAT)).await, Err(Refusal::Archived));
-    world.does(ANN, room, Change::Read(ReadTarget::Head)).await.unwrap();
+    world.does(ANN, room, RoomChange::Read(ReadTarget::Head)).await.unwrap();
     world.does(BOB, room, delete(&message)).await.unwrap();
-    world.does(BOB, room, Change::Leave).await.unwrap();
-    world.does(ANN, room, Change::Unarchive).await.unwrap();
+    world.does(BOB, room, RoomChange::Leave).await.unwrap();
+    world.does(ANN, room, RoomChange::Unarchive).await.unwrap();
     world.says(ANN, room, "again").await;
 }
 
 async fn a_revoked_token_does_nothing_from_that_commit_on(world: &World) {
     let room = world.group(&[ANN, BOB]).await;
     let by_token_of = |issued_at| {
-        let by = Actor::Holder { user: BOB, issued_at };
+        let by = Principal::TokenHolder { user: BOB, issued_at };
         Command { by, ..say(BOB, room, "hi") }
     };
     assert!(world.run(by_token_of(99)).await.is_ok());
     world.revoke_tokens(BOB, 100).await;
     assert_eq!(world.run(by_token_of(99)).await, Err(Refusal::NotParticipant));
-    let read = Command { change: Change::Read(ReadTarget::Head), ..by_token_of(99) };
+    let read = Command { change: RoomChange::Read(ReadTarget::Head), ..by_token_of(99) };
     assert_eq!(world.run(read).await, Err(Refusal::NotParticipant));
     assert!(world.run(by_token_of(100)).await.is_ok());
     assert!(world.run(say(ANN, room, "ho")).await.is_ok());
 }
 
-async fn who_is_not_in_the_room_does_nothing(world: &World) {
+async fn a_user_outside_the_room_does_nothing(world: &World) {
     let room = world.group(&[ANN, BOB]).await;
-    world.does(ANN, room, Change::Remove { user: BOB }).await.unwrap();
+    world.does(ANN, room, RoomChange::Remove { user: BOB }).await.unwrap();
     for user in [BOB, CAT] {
         assert_eq!(world.run(say(user, room, "hi")).await, Err(Refusal::NotParticipant));
         assert_eq!(
-            world.does(user, room, Change::Read(ReadTarget::Head)).await,
+            world.does(user, room, RoomChange::Read(ReadTarget::Head)).await,
             Err(Refusal::NotParticipant)
         );
     }
@@ -164,58 +175,59 @@ async fn who_is_not_in_the_room_does_nothing(world: &World) {
 
 async fn writing_to_a_direct_room_brings_the_partner_back(world: &World) {
     let room = world.direct(ANN, BOB).await.unwrap().room;
-    world.does(BOB, room, Change::Leave).await.unwrap();
+    world.does(BOB, room, RoomChange::Leave).await.unwrap();
     assert_eq!(world.run(say(BOB, room, "hi")).await, Err(Refusal::NotParticipant));
     let outcome = world.run(say(ANN, room, "hi")).await.unwrap();
     assert!(matches!(&outcome.events[0].body, EventBody::ParticipantJoined(who) if who.user.id == BOB));
     assert_eq!(outcome.events[1].seq, outcome.events[0].seq.next());
     assert_eq!(world.unread(BOB, room).await, Some(1));
-    world.does(BOB, room, Change::Leave).await.unwrap();
-    world.put_person(BOB, "bob", false).await;
+    world.does(BOB, room, RoomChange::Leave).await.unwrap();
+    world.put_user(BOB, "bob", false).await;
     assert_eq!(world.run(say(ANN, room, "ho")).await.unwrap().events.len(), 1);
 }
 
 async fn the_last_admin_stays(world: &World) {
     let room = world.group(&[ANN, BOB]).await;
-    assert_eq!(world.does(ANN, room, Change::Leave).await, Err(Refusal::LastAdmin));
-    let demote = Change::SetRole { user: ANN, role: Role::Member };
+    assert_eq!(world.does(ANN, room, RoomChange::Leave).await, Err(Refusal::LastAdmin));
+    let demote = RoomChange::SetRole { user: ANN, role: Role::Member };
     assert_eq!(world.does(ANN, room, demote.clone()).await, Err(Refusal::LastAdmin));
-    world.does(ANN, room, Change::SetRole { user: BOB, role: Role::Admin }).await.unwrap();
+    world.does(ANN, room, RoomChange::SetRole { user: BOB, role: Role::Admin }).await.unwrap();
     world.does(ANN, room, demote).await.unwrap();
-    assert_eq!(world.does(BOB, room, Change::Leave).await, Err(Refusal::LastAdmin));
-    world.does(BOB, room, Change::Remove { user: ANN }).await.unwrap();
-    world.does(BOB, room, Change::Leave).await.unwrap();
+    assert_eq!(world.does(BOB, room, RoomChange::Leave).await, Err(Refusal::LastAdmin));
+    world.does(BOB, room, RoomChange::Remove { user: ANN }).await.unwrap();
+    world.does(BOB, room, RoomChange::Leave).await.unwrap();
 }
 
 async fn a_stray_reply_is_refused_or_dropped(world: &World) {
     let (room, other) = (world.group(&[ANN, BOB]).await, world.group(&[ANN, CAT]).await);
     let elsewhere = world.says(ANN, other, "elsewhere").await;
     let here = world.says(BOB, room, "here").await;
-    let answer = |reply_to: MessageId, stray_reply| {
-        let draft = Draft { reply_to: Some(reply_to), stray_reply, ..draft("answer") };
-        world.does(ANN, room, Change::Post(draft))
+    let answer = |reply_to: MessageId, missing_reply_target| {
+        let draft = MessageDraft { reply_to: Some(reply_to), missing_reply_target, ..draft("answer") };
+        world.does(ANN, room, RoomChange::Post(draft))
     };
     for stray in [elsewhere.id, MessageId::new()] {
-        assert_eq!(answer(stray, StrayReply::Refuse).await, Err(Refusal::StrayReply));
-        assert_eq!(posted(answer(stray, StrayReply::Drop).await.unwrap()).reply_to, None);
+        assert_eq!(answer(stray, MissingReplyTarget::Reject).await, Err(Refusal::ReplyTargetNotFound));
+        assert_eq!(posted(answer(stray, MissingReplyTarget::Ignore).await.unwrap()).reply_to, None);
     }
-    let quote = posted(answer(here.id, StrayReply::Refuse).await.unwrap()).reply_to.unwrap();
-    assert_eq!((quote.id, quote.content.as_str(), quote.username.as_str()), (here.id, "here", "bob"));
+    let quote = posted(answer(here.id, MissingReplyTarget::Reject).await.unwrap()).reply_to.unwrap();
+    let shown = quote.shown.unwrap();
+    assert_eq!((quote.id, shown.content.as_str(), shown.username.as_str()), (here.id, "here", "bob"));
     world.does(BOB, room, delete(&here)).await.unwrap();
-    assert_eq!(answer(here.id, StrayReply::Refuse).await, Err(Refusal::StrayReply));
+    assert_eq!(answer(here.id, MissingReplyTarget::Reject).await, Err(Refusal::ReplyTargetNotFound));
 }
 
-async fn one_who_comes_back_is_the_same_participant(world: &World) {
+async fn a_returning_user_is_the_same_participant(world: &World) {
     let room = world.group(&[ANN, BOB]).await;
     let first = match world.does(ANN, room, add(CAT)).await.unwrap().reply {
-        Reply::Participant(participant) => *participant,
+        CommandReply::Participant(participant) => *participant,
         other => panic!("{other:?}"),
     };
-    assert_eq!(world.does(ANN, room, add(CAT)).await, Err(Refusal::AlreadyIn));
+    assert_eq!(world.does(ANN, room, add(CAT)).await, Err(Refusal::AlreadyParticipant));
     assert!(world.does(ANN, room, add(actors::domain::ids::UserId(99))).await.is_err());
-    world.does(CAT, room, Change::Leave).await.unwrap();
+    world.does(CAT, room, RoomChange::Leave).await.unwrap();
     let again = match world.does(ANN, room, add(CAT)).await.unwrap().reply {
-        Reply::Participant(participant) => *participant,
+        CommandReply::Participant(participant) => *participant,
         other => panic!("{other:?}"),
     };
     assert_eq!(again.id, first.id);
@@ -228,7 +240,7 @@ async fn only_the_author_edits(world: &World) {
     let message = world.says(BOB, room, "hi").await;
     assert_eq!(world.does(ANN, room, edit(&message, "ho")).await, Err(Refusal::Forbidden));
     let edited = world.does(BOB, room, edit(&message, "ho")).await.unwrap();
-    let Reply::Edited(edited) = edited.reply else { panic!("no edit") };
+    let CommandReply::Edited(edited) = edited.reply else { panic!("no edit") };
     assert_eq!((edited.content.as_str(), edited.seq, edited.rev), ("ho", message.seq, Seq(5)));
     assert!(edited.edited_at.is_some());
     world.does(BOB, room, delete(&message)).await.unwrap();
@@ -239,7 +251,7 @@ async fn only_the_author_edits(world: &World) {
 
 async fn a_deleted_room_is_gone(world: &World) {
     let room = world.group(&[ANN, BOB]).await;
-    world.does(ANN, room, Change::DeleteRoom).await.unwrap();
+    world.does(ANN, room, RoomChange::DeleteRoom).await.unwrap();
     assert_eq!(world.run(say(ANN, room, "hi")).await, Err(Refusal::RoomNotFound));
     assert_eq!(world.store.snapshot(room, &[ANN], true).await.unwrap(), None);
     assert!(world.store.inbox(ANN, None).await.unwrap().is_empty());
@@ -248,16 +260,103 @@ async fn a_deleted_room_is_gone(world: &World) {
 
 async fn muting_is_for_oneself(world: &World) {
     let room = world.group(&[ANN, BOB]).await;
-    let outcome = world.does(BOB, room, Change::Mute { muted: true, until: None }).await.unwrap();
-    assert_eq!((outcome.events.len(), outcome.signal), (0, Some(Signal::Muted { user: BOB })));
+    let outcome = world.does(BOB, room, RoomChange::Mute { muted: true, until: None }).await.unwrap();
+    assert_eq!((outcome.events.len(), outcome.signal), (0, Some(Signal::OwnState { user: BOB })));
     assert!(world.store.inbox(BOB, None).await.unwrap()[0].is_muted);
     assert!(!world.store.inbox(ANN, None).await.unwrap()[0].is_muted);
     let past = Some(chrono::DateTime::UNIX_EPOCH);
-    world.does(BOB, room, Change::Mute { muted: true, until: past }).await.unwrap();
+    world.does(BOB, room, RoomChange::Mute { muted: true, until: past }).await.unwrap();
     assert!(!world.store.inbox(BOB, None).await.unwrap()[0].is_muted);
 }
 
-async fn what_was_said_before_moves_no_room(world: &World) {
+async fn settings_are_for_oneself_and_stay_when_one_returns(world: &World) {
+    let room = world.group(&[ANN, BOB]).await;
+    let change = |level, is_favourite, muted_until| {
+        RoomChange::Settings(SettingsChange { level, is_favourite, muted_until })
+    };
+    let row = async |user| world.store.inbox(user, Some(&[room])).await.unwrap().remove(0);
+    let mentions = Some(NotificationLevel::Mentions);
+    let outcome = world.does(BOB, room, change(mentions, Some(true), None)).await.unwrap();
+    assert_eq!((outcome.events.len(), outcome.signal), (0, Some(Signal::OwnState { user: BOB })));
+    let bob = row(BOB).await;
+    assert_eq!((bob.level, bob.is_favourite, bob.is_muted), (NotificationLevel::Mentions, true, false));
+    let ann = row(ANN).await;
+    assert_eq!((ann.level, ann.is_favourite), (NotificationLevel::All, false));
+    // What isn't named stays as it is.
+    let soon = Some(Some(bob.room.created_at + chrono::TimeDelta::days(36_500)));
+    world.does(BOB, room, change(None, Some(false), soon)).await.unwrap();
+    let bob = row(BOB).await;
+    assert_eq!((bob.level, bob.is_favourite, bob.is_muted), (NotificationLevel::Mentions, false, true));
+    world.does(BOB, room, change(None, None, Some(None))).await.unwrap();
+    assert!(!row(BOB).await.is_muted);
+    let page = world.store.personal_log(BOB, PersonalSeq(0), 10).await.unwrap();
+    let PersonalState::RoomSettings(told) = &page.entries[0].state else { panic!("other settings") };
+    assert_eq!(
+        (told.level, page.bounds.head, page.entries.len()),
+        (NotificationLevel::Mentions, PersonalSeq(3), 1)
+    );
+    assert_eq!(world.does(CAT, room, change(mentions, None, None)).await, Err(Refusal::NotParticipant));
+    world.does(BOB, room, RoomChange::Leave).await.unwrap();
+    world.does(ANN, room, add(BOB)).await.unwrap();
+    assert_eq!(row(BOB).await.level, NotificationLevel::Mentions);
+}
+
+async fn a_room_is_unread_again_from_a_message_on_until_something_is_read(world: &World) {
+    let room = world.group(&[ANN, BOB]).await;
+    let mut said = Vec::new();
+    for text in ["1", "2", "3", "4"] {
+        said.push(world.says(ANN, room, text).await);
+    }
+    world.does(BOB, room, RoomChange::Read(ReadTarget::Head)).await.unwrap();
+    let mark = |message: &Message| RoomChange::MarkUnread { message: message.id };
+    let mark_of = async |user| {
+        let snapshot = world.store.snapshot(room, &[], true).await.unwrap().unwrap();
+        snapshot.marks.into_iter().find(|mark| mark.user == user).map(|mark| mark.up_to)
+    };
+    let before = mark_of(BOB).await;
+    let outcome = world.does(BOB, room, mark(&said[1])).await.unwrap();
+    assert_eq!((outcome.events.len(), outcome.signal), (0, Some(Signal::OwnState { user: BOB })));
+    assert_eq!((world.unread(BOB, room).await, mark_of(BOB).await), (Some(3), before));
+    let row = world.store.inbox(BOB, Some(&[room])).await.unwrap().remove(0);
+    assert_eq!((row.unread, row.is_marked_unread), (3, true));
+    world.says(ANN, room, "5").await;
+    world.says(BOB, room, "own").await;
+    assert_eq!(world.unread(BOB, room).await, Some(4));
+    // The next reading ends it, even of what was read before; others hear nothing of that.
+    let read = world.does(BOB, room, read_to(&said[0])).await.unwrap();
+    assert_eq!(read.signal, Some(Signal::OwnState { user: BOB }));
+    assert_eq!((world.unread(BOB, room).await, mark_of(BOB).await), (Some(1), before));
+    assert_eq!(world.does(BOB, room, read_to(&said[0])).await.unwrap().signal, None);
+    // From an unread message on it may be less than what is unread.
+    world.says(ANN, room, "6").await;
+    let last = world.says(ANN, room, "7").await;
+    world.does(BOB, room, mark(&last)).await.unwrap();
+    assert_eq!(world.unread(BOB, room).await, Some(1));
+    let all = world.does(BOB, room, RoomChange::Read(ReadTarget::Head)).await.unwrap();
+    assert!(matches!(all.signal, Some(Signal::Read(_))));
+    assert_eq!((world.unread(BOB, room).await, world.unread(ANN, room).await), (Some(0), Some(1)));
+    world.does(BOB, room, mark(&last)).await.unwrap();
+    world.does(BOB, room, RoomChange::Leave).await.unwrap();
+    world.does(ANN, room, add(BOB)).await.unwrap();
+    assert_eq!(world.unread(BOB, room).await, Some(0), "who comes back begins anew");
+}
+
+async fn a_room_is_marked_unread_by_what_its_user_may_see(world: &World) {
+    let (room, other) = (world.group(&[ANN, BOB]).await, world.group(&[ANN]).await);
+    let (gone, foreign) = (world.says(ANN, room, "gone").await, world.says(ANN, other, "elsewhere").await);
+    world.does(ANN, room, delete(&gone)).await.unwrap();
+    let mark = |message: MessageId| RoomChange::MarkUnread { message };
+    for message in [gone.id, foreign.id, MessageId::new()] {
+        assert_eq!(world.does(BOB, room, mark(message)).await, Err(Refusal::MessageNotFound));
+    }
+    assert_eq!(world.does(CAT, room, mark(gone.id)).await, Err(Refusal::NotParticipant));
+    let kept = world.says(ANN, room, "kept").await;
+    world.does(ANN, room, RoomChange::Archive).await.unwrap();
+    world.does(BOB, room, mark(kept.id)).await.unwrap();
+    assert_eq!(world.unread(BOB, room).await, Some(1));
+}
+
+async fn edits_and_deletions_do_not_move_a_room_in_lists(world: &World) {
     let room = world.group(&[ANN, BOB]).await;
     let (first, last) = (world.says(ANN, room, "one").await, world.says(ANN, room, "two").await);
     let activity = async || world.store.snapshot(room, &[], false).await.unwrap().unwrap().room.modified_at;
@@ -266,12 +365,12 @@ async fn what_was_said_before_moves_no_room(world: &World) {
         world.does(ANN, room, change).await.unwrap();
         assert_eq!(activity().await, said);
     }
-    world.does(ANN, room, Change::Rename { name: "Roof".into() }).await.unwrap();
+    world.does(ANN, room, RoomPatch::named("Roof").into()).await.unwrap();
     let event = world.log(room).await.pop().unwrap();
     assert_eq!(activity().await, event.at);
 }
 
-async fn no_mark_goes_to_a_deleted_message(world: &World) {
+async fn a_read_mark_never_moves_to_a_deleted_message(world: &World) {
     let room = world.group(&[ANN, BOB]).await;
     let (kept, gone) = (world.says(ANN, room, "kept").await, world.says(ANN, room, "gone").await);
     world.does(ANN, room, delete(&gone)).await.unwrap();
@@ -292,43 +391,47 @@ async fn an_unknown_room_is_not_found(world: &World) {
     assert!(world.log(nowhere).await.is_empty());
 }
 
-async fn an_inactive_person_says_nothing(world: &World) {
+async fn an_inactive_user_says_nothing(world: &World) {
     let room = world.group(&[ANN, BOB]).await;
-    world.put_person(BOB, "bob", false).await;
+    world.put_user(BOB, "bob", false).await;
     assert_eq!(world.run(say(BOB, room, "hi")).await, Err(Refusal::NotParticipant));
     assert_eq!(world.unread(BOB, room).await, None);
-    world.put_person(DAN, "dan", false).await;
-    assert_eq!(world.does(ANN, room, add(DAN)).await, Err(Refusal::PeopleNotFound(vec![DAN])));
+    world.put_user(DAN, "dan", false).await;
+    assert_eq!(world.does(ANN, room, add(DAN)).await, Err(Refusal::UsersNotFound(vec![DAN])));
 }
 
-async fn an_expelled_admin_leaves_an_heir(world: &World) {
+async fn an_expelled_admin_leaves_a_successor(world: &World) {
     let room = world.group(&[ANN, BOB, CAT]).await;
-    let expel = Command { room, by: Actor::Service, change: Change::Expel { user: ANN } };
+    let expel = Command { room, by: Principal::Service, change: RoomChange::Expel { user: ANN } };
     let events = world.run(expel).await.unwrap().events;
     assert!(matches!(&events[0].body, EventBody::ParticipantUpdated(heir) if heir.user.id == BOB));
     assert!(matches!(&events[1].body, EventBody::ParticipantLeft(gone) if gone.user.id == ANN));
     assert_eq!(events[1].by, None);
-    world.does(BOB, room, Change::Rename { name: "ours".into() }).await.unwrap();
-    let open = OpenRoom { people: vec![BOB], ..opening(ANN, RoomType::Group) };
-    assert!(world.open(&open).await.unwrap().made);
+    world.does(BOB, room, RoomPatch::named("ours").into()).await.unwrap();
+    let open = OpenRoom { users: vec![BOB], ..open_room_command(ANN, RoomType::Group) };
+    assert!(world.open(&open).await.unwrap().created);
 }
 
 async fn posts_edits_and_deletes_fit_in_one_batch(world: &World) {
     let room = world.group(&[ANN, BOB]).await;
     let (kept, gone) = (draft("kept"), draft("gone"));
-    let by_ann = |change| Command { room, by: Actor::Person(ANN), change };
-    let change = |message, content: &str| Change::Edit { message, content: content.to_owned() };
+    let by_ann = |change| Command { room, by: Principal::User(ANN), change };
+    let change = |message, content: &str| RoomChange::Edit {
+        message,
+        content: Some(content.to_owned()),
+        mentions: MentionsEdit::default(),
+    };
     let batch = vec![
-        by_ann(Change::Post(kept.clone())),
-        by_ann(Change::Post(gone.clone())),
+        by_ann(RoomChange::Post(kept.clone())),
+        by_ann(RoomChange::Post(gone.clone())),
         by_ann(change(kept.id, "kept 2")),
         by_ann(change(kept.id, "kept 3")),
         by_ann(change(gone.id, "gone 2")),
-        by_ann(Change::Delete { message: gone.id, reason: None }),
-        by_ann(Change::Read(ReadTarget::Head)),
+        by_ann(RoomChange::Delete { message: gone.id, reason: None }),
+        by_ann(RoomChange::Read(ReadTarget::Head)),
         by_ann(add(CAT)),
         by_ann(add(DAN)),
-        by_ann(Change::Remove { user: CAT }),
+        by_ann(RoomChange::Remove { user: CAT }),
     ];
     for answer in world.append(batch, false).await.unwrap() {
         answer.unwrap().unwrap();
@@ -346,7 +449,7 @@ async fn posts_edits_and_deletes_fit_in_one_batch(world: &World) {
     world.does(ANN, room, read_to(&posted_first(world, room).await)).await.unwrap();
 }
 
-async fn posted_first(world: &World, room: RoomId) -> actors::domain::message::Message {
+async fn posted_first(world: &World, room: RoomId) -> Message {
     world
         .log(room)
         .await

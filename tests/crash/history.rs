@@ -1,44 +1,44 @@
-//! What clients saw and the log that is left in the end: all that the checker knows.
+//! What the clients observed and the final log: everything that the checker knows.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-/// One client, for its whole life.
+/// Identifies a client over all of its connections.
 pub type ClientNumber = usize;
 
-/// What one client did or saw, in its order.
+/// What a client did or saw, in its order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Note {
-    /// It asked for a message to be sent, for the first time or again, on its how-manieth connection.
+pub enum Observation {
+    /// It sent a message, for the first time or again, on the connection with this number.
     Sent { send: String, text: String, connection: usize, at: Duration },
-    /// It was told that the message is stored.
+    /// The message was acknowledged.
     Acked { send: String, seq: i64, message: String, connection: usize, at: Duration },
-    /// It was told that the message is not stored, or that nobody knows.
+    /// The message was refused, or its outcome is unknown.
     Refused { send: String, code: String, at: Duration },
     /// Its connection ended.
     Cut { at: Duration },
-    /// It was given an event.
-    Told { seq: i64, what: Row },
-    /// It was removed from the room by the event of this position.
+    /// It received an event.
+    Delivered { seq: i64, what: Row },
+    /// It was removed from the room by the event at this position.
     Removed { seq: i64 },
 }
 
-/// An event of a room's log.
+/// An event in the log of a room.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Row {
-    /// The type of its frame.
+    /// Type of the frame.
     pub kind: String,
-    /// The message, where it is one.
+    /// Id of the message, if the event has one.
     pub message: String,
-    /// What its sender called the send.
+    /// The `client_id` of the send.
     pub send: String,
-    /// Its text.
+    /// Text of the message.
     pub text: String,
 }
 
 impl Row {
-    /// Reads a frame.
+    /// Parses a frame.
     pub fn of(frame: &Value) -> Self {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let message = &frame["message"];
@@ -51,28 +51,27 @@ impl Row {
     }
 }
 
-/// One room: its log in the end and the clients in it, who all were there from `since` on.
+/// A room: its final log, and the clients that were in it from `since` on.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    /// The position after which the clients heard all.
+    /// The position after which the clients received everything.
     pub since: i64,
-    /// The log, with the positions as the server tells them.
+    /// The log with the positions that the server reports.
     pub log: Vec<(i64, Row)>,
-    /// What each client did and saw.
-    pub clients: Vec<Vec<Note>>,
+    /// The observations of each client.
+    pub clients: Vec<Vec<Observation>>,
 }
 
 impl History {
-    /// All notes with the client that made them.
-    pub fn notes(&self) -> impl Iterator<Item = (ClientNumber, &Note)> {
-        self.clients
-            .iter()
-            .enumerate()
-            .flat_map(|(client, notes)| notes.iter().map(move |note| (client, note)))
+    /// All observations with their client.
+    pub fn observations(&self) -> impl Iterator<Item = (ClientNumber, &Observation)> {
+        self.clients.iter().enumerate().flat_map(|(client, observations)| {
+            observations.iter().map(move |observation| (client, observation))
+        })
     }
 
-    /// How many notes of a kind there are.
-    pub fn count(&self, is_meant: impl Fn(&Note) -> bool) -> usize {
-        self.notes().filter(|(_, note)| is_meant(note)).count()
+    /// Number of matching observations.
+    pub fn count(&self, is_meant: impl Fn(&Observation) -> bool) -> usize {
+        self.observations().filter(|(_, observation)| is_meant(observation)).count()
     }
 }

@@ -1,8 +1,8 @@
-//! Clients that drop, servers and databases that are killed, and a checker that looks whether anything
-//! was lost, doubled, changed or left out.
+//! Clients that disconnect, servers and databases that are killed, and a checker that detects whether
+//! anything was lost, duplicated, changed or omitted.
 //!
-//! The quick runs are part of `cargo test`. `STORM=long` makes them a minute of drops, 20 kills of the
-//! server and 10 of PostgreSQL; `STORM_SEED` repeats the choices of a run.
+//! The quick runs are part of `cargo test`. `STORM=long` extends them to a minute of disconnects, 20 kills of
+//! the server and 10 of PostgreSQL. `STORM_SEED` repeats the random choices of a run.
 
 #![allow(
     clippy::needless_pass_by_value,
@@ -14,20 +14,27 @@
     reason = "tests fail by panicking, speak the domain and share their support"
 )]
 
-#[cfg(feature = "failpoints")]
-#[path = "../support/broker.rs"]
-mod broker;
 mod checker;
-mod figures;
+mod checker_tests;
 mod history;
 #[path = "../support/node.rs"]
 mod node;
-#[path = "../support/people.rs"]
-mod people;
 #[cfg(feature = "failpoints")]
 mod points;
+#[cfg(feature = "failpoints")]
+#[path = "../support/push_service.rs"]
+mod push_service;
+#[cfg(feature = "failpoints")]
+mod pushing;
+#[cfg(feature = "failpoints")]
+#[path = "../support/rabbitmq.rs"]
+mod rabbitmq;
 mod runs;
+#[cfg(feature = "failpoints")]
+mod scheduled;
+mod slow_reader;
 #[path = "../support/socket.rs"]
 mod socket;
-mod spoiled;
 mod storm;
+#[path = "../support/users.rs"]
+mod users;

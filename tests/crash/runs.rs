@@ -1,4 +1,4 @@
-//! The storms: with clients that drop, with a server that is killed, with a PostgreSQL that is killed.
+//! The storms: with clients that disconnect, with a server that is killed, with a PostgreSQL that is killed.
 
 use std::process::Command;
 use std::time::Duration;
@@ -8,15 +8,15 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use crate::node::Node;
-use crate::people::{Person, token};
-use crate::storm::{Dice, Size, Storm};
+use crate::storm::{Random, Size, Storm};
+use crate::users::{TestUser, token};
 
 pub const SETTINGS: [(&str, &str); 1] = [("RATE_LIMITS", "off")];
 const FULL: Size =
-    Size { rooms: 20, people_a_room: 10, rate: 300.0, drops_every: Some(Duration::from_secs(1)) };
-/// What a debug build on a busy machine still bears, with restarts in between.
+    Size { rooms: 20, users_per_room: 10, rate: 300.0, drops_every: Some(Duration::from_secs(1)) };
+/// A load that a debug build on a busy machine can handle, including restarts.
 pub const SMALL: Size =
-    Size { rooms: 5, people_a_room: 6, rate: 60.0, drops_every: Some(Duration::from_secs(2)) };
+    Size { rooms: 5, users_per_room: 6, rate: 60.0, drops_every: Some(Duration::from_secs(2)) };
 
 fn is_long() -> bool {
     std::env::var("STORM").is_ok_and(|size| size == "long")
@@ -30,37 +30,37 @@ pub fn seed() -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clients_that_drop_all_the_time_end_with_exactly_the_log() {
+async fn clients_that_keep_disconnecting_receive_exactly_the_log() {
     let server = Node::start(&SETTINGS).await;
-    let storm = Storm::begins(&server, FULL, seed()).await;
+    let storm = Storm::start(&server, FULL, seed()).await;
     tokio::time::sleep(Duration::from_secs(if is_long() { 60 } else { 8 })).await;
-    storm.ends(&server, "drops").await;
+    storm.finish(&server, "drops").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_killed_again_and_again_loses_and_doubles_nothing() {
+async fn killing_the_server_repeatedly_loses_and_duplicates_nothing() {
     let mut server = Node::start(&SETTINGS).await;
-    let mut dice = Dice::new(seed());
+    let mut random = Random::new(seed());
     let (size, kills) = if is_long() { (FULL, 20) } else { (SMALL, 3) };
-    let storm = Storm::begins(&server, size, seed()).await;
+    let storm = Storm::start(&server, size, seed()).await;
     for _ in 0..kills {
-        tokio::time::sleep(dice.around(Duration::from_millis(1_500))).await;
-        server.is_killed();
-        tokio::task::block_in_place(|| server.begin());
+        tokio::time::sleep(random.around(Duration::from_millis(1_500))).await;
+        server.kill();
+        tokio::task::block_in_place(|| server.start_process());
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
-    storm.ends(&server, &format!("{kills} kills of the server")).await;
+    storm.finish(&server, &format!("{kills} kills of the server")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_postgres_killed_again_and_again_loses_and_doubles_nothing() {
+async fn killing_postgres_repeatedly_loses_and_duplicates_nothing() {
     let postgres = PrivatePostgres::temporary().await.expect("a PostgreSQL of its own");
     let server = Node::start_on(&postgres, &SETTINGS).await;
-    let mut dice = Dice::new(seed());
+    let mut random = Random::new(seed());
     let (size, kills) = if is_long() { (FULL, 10) } else { (SMALL, 2) };
-    let storm = Storm::begins(&server, size, seed()).await;
+    let storm = Storm::start(&server, size, seed()).await;
     for _ in 0..kills {
-        tokio::time::sleep(dice.around(Duration::from_millis(1_500))).await;
+        tokio::time::sleep(random.around(Duration::from_millis(1_500))).await;
         let pid = postgres.postmaster_pid().expect("a postmaster");
         let killed = Command::new("kill").args(["-KILL", &pid.to_string()]).status();
         assert!(killed.expect("kill").success());
@@ -70,26 +70,26 @@ async fn a_postgres_killed_again_and_again_loses_and_doubles_nothing() {
         postgres.ready().await.expect("a PostgreSQL that comes back");
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
-    storm.ends(&server, &format!("{kills} kills of PostgreSQL")).await;
+    storm.finish(&server, &format!("{kills} kills of PostgreSQL")).await;
 }
 
 #[tokio::test]
-async fn a_hundred_tasks_opened_by_two_at_once_are_a_hundred_rooms() {
+async fn a_hundred_tasks_opened_twice_at_once_are_a_hundred_rooms() {
     let server = Node::start(&SETTINGS).await;
-    let (ana, ben) = (server.person("ana").await, server.person("ben").await);
-    let open = async |person: &Person, task: i64| {
-        let says = json!({"user_id": person.id, "grant": format!("task:{task}")});
-        let granted = person.with_token(token(says));
+    let (ana, ben) = (server.user("ana").await, server.user("ben").await);
+    let open = async |user: &TestUser, task: i64| {
+        let says = json!({"user_id": user.id, "grant": format!("task:{task}")});
+        let granted = user.with_token(token(says));
         let path = format!("tasks/{task}/room/");
         let title = json!({"title": format!("Task {task}")});
-        let mut answer = granted.asks(Method::PUT, &path, Some(title.clone())).await;
-        // A database that is short of time says so, and nothing was stored.
+        let mut answer = granted.requests(Method::PUT, &path, Some(title.clone())).await;
+        // An overloaded database answers 503, and then nothing was stored.
         for _ in 0..20 {
             if answer.0 != StatusCode::SERVICE_UNAVAILABLE {
                 break;
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
-            answer = granted.asks(Method::PUT, &path, Some(title.clone())).await;
+            answer = granted.requests(Method::PUT, &path, Some(title.clone())).await;
         }
         let (status, body) = answer;
         let room: serde_json::Value = serde_json::from_str(&body).expect("JSON");

@@ -1,4 +1,4 @@
-//! Rooms full of clients that send, are cut off at random, come back and resume.
+//! Rooms with clients that send, are disconnected at random, reconnect and resume.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,57 +10,57 @@ use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 use crate::checker::check;
-use crate::history::{History, Note, Row};
-use crate::node::{Holds, Node};
-use crate::people::Person;
+use crate::history::{History, Observation, Row};
+use crate::node::{Node, ResourceUsage};
 use crate::socket::Socket;
+use crate::users::TestUser;
 
-/// How long it may take until all have heard all, after the last fault.
+/// The longest that it may take after the last fault until everyone has received everything.
 const HEAL_MAX: Duration = Duration::from_secs(30);
-/// How long it may take until nothing is left of clients that have gone.
+/// The longest that it may take until nothing is left of clients that are gone.
 const REST_MAX: Duration = Duration::from_secs(10);
-/// Connections to the database that a server may keep, more than at its start.
+/// Additional database connections that a server may keep.
 const CONNECTIONS_KEPT: usize = 16;
-/// Threads for what blocks.
+/// Additional threads for blocking work that a server may keep.
 const THREADS_KEPT: usize = 4;
-/// Memory in KiB that is kept of what a storm took: plans, pages of logs, rooms that don't sleep yet.
+/// Additional memory in KiB that a server may keep: query plans, pages of logs, rooms that are not idle yet.
 const MEMORY_KEPT: u64 = 24 * 1024;
-/// How long a client waits before it tries to connect again.
+/// Pause before a client reconnects.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// How large a storm is.
+/// The size of a storm.
 #[derive(Clone, Copy)]
 pub struct Size {
     pub rooms: usize,
-    pub people_a_room: usize,
-    /// Messages a second of all clients together.
+    pub users_per_room: usize,
+    /// Messages per second over all clients.
     pub rate: f64,
-    /// Mean time after which a client cuts its connection itself; none: never.
+    /// Mean time after which a client disconnects by itself; `None`: never.
     pub drops_every: Option<Duration>,
 }
 
-/// A storm that is under way.
+/// A running storm.
 pub struct Storm {
-    rooms: Vec<(String, i64, Vec<Person>)>,
-    clients: Vec<tokio::task::JoinHandle<Vec<Note>>>,
+    rooms: Vec<(String, i64, Vec<TestUser>)>,
+    clients: Vec<tokio::task::JoinHandle<Vec<Observation>>>,
     phase: Arc<Phase>,
-    /// What the server held before anyone came.
-    before: Holds,
+    /// The server's resources before any client connected.
+    before: ResourceUsage,
 }
 
-/// What the clients are to do now.
+/// What the clients are to do.
 struct Phase {
     calm: AtomicBool,
     over: AtomicBool,
-    /// Sends of all clients that are not known to be stored: while there are some, more may be told.
+    /// Sends of all clients that are not acknowledged. While there are any, more events may arrive.
     open: AtomicUsize,
     since: Instant,
 }
 
-/// A small generator of numbers that look random, so that a seed repeats a client's choices.
-pub struct Dice(u64);
+/// A small pseudorandom generator, so that a seed repeats a client's choices.
+pub struct Random(u64);
 
-impl Dice {
+impl Random {
     pub fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
@@ -73,62 +73,63 @@ impl Dice {
         f64::from(u32::try_from(self.0 >> 40).expect("24 bits")) / f64::from(1 << 24)
     }
 
-    /// A time around `mean`: between a tenth of it and twice as long.
+    /// A duration between a tenth of `mean` and twice as long.
     pub fn around(&mut self, mean: Duration) -> Duration {
         mean.mul_f64(0.1 + 1.9 * self.roll())
     }
 }
 
 impl Storm {
-    /// Makes rooms and people and lets the clients loose.
-    pub async fn begins(server: &Node, size: Size, seed: u64) -> Self {
+    /// Creates rooms and users and starts the clients.
+    pub async fn start(server: &Node, size: Size, seed: u64) -> Self {
         let phase =
             Arc::new(Phase { calm: false.into(), over: false.into(), open: 0.into(), since: Instant::now() });
-        let mut storm = Self { rooms: Vec::new(), clients: Vec::new(), phase, before: server.holds().await };
-        let clients = size.rooms * size.people_a_room;
+        let mut storm =
+            Self { rooms: Vec::new(), clients: Vec::new(), phase, before: server.resource_usage().await };
+        let clients = size.rooms * size.users_per_room;
         let gap = Duration::from_secs_f64(f64::from(u32::try_from(clients).expect("few")) / size.rate);
         for _ in 0..size.rooms {
-            let mut people = Vec::new();
-            for _ in 0..size.people_a_room {
-                people.push(server.person("p").await);
+            let mut users = Vec::new();
+            for _ in 0..size.users_per_room {
+                users.push(server.user("p").await);
             }
-            let room = people[0].makes_group(&people[1..].iter().collect::<Vec<_>>()).await;
-            let since = i64::try_from(size.people_a_room + 1).expect("few");
-            for person in &people {
+            let room = users[0].makes_group(&users[1..].iter().collect::<Vec<_>>()).await;
+            let since = i64::try_from(size.users_per_room + 1).expect("few");
+            for user in &users {
                 let number = storm.clients.len() as u64;
                 let client = Client {
-                    person: person.clone(),
+                    user: user.clone(),
                     room: room.clone(),
                     position: since,
-                    notes: Vec::new(),
+                    observations: Vec::new(),
                     open: BTreeMap::new(),
-                    dice: Dice::new(seed + number),
+                    random: Random::new(seed + number),
                     connection: 0,
                     sent: 0,
                 };
                 let phase = storm.phase.clone();
-                storm.clients.push(tokio::spawn(client.lives(phase, gap, size.drops_every)));
+                storm.clients.push(tokio::spawn(client.run(phase, gap, size.drops_every)));
             }
-            storm.rooms.push((room, since, people));
+            storm.rooms.push((room, since, users));
         }
         storm
     }
 
-    /// Lets the storm calm down, waits until all have heard all, and checks each room's history, and that
-    /// the server keeps nothing of who was there.
-    pub async fn ends(self, server: &Node, name: &str) {
+    /// Ends the storm, waits until everyone has received everything, and checks each room's history and that
+    /// the server has released its resources.
+    pub async fn finish(self, server: &Node, name: &str) {
         self.phase.calm.store(true, Ordering::Relaxed);
         let calm_since = Instant::now();
         tokio::time::sleep(Duration::from_secs(1)).await;
         let finished = async {
             let mut histories = Vec::new();
             let mut clients = self.clients.into_iter();
-            for (room, since, people) in &self.rooms {
+            for (room, since, users) in &self.rooms {
                 let mut history = History { since: *since, ..History::default() };
-                for client in clients.by_ref().take(people.len()) {
+                for client in clients.by_ref().take(users.len()) {
                     history.clients.push(client.await.expect("a client that lives"));
                 }
-                history.log = log_of(&people[0], room).await;
+                history.log = log_of(&users[0], room).await;
                 histories.push(history);
             }
             histories
@@ -136,28 +137,31 @@ impl Storm {
         let histories = tokio::time::timeout(HEAL_MAX + Duration::from_secs(5), finished).await;
         self.phase.over.store(true, Ordering::Relaxed);
         let histories = histories.expect("all clients to hear all in time");
-        let total = |is_meant: fn(&Note) -> bool| -> usize {
+        let total = |is_meant: fn(&Observation) -> bool| -> usize {
             histories.iter().map(|history| history.count(is_meant)).sum()
         };
         println!(
             "{name}: {} rooms, {} sends, {} acks, {} refusals, {} cuts, {} deliveries, log rows {}, healed in {:?}",
             histories.len(),
-            total(|note| matches!(note, Note::Sent { .. })),
-            total(|note| matches!(note, Note::Acked { .. })),
-            total(|note| matches!(note, Note::Refused { .. })),
-            total(|note| matches!(note, Note::Cut { .. })),
-            total(|note| matches!(note, Note::Told { .. })),
+            total(|observation| matches!(observation, Observation::Sent { .. })),
+            total(|observation| matches!(observation, Observation::Acked { .. })),
+            total(|observation| matches!(observation, Observation::Refused { .. })),
+            total(|observation| matches!(observation, Observation::Cut { .. })),
+            total(|observation| matches!(observation, Observation::Delivered { .. })),
             histories.iter().map(|history| history.log.len()).sum::<usize>(),
             calm_since.elapsed(),
         );
         for history in &histories {
             assert_eq!(check(history), []);
         }
-        assert!(total(|note| matches!(note, Note::Acked { .. })) > 0, "something was sent at all");
-        assert!(server.figure("chat_sessions").await.is_some(), "sessions are counted at all");
+        assert!(
+            total(|observation| matches!(observation, Observation::Acked { .. })) > 0,
+            "something was sent at all"
+        );
+        assert!(server.metric("chat_sessions").await.is_some(), "sessions are counted at all");
         let rest_by = Instant::now() + REST_MAX;
         loop {
-            let (before, now) = (self.before, server.holds().await);
+            let (before, now) = (self.before, server.resource_usage().await);
             if is_back(&before, &now) {
                 println!("{name}: {before:?} before, {now:?} after");
                 return;
@@ -168,8 +172,8 @@ impl Storm {
     }
 }
 
-/// Whether the server keeps nothing of who was there, but for what it may.
-fn is_back(before: &Holds, now: &Holds) -> bool {
+/// Whether the server has released what it took, within the permitted limits.
+fn is_back(before: &ResourceUsage, now: &ResourceUsage) -> bool {
     now.sessions == 0
         && now.descriptors <= before.descriptors + CONNECTIONS_KEPT
         && now.threads <= before.threads + THREADS_KEPT
@@ -178,10 +182,10 @@ fn is_back(before: &Holds, now: &Holds) -> bool {
 }
 
 /// The whole log of a room, by REST.
-async fn log_of(person: &Person, room: &str) -> Vec<(i64, Row)> {
+async fn log_of(user: &TestUser, room: &str) -> Vec<(i64, Row)> {
     let mut log: Vec<(i64, Row)> = Vec::new();
     loop {
-        let page = person.events(room, log.last().map_or(0, |(seq, _)| *seq)).await.1;
+        let page = user.events(room, log.last().map_or(0, |(seq, _)| *seq)).await.1;
         let events = page["events"].as_array().expect("events");
         log.extend(events.iter().map(|frame| (frame["seq"].as_i64().expect("a position"), Row::of(frame))));
         if page["has_more"] == false {
@@ -190,43 +194,49 @@ async fn log_of(person: &Person, room: &str) -> Vec<(i64, Row)> {
     }
 }
 
-/// One client and what it knows.
+/// The state of one client.
 struct Client {
-    person: Person,
+    user: TestUser,
     room: String,
     position: i64,
-    notes: Vec<Note>,
-    /// Sends that are not known to be stored, and since when an answer is awaited.
+    observations: Vec<Observation>,
+    /// Unacknowledged sends and their texts.
     open: BTreeMap<String, String>,
-    dice: Dice,
+    random: Random,
     connection: usize,
     sent: usize,
 }
 
 impl Client {
-    async fn lives(mut self, phase: Arc<Phase>, gap: Duration, drops_every: Option<Duration>) -> Vec<Note> {
+    async fn run(
+        mut self,
+        phase: Arc<Phase>,
+        gap: Duration,
+        drops_every: Option<Duration>,
+    ) -> Vec<Observation> {
         let heal_by = |phase: &Phase| phase.over.load(Ordering::Relaxed);
-        let mut next_send = Instant::now() + self.dice.around(gap);
+        let mut next_send = Instant::now() + self.random.around(gap);
         while !heal_by(&phase) {
-            let entry = self.person.way_into(&self.room).since(self.position);
-            let Ok(mut socket) = entry.tries().await else {
+            let entry = self.user.room_socket(&self.room).since(self.position);
+            let Ok(mut socket) = entry.try_open().await else {
                 tokio::time::sleep(RETRY).await;
                 continue;
             };
             self.connection += 1;
-            let stays = drops_every.map_or(Duration::from_secs(3_600), |mean| self.dice.around(mean));
-            let cut_at = Instant::now() + stays;
-            if self.stays(&mut socket, &phase, gap, cut_at, &mut next_send).await {
-                return self.notes;
+            let session = drops_every.map_or(Duration::from_secs(3_600), |mean| self.random.around(mean));
+            let cut_at = Instant::now() + session;
+            if self.stay_connected(&mut socket, &phase, gap, cut_at, &mut next_send).await {
+                return self.observations;
             }
-            self.notes.push(Note::Cut { at: phase.since.elapsed() });
+            self.observations.push(Observation::Cut { at: phase.since.elapsed() });
             drop(socket);
         }
-        self.notes
+        self.observations
     }
 
-    /// Stays until the connection ends or is cut; true: it has heard all and has no more to say.
-    async fn stays(
+    /// Runs until the connection ends. Returns true if everything has been received and there is nothing more
+    /// to send.
+    async fn stay_connected(
         &mut self,
         socket: &mut Socket,
         phase: &Phase,
@@ -242,17 +252,17 @@ impl Client {
             let calm = phase.calm.load(Ordering::Relaxed);
             tokio::select! {
                 frame = socket.frame() => match frame {
-                    Ok(frame) => self.hears(&frame, phase),
+                    Ok(frame) => self.receives(&frame, phase),
                     Err(_) => return false,
                 },
                 () = sleep_until(*next_send), if !calm => {
-                    // It may have become calm while this one waited, and others gone home.
+                    // The storm may have ended while this client waited.
                     if phase.calm.load(Ordering::Relaxed) {
                         continue;
                     }
-                    *next_send = Instant::now() + self.dice.around(gap);
+                    *next_send = Instant::now() + self.random.around(gap);
                     self.sent += 1;
-                    let (send, text) = (Uuid::new_v4().to_string(), format!("{} says {}", self.person.name, self.sent));
+                    let (send, text) = (Uuid::new_v4().to_string(), format!("{} says {}", self.user.name, self.sent));
                     self.open.insert(send.clone(), text.clone());
                     phase.open.fetch_add(1, Ordering::Relaxed);
                     self.sends(socket, phase, send, text).await;
@@ -263,7 +273,7 @@ impl Client {
                     if phase.over.load(Ordering::Relaxed) || (phase.open.load(Ordering::Relaxed) == 0 && self.is_complete().await) {
                         return true;
                     }
-                    // What was refused for a fault that is over may be tried once more.
+                    // What was refused because of a fault may be retried.
                     let refused: Vec<(String, String)> = self.open.clone().into_iter().collect();
                     for (send, text) in refused {
                         self.sends(socket, phase, send, text).await;
@@ -274,11 +284,11 @@ impl Client {
     }
 
     async fn is_complete(&self) -> bool {
-        // A while without anything new, and the log ends where this client is.
+        // Nothing new has arrived for a while, and the log ends where this client is.
         tokio::time::sleep(Duration::from_millis(100)).await;
         let (status, body) = self
-            .person
-            .asks(
+            .user
+            .requests(
                 reqwest::Method::GET,
                 &format!("rooms/{}/events/?since={}&limit=1", self.room, self.position),
                 None,
@@ -290,11 +300,16 @@ impl Client {
 
     async fn sends(&mut self, socket: &mut Socket, phase: &Phase, send: String, text: String) {
         let frame = json!({"type": "chat_message", "message": text, "client_id": send});
-        self.notes.push(Note::Sent { send, text, connection: self.connection, at: phase.since.elapsed() });
+        self.observations.push(Observation::Sent {
+            send,
+            text,
+            connection: self.connection,
+            at: phase.since.elapsed(),
+        });
         socket.sends(frame).await;
     }
 
-    fn hears(&mut self, frame: &Value, phase: &Phase) {
+    fn receives(&mut self, frame: &Value, phase: &Phase) {
         let at = phase.since.elapsed();
         let text = |name: &str| frame[name].as_str().unwrap_or_default().to_owned();
         match frame["type"].as_str() {
@@ -304,17 +319,27 @@ impl Client {
                     phase.open.fetch_sub(1, Ordering::Relaxed);
                 }
                 let seq = frame["seq"].as_i64().expect("a position");
-                self.notes.push(Note::Acked { send, seq, message, connection: self.connection, at });
+                self.observations.push(Observation::Acked {
+                    send,
+                    seq,
+                    message,
+                    connection: self.connection,
+                    at,
+                });
             }
             Some("error") => {
-                self.notes.push(Note::Refused { send: text("client_id"), code: text("code"), at });
+                self.observations.push(Observation::Refused {
+                    send: text("client_id"),
+                    code: text("code"),
+                    at,
+                });
             }
-            Some("reset") => panic!("told to reload: {frame}"),
+            Some("reset") => panic!("reset: {frame}"),
             Some("connection_established" | "synced") => {}
             _ => {
                 if let Some(seq) = frame["seq"].as_i64() {
                     self.position = seq;
-                    self.notes.push(Note::Told { seq, what: Row::of(frame) });
+                    self.observations.push(Observation::Delivered { seq, what: Row::of(frame) });
                 }
             }
         }

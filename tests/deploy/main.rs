@@ -11,9 +11,9 @@
     reason = "tests fail by panicking, speak the domain and share their support"
 )]
 
-#[path = "../support/broker.rs"]
+#[path = "../support/rabbitmq.rs"]
 #[allow(dead_code, reason = "shared with other targets")]
-mod broker;
+mod rabbitmq;
 
 use std::{
     fs,
@@ -98,7 +98,7 @@ async fn front_with(
     settings: &[(&str, &str)],
     texts: &[(&str, &str)],
 ) -> (u16, u16, [Process; 2]) {
-    let [node_port, host_port, port] = [(); 3].map(|()| broker::free_port());
+    let [node_port, host_port, port] = [(); 3].map(|()| rabbitmq::free_port());
     let node = Command::new(env!("CARGO_BIN_EXE_aristay-chat"))
         .arg("serve")
         .env("BIND", format!("127.0.0.1:{node_port}"))

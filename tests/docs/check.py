@@ -5,7 +5,7 @@
 
 Every link leads somewhere, every path, test, setting and make target that is named exists, every REST
 path is in docs/openapi.json, every decision is in the index, docs/PROTOCOL.md has every frame, code and
-limit of the source and shows frames in the shape of the golden ones, and every example can be parsed: JSON, shell, JavaScript, and Dart by tree-sitter,
+limit of the source and shows frames in the shape of the golden ones, and every example can be parsed: JSON, Python, shell, JavaScript, and Dart by tree-sitter,
 which is installed into a virtual environment under the target folder at the first run. Prints what is
 wrong, one line each, and ends with 1.
 """
@@ -59,6 +59,13 @@ def sources(*endings):
 
 
 @cache
+def settings():
+    """Gives all text that may name a setting: of the server, of files to deploy, and of the package for Django."""
+    package = [path for path in tracked() if path.suffix == ".py" and path.is_relative_to("deploy")]
+    return "\n".join([sources(".rs", "", ".yml", ".toml", ".conf"), *((ROOT / path).read_text() for path in package)])
+
+
+@cache
 def rest_paths():
     described = json.loads((ROOT / "docs/openapi.json").read_text())["paths"]
     return {re.sub(r"\{\w+\}", "{}", path) for path in described} | {"/api/docs/", "/api/openapi.json", "/api/"}
@@ -91,10 +98,10 @@ def check_names(path, text):
                 yield f"names {name}, which isn't there"
         elif TEST.match(name) and not re.search(rf"\b{name}\b", sources(".rs", ".sql", ".ts")):
             yield f"names {name}, which no source has"
-        elif SETTING.match(name) and not re.search(rf"\b{name}\b", sources(".rs", "", ".yml", ".toml", ".conf")):
+        elif SETTING.match(name) and not re.search(rf"\b{name}\b", settings()):
             yield f"names the setting {name}, which isn't there"
     targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.M))
-    named = " ".join(CODE.findall(prose)) + " ".join(body for kind, body in FENCE.findall(text) if kind == "sh")
+    named = " ".join(CODE.findall(prose)) + "\n" + "\n".join(body for kind, body in FENCE.findall(text) if kind == "sh")
     for target in dict.fromkeys(TARGET.findall(named)):
         if target not in targets:
             yield f"names make {target}, which the Makefile hasn't"
@@ -125,6 +132,13 @@ def parse_json(body):
                 yield f"{error}: {line[:60]}"
 
 
+def parse_python(body):
+    try:
+        compile(body, "example", "exec")
+    except SyntaxError as error:
+        yield str(error)
+
+
 def parse_with(command, suffix):
     def parse(body):
         with tempfile.NamedTemporaryFile("w", suffix=suffix) as file:
@@ -152,6 +166,7 @@ def parse_dart(body):
 
 EXAMPLES = {
     "json": parse_json,
+    "python": parse_python,
     "sh": parse_with(["bash", "-n"], ".sh"),
     "js": parse_with(["node", "--check"], ".mjs"),
     "dart": parse_dart,
@@ -193,11 +208,11 @@ def wire_of(source):
     sent = [re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower() for name in names]
     taken = re.findall(r'^        "(\w+)" =>', source("actors/src/protocol/client.rs"), re.M)
     closing = re.findall(r"=> (\d{4}),", source("actors/src/protocol/close.rs"))
-    codes = re.findall(r'\(Self::\w+, "(\w+)", \d+', source("actors/src/error.rs"))
+    codes = re.findall(r'\(Self::\w+, "(\w+)", \d+', source("actors/src/domain/error_code.rs"))
     settings = source("src/config/limits.rs") + source("src/config/rates.rs")
     limits = re.findall(r'env = "(\w+)"', settings)
     return {
-        "frame": [f'"type":"{name}"' for name in sent + taken],
+        "frame": [f'"type":"{name}"' for name in [*sent, *taken, *golden_frames()]],
         "close code": [f"| {code} " if code != "1000" else "| 1000" for code in closing],
         "code": [f"| `{code}` |" for code in codes],
         "setting": [f"`{name}" for name in limits],

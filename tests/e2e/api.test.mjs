@@ -1,4 +1,4 @@
-/** The JavaScript of CHAT_API, as it stands there, against a server. */
+/** The JavaScript samples of CHAT_API, executed against a server. */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -12,7 +12,7 @@ const DOC = readFileSync(new URL('../../docs/api/CHAT_API.md', import.meta.url),
 const WEB_SOCKET = require('ws')
 let server
 let room
-/** What the samples define. */
+/** The names that the samples define. */
 let api
 
 before(async () => {
@@ -28,43 +28,43 @@ before(async () => {
 
 after(() => server.stop())
 
-/** A socket of the sample with what it has told, and a way to wait for more. */
-function follows(token, where = room) {
-  const told = []
-  const waiting = new Set()
+/** The sample's socket, its events, and a way to wait for more of them. */
+function connect(token, where = room) {
+  const frames = []
+  const checks = new Set()
   const socket = new api.RoomSocket(where, token, frame => {
-    told.push(frame)
-    for (const look of waiting) look()
+    frames.push(frame)
+    for (const check of checks) check()
   })
-  const hears = wanted =>
+  const received = wanted =>
     new Promise(done => {
-      const look = () => {
-        const found = told.find(wanted)
+      const check = () => {
+        const found = frames.find(wanted)
         if (!found) return
-        waiting.delete(look)
+        checks.delete(check)
         done(found)
       }
-      waiting.add(look)
-      look()
+      checks.add(check)
+      check()
     })
-  return { socket, told, hears }
+  return { socket, frames, received }
 }
 
 const said = text => frame => frame.type === 'chat_message' && frame.message.content === text
 
-/** Lets requests be answered and loses the first answer. */
-function losesOneAnswer(t) {
+/** Loses the response to the first POST request. */
+function loseFirstResponse(t) {
   const { fetch } = globalThis
   let lost = false
   t.mock.method(globalThis, 'fetch', async (...args) => {
     const answer = await fetch(...args)
     if (lost || args[1]?.method !== 'POST') return answer
     lost = true
-    throw new TypeError('the line broke')
+    throw new TypeError('the connection was lost')
   })
 }
 
-test('lists, opens and asks', async () => {
+test('lists rooms, opens one and loads it', async () => {
   const token = tokenOf(alice)
   const { results } = await api.listRooms(token)
   assert.ok(results.some(one => one.id === room))
@@ -73,12 +73,12 @@ test('lists, opens and asks', async () => {
   await assert.rejects(api.call(token, 'GET', `/api/chat/rooms/${randomUUID()}/`), { status: 404 })
 })
 
-test('a text and a file whose answers were lost are sent again and stored once', async t => {
+test('a text and a file whose responses were lost are sent again and stored once', async t => {
   const token = tokenOf(alice)
-  losesOneAnswer(t)
+  loseFirstResponse(t)
   await api.send(token, room, 'Only once')
   t.mock.restoreAll()
-  losesOneAnswer(t)
+  loseFirstResponse(t)
   const file = new File(['%PDF-1.4\n%%EOF\n'], 'bill.pdf', { type: 'application/pdf' })
   await api.sendFile(token, room, file, 'The only bill')
   t.mock.restoreAll()
@@ -87,36 +87,36 @@ test('a text and a file whose answers were lost are sent again and stored once',
     assert.equal(results.filter(one => one.content === text).length, 1, text)
 })
 
-test('the socket comes back after a token that could not be had, and resumes', async () => {
+test('the socket reconnects after the token could not be fetched, and resumes', async () => {
   let asked = 0
-  const { socket, hears } = follows(async () => {
+  const { socket, received } = connect(async () => {
     if (asked++ === 0) throw new Error('the host is away')
     return tokenOf(alice)
   })
-  assert.equal((await hears(one => one.type === 'closed')).again, true)
-  await hears(one => one.type === 'connection_established')
+  assert.equal((await received(one => one.type === 'closed')).again, true)
+  await received(one => one.type === 'connection_established')
   socket.say('From the sample')
-  await hears(one => one.type === 'ack')
-  await hears(said('From the sample'))
+  await received(one => one.type === 'ack')
+  await received(said('From the sample'))
   socket.socket.close()
   await server.call(bob, 'POST', 'messages/', { room, content: 'Missed' })
-  await hears(said('Missed'))
+  await received(said('Missed'))
   assert.equal(asked, 3)
   socket.close()
 })
 
-test('who is not let in is told so and does not ask again', async () => {
+test('a rejected client is informed and does not retry', async () => {
   let asked = 0
-  const refused = follows(() => `${tokenOf(alice)}${asked++}`)
-  const end = await refused.hears(one => one.type === 'closed' && !one.again)
+  const refused = connect(() => `${tokenOf(alice)}${asked++}`)
+  const end = await refused.received(one => one.type === 'closed' && !one.again)
   assert.deepEqual([end.code, asked], [4401, 2])
   await server.call(carol, 'GET', 'users/me/')
-  const stranger = follows(() => tokenOf(carol))
-  assert.equal((await stranger.hears(one => one.type === 'closed')).code, 4403)
-  assert.equal(stranger.told.at(-1).again, false)
+  const stranger = connect(() => tokenOf(carol))
+  assert.equal((await stranger.received(one => one.type === 'closed')).code, 4403)
+  assert.equal(stranger.frames.at(-1).again, false)
 })
 
-test('too many sockets are no reason to ask at once', async t => {
+test('too many sockets do not cause an immediate retry', async t => {
   let opened = 0
   t.mock.timers.enable({ apis: ['setTimeout'] })
   globalThis.WebSocket = class {
@@ -127,7 +127,7 @@ test('too many sockets are no reason to ask at once', async t => {
     close() {}
   }
   const settled = () => new Promise(done => setImmediate(done))
-  const { socket } = follows(() => 'token')
+  const { socket } = connect(() => 'token')
   await settled()
   t.mock.timers.tick(7_000)
   await settled()

@@ -41,7 +41,7 @@ for (const [size, options] of Object.entries(SIZES)) {
   for (const colorScheme of ['light', 'dark']) {
     const look = { ...options, colorScheme, reducedMotion: 'reduce' }
 
-    test(`states that are seldom seen, ${size}, ${colorScheme}`, async () => {
+    test(`rare states, ${size}, ${colorScheme}`, async () => {
       const found = []
       const nobody = await open(server, dave, look)
       await nobody.evaluate(SOURCE)
@@ -62,7 +62,7 @@ for (const [size, options] of Object.entries(SIZES)) {
       found.push(await violations(page, 'empty room'))
       const files = page.locator('chat-composer input[type=file]')
       await files.setInputFiles([PICTURE, { ...PICTURE, name: 'bill.pdf', mimeType: 'application/pdf' }])
-      await page.locator('chat-chosen img').waitFor()
+      await page.locator('chat-attachments img').waitFor()
       found.push(await violations(page, 'chosen files'))
       await page.getByLabel('Discard bill.pdf').click()
       await page.route('**/api/chat/messages/', route =>
@@ -119,7 +119,7 @@ for (const [size, options] of Object.entries(SIZES)) {
   }
 }
 
-test('a line that is down, in light and dark', async () => {
+test('a lost connection, in light and dark', async () => {
   const pages = []
   for (const colorScheme of ['light', 'dark']) {
     const page = await open(server, alice, { ...DESK, colorScheme, reducedMotion: 'reduce' })
@@ -136,7 +136,7 @@ test('a line that is down, in light and dark', async () => {
     assert.equal(await page.locator('chat-room-list .bar').count(), 0)
     await page.locator('chat-room-list input').fill('fence')
     await page.locator('chat-room-list').getByText('There is no connection.').waitFor()
-    found.push(await violations(page, 'search without a line'))
+    found.push(await violations(page, 'search offline'))
   }
   assert.deepEqual(found.flat(), [])
   await server.start()

@@ -34,7 +34,7 @@ after(async () => {
   await server.stop()
 })
 
-/** The samples of one language below a heading, talking to this server. */
+/** Returns the samples of one language below a heading, adapted to this server. */
 function samples(heading, language) {
   const section = DOC.split(/^## /m).find(one => one.startsWith(heading))
   const found = [...section.matchAll(/^```(\w+)\n([\s\S]*?)^```/gm)]
@@ -43,7 +43,7 @@ function samples(heading, language) {
     .map(([, , text]) => text.replaceAll('https://chat.example', server.url))
 }
 
-/** Opens what a sample makes of a page, and says something there. */
+/** Opens a sample's page and sends a message in it. */
 async function tries(files, text, options = DESK) {
   const close = await host(server, files)
   try {
@@ -60,14 +60,14 @@ async function tries(files, text, options = DESK) {
   }
 }
 
-test('the sample in plain HTML is a page that works', async () => {
+test('the plain HTML sample works', async () => {
   const [sample] = samples('Plain HTML', 'html')
   const body = sample.replace(/token="[^"]+"/, `token="${token}"`)
   assert.ok(sample.trim().split('\n').length <= 11)
   assert.equal(await tries({ '/': { headers: HTML, body } }, 'From plain HTML'), 'Fix the boiler')
 })
 
-test('the sample with a function for the token works under the policy that is given', async () => {
+test('the sample with a token function works under the documented policy', async () => {
   const [, body] = samples('Plain HTML', 'html')
   const [script] = samples('Plain HTML', 'js')
   const [policy] = DOC.split('```\n').filter(one => one.startsWith('script-src'))
@@ -85,34 +85,12 @@ test('the sample with a function for the token works under the policy that is gi
   await tries(files, 'By a function')
 })
 
-test('the Django template works as Django fills it', async () => {
-  const [template] = samples('A Django template', 'html')
-  const [script] = samples('A Django template', 'js')
-  const body = template
-    .replace(/\{#.*?#\}|\{% load static %\}/g, '')
-    .replace('{{ CHAT_URL }}', server.url)
-    .replace('{{ task.pk }}', '42')
-    .replace('{{ task.title }}', 'Fix the boiler')
-    .replace("{% url 'task-chat-token' task.pk %}", '/tasks/42/chat-token/')
-    .replace("{% static 'chat.js' %}", '/static/chat.js')
-  assert.doesNotMatch(body, /\{[{%#]/)
-  const files = {
-    '/': { headers: HTML, body },
-    '/static/chat.js': { headers: SCRIPT, body: script },
-    '/tasks/42/chat-token/': {
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ token }),
-    },
-  }
-  assert.equal(await tries(files, 'From Django'), 'Fix the boiler')
-})
-
-test("the page in Flutter's web view asks for each token over its channel", async () => {
+test("the page in Flutter's web view requests each token over its channel", async () => {
   const [dart] = samples('Flutter', 'dart')
   const body = /'''\n([\s\S]*?)'''/
     .exec(dart)[1]
     .replace(/\$\{widget\.task\}/, '42')
-    // What the app's side of the channel does.
+    // The app's side of the channel.
     .replace('<head>', '<head><script src="/channel.js"></script>')
   assert.doesNotMatch(body, /\$\{/)
   const short = tokenOf({ ...PEOPLE.alice, grant: 'task:42' }, 1)
@@ -122,7 +100,7 @@ test("the page in Flutter's web view asks for each token over its channel", asyn
   await tries(files, 'From Flutter', PHONE)
 })
 
-test('the colours of the sample are readable in light and dark, and parts take the looks of the page', async () => {
+test("the sample's colours are readable in light and dark, and the page can style the parts", async () => {
   const [css] = samples('Plain HTML', 'css')
   const body = `<!doctype html><html lang="en"><title>Task 42</title><meta name="color-scheme" content="light dark">
     <style>${css}</style><main><h1>Task 42</h1><chat-room task="42" token="${token}"></chat-room></main>
@@ -134,7 +112,7 @@ test('the colours of the sample are readable in light and dark, and parts take t
   const close = await host(server, { '/': { headers: HTML, body } })
   try {
     for (const colorScheme of ['light', 'dark']) {
-      // Whatever the system says, a page of light colours only stays readable.
+      // A page that has only light colours must stay readable whatever the system's setting is.
       for (const only of ['', 'chat-room { color-scheme: light }']) {
         const page = await open(
           { url: server.foreign },
@@ -158,7 +136,7 @@ test('the colours of the sample are readable in light and dark, and parts take t
   }
 })
 
-test("a page's own light surface alone has names that are readable in a dark system", async () => {
+test('names are readable in a dark system if the page sets only a light surface', async () => {
   const body = `<!doctype html><html lang="en"><title>Task 42</title>
     <style>chat-room { --chat-surface: #fff; --chat-surface-2: #f3f5f4 }</style>
     <chat-room task="42" token="${token}"></chat-room>
@@ -181,7 +159,7 @@ test("a page's own light surface alone has names that are readable in a dark sys
   }
 })
 
-test('the sample of other texts puts them in the place of English', async () => {
+test('the sample of other texts replaces the English ones', async () => {
   const [, , texts] = samples('Plain HTML', 'html')
   const body = `<!doctype html><html lang="de"><title>Aufgabe</title><chat-room task="42" token="${token}"></chat-room>${texts}</html>`
   const close = await host(server, { '/': { headers: HTML, body } })
@@ -195,7 +173,7 @@ test('the sample of other texts puts them in the place of English', async () => 
   }
 })
 
-/** A page around one module that a sample came to. */
+/** Returns a page with one module script. */
 async function triesModule(source, text) {
   const page = `<!doctype html><html lang="en"><title>Task</title><div id="app"></div>
     <script type="module" src="${server.url}/chat-room.js"></script><script type="module" src="/app.js"></script></html>`
@@ -203,7 +181,7 @@ async function triesModule(source, text) {
   assert.equal(await tries(files, text), 'Fix the boiler')
 }
 
-/** Makes one script of a start and a sample, with what they import from packages of `web`. */
+/** Bundles an entry and a sample with the packages of `web` that they import. */
 async function bundled(start, sample, ending) {
   const { build } = await import('../../web/node_modules/vite/dist/node/index.js')
   const paths = { start: '\0start.js', sample: `\0sample.${ending}` }
@@ -226,7 +204,7 @@ async function bundled(start, sample, ending) {
   return output[0].code
 }
 
-test('the component for React works', async () => {
+test('the React component works', async () => {
   const [sample] = samples('React', 'jsx')
   const start = `import { createElement } from 'react'
     import { createRoot } from 'react-dom/client'
@@ -237,7 +215,7 @@ test('the component for React works', async () => {
   await triesModule(await bundled(start, sample, 'jsx'), 'From React')
 })
 
-test('the component for Vue works', async () => {
+test('the Vue component works', async () => {
   const [sample] = samples('Vue', 'vue')
   const { compileScript, parse } = require('vue/compiler-sfc')
   const { descriptor } = parse(sample)

@@ -37,28 +37,28 @@ after(async () => {
 const area = page => page.locator('chat-composer textarea')
 const row = (page, name) => page.locator(`chat-room-list button.room:has-text("${name}")`).first()
 
-test('text, files and answer stay with their room, and the list tells of them', async () => {
+test('text, files and reply stay with their room, and the list shows them', async () => {
   await enter(desk, 'Balcony')
   await act(desk, 'Question in the Balcony', 'Reply')
   await area(desk).fill('I am still thinking')
   await desk.locator('chat-composer input[type=file]').setInputFiles(PICTURE)
-  await desk.locator('chat-chosen li').waitFor()
+  await desk.locator('chat-attachments li').waitFor()
   await enter(desk, 'Hall')
   assert.equal(await area(desk).inputValue(), '')
-  assert.equal(await desk.locator('chat-composer .about, chat-chosen li').count(), 0)
+  assert.equal(await desk.locator('chat-composer .about, chat-attachments li').count(), 0)
   await row(desk, 'Balcony').getByText('Draft:').waitFor()
   await row(desk, 'Balcony').getByText('I am still thinking').waitFor()
   await enter(desk, 'Balcony')
   assert.equal(await area(desk).inputValue(), 'I am still thinking')
   await desk.locator('chat-composer .about:has-text("Question in the Balcony")').waitFor()
-  await desk.locator('chat-chosen li:has-text("lift.png")').waitFor()
+  await desk.locator('chat-attachments li:has-text("lift.png")').waitFor()
   await desk.locator('chat-composer .send').click()
   await message(desk, 'I am still thinking').locator('.quote').waitFor()
   await enter(desk, 'Hall')
   await row(desk, 'Balcony').getByText('Draft:').waitFor({ state: 'detached' })
 })
 
-test('a draft is in the list of a phone, and a picture alone is one too', async () => {
+test("a phone's list shows drafts, including those with only an image", async () => {
   await enter(phone, 'Hall')
   await area(phone).fill('On my way')
   await phone.locator('chat-conversation header .icon').first().tap()
@@ -70,14 +70,14 @@ test('a draft is in the list of a phone, and a picture alone is one too', async 
   await row(phone, 'Hall').getByText('lift.png').waitFor()
 })
 
-test('what is typed right before a reload is there after it', async () => {
+test('text typed just before a reload is restored', async () => {
   await area(desk).pressSequentially('typed at the last moment')
   await desk.reload()
   await area(desk).waitFor()
   assert.equal(await area(desk).inputValue(), 'typed at the last moment')
 })
 
-test('another tab has the same draft, and loses it when it is sent', async () => {
+test('another tab has the same draft, which disappears when it is sent', async () => {
   const other = await desk.context().newPage()
   await other.goto(desk.url())
   await area(other).waitFor()
@@ -95,7 +95,7 @@ test('another tab has the same draft, and loses it when it is sent', async () =>
   await other.close()
 })
 
-test('a text does not wait for the picture before it', async () => {
+test('a text does not wait for the upload before it', async () => {
   const cdp = await desk.context().newCDPSession(desk)
   await cdp.send('Network.enable')
   const line = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 30_000 }
@@ -111,7 +111,7 @@ test('a text does not wait for the picture before it', async () => {
   await cdp.send('Network.emulateNetworkConditions', { ...line, uploadThroughput: -1 })
 })
 
-test('what was not sent stays last and is shown from everywhere', async () => {
+test('a failed message stays last and is reachable from anywhere in the timeline', async () => {
   await desk.route('**/api/chat/messages/', route =>
     route.fulfill({
       status: 400,

@@ -13,8 +13,8 @@ before(async () => {
   server = await new Server().start()
   const token = tokenOf({ ...alice, grant: 'task:42' })
   const script = `
-    window.told = []
-    addEventListener('unread-changed', event => { window.told.push(window.unread = event.detail.unread) })
+    window.counts = []
+    addEventListener('unread-changed', event => { window.counts.push(window.unread = event.detail.unread) })
     addEventListener('message-sent', event => { window.sent = event.detail.text })
     addEventListener('auth-needed', () => { window.asked = (window.asked ?? 0) + 1 })
     const early = document.querySelector('chat-room')
@@ -50,7 +50,7 @@ test('the tag works in a page of another origin under a strict policy', async ()
   assert.deepEqual(page.faults, [])
 })
 
-test('the badge counts what is unread elsewhere, and the page is told', async () => {
+test('the badge counts unread messages elsewhere and notifies the page', async () => {
   const { id: room } = await server.group('Elsewhere', bob, alice)
   await page.waitForFunction(() => window.unread === 0)
   assert.equal(await page.locator('chat-badge [part=count]').count(), 0)
@@ -62,18 +62,18 @@ test('the badge counts what is unread elsewhere, and the page is told', async ()
   await page.waitForFunction(() => window.unread === 0)
 })
 
-test('the first that a page hears of unread messages is how many there are', async () => {
+test('the first unread event contains the actual number', async () => {
   const { id: room } = await server.group('Waiting', bob, alice)
   await server.call(bob, 'POST', 'messages/', { room, content: 'Are you there?' })
   const later = await open({ url: server.foreign }, null, DESK, '/')
-  await later.waitForFunction(() => window.told.length > 0)
+  await later.waitForFunction(() => window.counts.length > 0)
   await later.locator('chat-badge [part=count]:has-text("1")').waitFor()
-  assert.deepEqual([...new Set(await later.evaluate(() => window.told))], [1])
+  assert.deepEqual([...new Set(await later.evaluate(() => window.counts))], [1])
   await later.context().close()
   await server.call(alice, 'POST', `rooms/${room}/mark_read/`)
 })
 
-test('tags in a shadow root of the page are there too, also in a closed one', async () => {
+test('tags work in open and closed shadow roots of the page', async () => {
   const token = tokenOf(alice)
   await page.evaluate(token => {
     const host = document.createElement('div')
@@ -91,7 +91,7 @@ test('tags in a shadow root of the page are there too, also in a closed one', as
   await page.evaluate(() => document.querySelector('#more').replaceChildren())
 })
 
-test('a page of another origin than those that are allowed is told so', async () => {
+test('a page whose origin is not allowed shows that', async () => {
   const strict = await new Server({ env: { ALLOWED_ORIGINS: 'https://app.example' } }).start()
   const token = tokenOf({ ...alice, grant: 'task:42' })
   const body = `<!doctype html><html lang="en"><title>Task</title><chat-room task="42" token="${token}"></chat-room>
@@ -115,7 +115,7 @@ test('a page of another origin than those that are allowed is told so', async ()
   }
 })
 
-test('a room is shown by property or id too, in the colours of the page', async () => {
+test("a room is shown by property or id, in the page's colours", async () => {
   const { id } = await server.group('By its id', alice, bob)
   const token = tokenOf({ ...alice, grant: 'property:7' })
   await page.evaluate(
@@ -138,7 +138,7 @@ test('a room is shown by property or id too, in the colours of the page', async 
   await page.evaluate(() => document.querySelector('#more').replaceChildren())
 })
 
-test('a token that has ended is asked for again, and without another one the page is told', async () => {
+test('an expired token is requested again; without another one the page is notified', async () => {
   const short = tokenOf({ ...bob, grant: 'task:42' }, 4)
   const long = tokenOf({ ...bob, grant: 'task:42' })
   await page.evaluate(

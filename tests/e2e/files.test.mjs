@@ -28,7 +28,7 @@ async function choose(name, bytes) {
   await desk.locator('chat-composer input[type=file]').setInputFiles(file)
 }
 
-/** Makes the desk's line slow, or as it was. */
+/** Throttles the desktop's connection, or restores it. */
 async function slow(bytes_per_second) {
   const cdp = await desk.context().newCDPSession(desk)
   await cdp.send('Network.enable')
@@ -36,7 +36,7 @@ async function slow(bytes_per_second) {
   await cdp.send('Network.emulateNetworkConditions', line)
 }
 
-test('an upload tells how far it is, and is cut off on request', async () => {
+test('an upload shows its progress and can be cancelled', async () => {
   await slow(200_000)
   await choose('too slow.pdf', 1_900_000)
   await says(desk, 'This takes long')
@@ -50,7 +50,7 @@ test('an upload tells how far it is, and is cut off on request', async () => {
   assert.equal(await phone.locator('chat-message').count(), 1)
 })
 
-test('what fails says why, and goes when it is tried again', async () => {
+test('a failed upload shows the reason and succeeds when retried', async () => {
   await desk.route(
     '**/api/chat/messages/',
     route => route.fulfill({ status: 422, json: { code: 'rejected' } }),
@@ -66,7 +66,7 @@ test('what fails says why, and goes when it is tried again', async () => {
   await message(desk, 'bill.pdf').locator('.fail').waitFor({ state: 'detached' })
 })
 
-test('a file that is too large for the server is given up', async () => {
+test('a file that is too large for the server is discarded', async () => {
   await choose('film.pdf', UPLOAD_BYTES_MAX + 200_000)
   await says(desk, 'The film')
   await message(desk, 'film.pdf').getByText('The file is too large.').waitFor()
@@ -74,7 +74,7 @@ test('a file that is too large for the server is given up', async () => {
   await message(desk, 'film.pdf').waitFor({ state: 'detached' })
 })
 
-test('what is chosen can be put back before it is sent', async () => {
+test('a selected file can be removed before it is sent', async () => {
   await choose('not this.pdf', 1_000)
   await desk.getByLabel('Discard not this.pdf').click()
   await says(desk, 'Only words')
@@ -82,7 +82,7 @@ test('what is chosen can be put back before it is sent', async () => {
   assert.equal(await message(phone, 'Only words').locator('.doc').count(), 0)
 })
 
-/** Gives a file to the page as a browser does when one is dropped or pasted. */
+/** Drops or pastes a file into the page. */
 async function give(selector, type, name) {
   await desk.locator(selector).evaluate(
     (one, { type, name }) => {
@@ -105,19 +105,19 @@ test('a file is dropped, and another one pasted', async () => {
   await give('chat-timeline', 'drop', 'dropped.pdf')
   await desk.getByText('Drop files to attach them').waitFor({ state: 'detached' })
   await give('chat-composer textarea', 'paste', 'pasted.pdf')
-  await desk.locator('chat-chosen:has-text("dropped.pdf"):has-text("pasted.pdf")').waitFor()
+  await desk.locator('chat-attachments:has-text("dropped.pdf"):has-text("pasted.pdf")').waitFor()
   await desk.locator('chat-composer .send').click()
   await message(phone, 'dropped.pdf').waitFor()
   await message(phone, 'pasted.pdf').waitFor()
 })
 
-test('a file of a message is saved by its name', async () => {
+test("a message's file is saved under its name", async () => {
   const saved = phone.waitForEvent('download')
   await message(phone, 'pasted.pdf').locator('.doc').tap()
   assert.equal((await saved).suggestedFilename(), 'pasted.pdf')
 })
 
-test('the sheet of the phone asks for a camera, pictures or any file', async () => {
+test("the phone's sheet offers camera, images and files", async () => {
   const input = phone.locator('chat-composer input[type=file]')
   await input.evaluate(one => {
     one.click = () => {

@@ -1,8 +1,8 @@
 /**
- * A server of its own and browsers for a story.
+ * A server and browsers for the end-to-end tests.
  *
- * `CHAT_BIN` names the server's binary; without it the fake server of `web/tests/fake` stands in, which has
- * the same commands. People come by tokens that are signed here, with the key that the server is given.
+ * `CHAT_BIN` names the server's binary. Without it the fake server of `web/tests/fake` is used, which has the
+ * same commands. Users are created by tokens that are signed here with the server's key.
  */
 import { spawn } from 'node:child_process'
 import { createHmac, randomUUID } from 'node:crypto'
@@ -22,11 +22,11 @@ const FAKE = fileURLToPath(new URL('../../web/tests/fake/main.mjs', import.meta.
 const FLAGS =
   '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync'
 const SECRET = `stories ${randomUUID()} ${randomUUID()}`
-/** How long a server may take until it answers; the first start makes a database. */
+/** Time for the server to start; the first start creates a database. */
 const READY_MS = 60_000
 
-/** Requests that a story makes at the same time. */
-export const TOGETHER = 10
+/** Number of concurrent requests of a test. */
+export const CONCURRENCY = 10
 
 export const DESK = { viewport: { width: 1280, height: 800 }, locale: 'en-GB' }
 export const PHONE = {
@@ -46,7 +46,7 @@ export const PEOPLE = {
 const DOT = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
 export const PICTURE = { name: 'lift.png', mimeType: 'image/png', buffer: Buffer.from(DOT, 'base64') }
 
-/** Signs an access token as Django SimpleJWT does. */
+/** Signs an access token in the form of Django SimpleJWT. */
 export function tokenOf(claims, seconds = 3600) {
   const now = Math.floor(Date.now() / 1000)
   const part = value => Buffer.from(JSON.stringify(value)).toString('base64url')
@@ -61,7 +61,7 @@ export function tokenOf(claims, seconds = 3600) {
   return `${signed}.${createHmac('sha256', SECRET).update(signed).digest('base64url')}`
 }
 
-/** Finds a port that is free, and the one after it too. */
+/** Finds a free port whose successor is free as well. */
 async function freePorts() {
   const free = port =>
     new Promise(done => {
@@ -70,19 +70,19 @@ async function freePorts() {
       probe.listen(port, '127.0.0.1', () => probe.close(() => done(true)))
     })
   for (;;) {
-    // Below those that the system gives to whoever connects.
+    // Below the ephemeral ports of the system.
     const port = 20_000 + 2 * Math.floor(Math.random() * 5_000)
     if ((await free(port)) && (await free(port + 1))) return port
   }
 }
 
-/** Servers that run: a story that breaks off leaves none behind. */
+/** The running servers; none outlives an aborted test. */
 const running = new Set()
 process.on('exit', () => {
   for (const child of running) child.kill('SIGTERM')
 })
 
-/** One server with its own data. */
+/** A server with its own data. */
 export class Server {
   #child = null
   #dir = mkdtempSync(join(tmpdir(), 'chat-e2e-'))
@@ -91,7 +91,7 @@ export class Server {
   port = 0
   output = ''
 
-  /** With more settings, or more arguments of `serve`, than stories need as a rule. */
+  /** `env` and `args` extend the settings that tests normally use. */
   constructor({ env = {}, args = [] } = {}) {
     this.#more = env
     this.#args = args
@@ -101,7 +101,7 @@ export class Server {
     return `http://127.0.0.1:${this.port}`
   }
 
-  /** The origin of pages that embed the tag. */
+  /** The origin of the pages that embed the tag. */
   get foreign() {
     return `http://localhost:${this.port + 1}`
   }
@@ -146,55 +146,55 @@ export class Server {
     throw new Error(`the server did not start:\n${this.output}`)
   }
 
-  /** As a crash does it. */
+  /** Kills the server without a shutdown. */
   async kill() {
-    const gone = new Promise(done => this.#child.on('exit', done))
+    const exited = new Promise(done => this.#child.on('exit', done))
     this.#child.kill('SIGKILL')
-    await gone
+    await exited
   }
 
   async stop() {
-    const gone = new Promise(done => this.#child.on('exit', done))
+    const exited = new Promise(done => this.#child.on('exit', done))
     this.#child.kill('SIGTERM')
-    await gone
+    await exited
     rmSync(this.#dir, { recursive: true, force: true })
   }
 
-  /** Calls the API as a person; a server that is too busy just now is asked again, as clients do. */
-  async call(person, method, path, body, tries = 5) {
+  /** Calls the API as a user; retries while the server is overloaded, as clients do. */
+  async call(user, method, path, body, tries = 5) {
     const sent = path === 'messages/' ? { client_id: randomUUID(), ...body } : body
     const answer = await fetch(`${this.url}/api/chat/${path}`, {
       method,
-      headers: { Authorization: `Bearer ${tokenOf(person)}`, 'Content-Type': 'application/json' },
+      headers: { Authorization: `Bearer ${tokenOf(user)}`, 'Content-Type': 'application/json' },
       body: sent && JSON.stringify(sent),
     })
     const value = await answer.json().catch(() => null)
-    if (answer.status === 503 && tries > 1) return this.call(person, method, path, sent, tries - 1)
+    if (answer.status === 503 && tries > 1) return this.call(user, method, path, sent, tries - 1)
     if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(value)}`)
     return value
   }
 
-  /** Says many texts in a room, several at a time: their order is only nearly kept. */
-  async says(person, room, all) {
-    for (let at = 0; at < all.length; at += TOGETHER) {
-      const some = all.slice(at, at + TOGETHER)
-      await Promise.all(some.map(content => this.call(person, 'POST', 'messages/', { room, content })))
+  /** Posts texts to a room, several at a time, so that their order is only approximate. */
+  async says(user, room, all) {
+    for (let at = 0; at < all.length; at += CONCURRENCY) {
+      const some = all.slice(at, at + CONCURRENCY)
+      await Promise.all(some.map(content => this.call(user, 'POST', 'messages/', { room, content })))
     }
   }
 
-  /** Makes everyone known, and a group of them. */
-  async group(name, ...people) {
-    for (const person of people) await this.call(person, 'GET', 'users/me/')
-    const [first, ...others] = people
-    const participant_ids = others.map(one => one.user_id)
+  /** Creates the users and a group of them. */
+  async group(name, ...users) {
+    for (const user of users) await this.call(user, 'GET', 'users/me/')
+    const [first, ...others] = users
+    const participant_ids = others.map(user => user.user_id)
     return this.call(first, 'POST', 'rooms/', { room_type: 'group', name, participant_ids })
   }
 }
 
 let browser = null
 
-/** Opens the page as a person, in a browser context of its own. */
-export async function open(server, person, options = DESK, path = '/chat/') {
+/** Opens the page as a user in a browser context of its own; with no path, the page stays empty. */
+export async function open(server, user, options = DESK, path = '/chat/') {
   browser ??= await chromium.launch({ executablePath: '/usr/bin/chromium', args: FLAGS.split(' ') })
   const context = await browser.newContext(options)
   const page = await context.newPage()
@@ -204,11 +204,11 @@ export async function open(server, person, options = DESK, path = '/chat/') {
     if (message.type() === 'error' && /Content Security|Uncaught/.test(message.text()))
       page.faults.push(message.text())
   })
-  if (person) {
-    const session = JSON.stringify({ access: tokenOf(person), refresh: '' })
+  if (user) {
+    const session = JSON.stringify({ access: tokenOf(user), refresh: '' })
     await context.addInitScript(kept => localStorage.setItem('chat session', kept), session)
   }
-  await page.goto(server.url + path)
+  if (path !== null) await page.goto(server.url + path)
   return page
 }
 
@@ -217,7 +217,7 @@ export async function closeBrowser() {
   browser = null
 }
 
-/** Serves the files of another origin, by their paths. */
+/** Serves files, by path, on the other origin. */
 export async function host(server, files) {
   const http = createServer((request, response) => {
     const file = files[request.url.split('?')[0]]
@@ -228,7 +228,7 @@ export async function host(server, files) {
   return () => new Promise(done => http.close(done))
 }
 
-/** The texts of the messages in sight, in their order. */
+/** Returns the texts of the rendered messages in order. */
 export function texts(page) {
   return page.locator('chat-message').evaluateAll(all =>
     all.map(one => {
@@ -243,7 +243,7 @@ export function texts(page) {
   )
 }
 
-/** Opens a room and waits until it is there and followed: what comes from then on is seen. */
+/** Opens a room and waits until it is loaded and subscribed. */
 export async function enter(page, name) {
   await page.locator(`chat-room-list button.room:has-text("${name}")`).first().click()
   await page.locator('chat-conversation [role=log]').waitFor()
@@ -259,11 +259,24 @@ export function message(page, text) {
   return page.locator(`chat-message:has-text("${text}")`).last()
 }
 
-/** Chooses an action of a message, by mouse or by a long press. */
-export async function act(page, text, action, touch = false) {
+/** Returns where an element is once it has stopped moving, as it may while more of the page is loaded. */
+export async function settledBox(locator) {
+  let box = await locator.boundingBox()
+  for (let tries = 0; tries < 50; tries++) {
+    await locator.evaluate(() => new Promise(resolve => setTimeout(resolve, 100)))
+    const now = await locator.boundingBox()
+    if (now.x === box.x && now.y === box.y && now.height === box.height) break
+    box = now
+  }
+  return box
+}
+
+/** Opens the menu of a message, by mouse or by a long press. */
+export async function openActions(page, text, touch = false) {
   const bubble = message(page, text).locator('.bubble')
   if (touch) {
-    const box = await bubble.boundingBox()
+    await bubble.scrollIntoViewIfNeeded()
+    const box = await settledBox(bubble)
     const cdp = await page.context().newCDPSession(page)
     const touchPoints = [{ x: box.x + box.width / 2, y: box.y + box.height / 2 }]
     await cdp.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints })
@@ -272,17 +285,22 @@ export async function act(page, text, action, touch = false) {
   } else {
     await bubble.click({ button: 'right', position: { x: 8, y: 8 } })
   }
-  await page.locator(`chat-actions [role=menuitem]:has-text("${action}")`).click()
 }
 
-/** Deletes a message, which is asked about. */
+/** Selects an action of a message. */
+export async function act(page, text, action, touch = false) {
+  await openActions(page, text, touch)
+  await page.locator(`chat-actions [role=menuitem]:text-is("${action}")`).click()
+}
+
+/** Deletes a message, including the confirmation. */
 export async function remove(page, text, touch = false) {
   await act(page, text, 'Delete', touch)
   await page.getByText('Delete this message for everyone?').waitFor()
   await page.locator('chat-actions [role=menuitem]:has-text("Delete")').click()
 }
 
-/** Waits until nothing in the shadow of what `locator` finds is moving any more. */
+/** Waits until all animations in the shadow root of `locator` have ended. */
 export async function still(locator) {
   await locator.evaluate(async one => {
     await Promise.all(
@@ -295,9 +313,9 @@ export async function still(locator) {
 }
 
 /**
- * What axe finds in a page that has it, each with the `view` in which it is.
+ * Returns the violations that axe finds in a page, each with its `view`.
  *
- * In the dark only colours are looked at: all else is as it was in the light.
+ * In dark mode only colours are checked, because everything else is the same as in light mode.
  */
 export async function violations(page, view) {
   return page.evaluate(async view => {
@@ -326,7 +344,7 @@ export async function drag(page, { x, y }, dx, dy) {
   await cdp.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] })
 }
 
-/** Moves a finger over a message. */
+/** Swipes over a message. */
 export async function swipe(page, text, way) {
   const box = await message(page, text).locator('.bubble').boundingBox()
   await drag(page, { x: box.x + 20, y: box.y + box.height / 2 }, way, 0)

@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import { closeBrowser, DESK, enter, message, open, PEOPLE, Server, says } from './harness.mjs'
 
 const { alice, bob } = PEOPLE
-/** Read before, and not yet: together far more than a conversation reads at first. */
+/** Numbers of read and of unread messages; together they exceed the first load by far. */
 const READ = 180
 const UNREAD = 40
 let server
@@ -29,7 +29,7 @@ after(async () => {
 
 const jump = () => desk.locator('chat-timeline .jump')
 
-test('a room opens where reading stopped, and counts what is below', async () => {
+test('a room opens at the first unread message and counts those below', async () => {
   await enter(desk, 'Archive')
   await desk.locator('chat-timeline .new').waitFor()
   const { top, bottom, line } = await desk.locator('chat-timeline .new').evaluate(one => {
@@ -41,7 +41,7 @@ test('a room opens where reading stopped, and counts what is below', async () =>
   assert.ok(left > 0 && left < UNREAD, `${left} more`)
 })
 
-test('what comes meanwhile moves nothing and is counted; the button leads to it', async () => {
+test('new messages are counted without moving the view, and the button leads to them', async () => {
   const first = message(desk, 'News number 1')
   const before = await first.boundingBox()
   const left = Number(await jump().locator('.count').textContent())
@@ -61,7 +61,7 @@ test('what comes meanwhile moves nothing and is counted; the button leads to it'
   await desk.locator('button.room:not(.unread):has-text("Archive")').waitFor()
 })
 
-test('reading what is older keeps in place what one looks at', async () => {
+test('loading older messages keeps the visible ones in place', async () => {
   const scroll = desk.locator('chat-timeline .scroll')
   const moved = await scroll.evaluate(async one => {
     const timeline = one.getRootNode().host
@@ -79,7 +79,7 @@ test('reading what is older keeps in place what one looks at', async () => {
   assert.ok(Math.abs(moved) <= 1, `moved by ${moved} px`)
 })
 
-test('a word from long ago is found and shown among its neighbours, and the end is a step away', async () => {
+test('an old message is found and shown in its context, and one step leads back to the end', async () => {
   await desk.locator('chat-conversation header .icon').last().click()
   await desk.locator('chat-search input').fill('needle')
   await desk.locator('chat-search .hit').click()

@@ -47,7 +47,7 @@ for (const [name, size] of [
   ['desk', DESK],
   ['phone', PHONE],
 ]) {
-  test(`${name}: shortcuts are the chat's only where it has the focus`, async () => {
+  test(`${name}: shortcuts work only while the chat has the focus`, async () => {
     const page = await open({ url: server.foreign }, null, size, '/editor')
     await page.locator('chat-room-list button.room').first().waitFor()
     await page.evaluate(() => {
@@ -85,15 +85,19 @@ for (const [name, size] of [
     await page.context().close()
   })
 
-  test(`${name}: a tag whose first calls fail says so and comes by itself`, async () => {
+  test(`${name}: a tag whose first calls fail reports it and recovers`, async () => {
     const page = await open({ url: server.foreign }, null, size, '/tag?fails=5')
     await page.locator('chat-room').getByText('Trying again…').waitFor()
     await page.locator('chat-composer textarea').waitFor()
-    assert.equal(await page.evaluate(() => window.needed), 0, 'a line that is down is no missing sign-in')
+    assert.equal(
+      await page.evaluate(() => window.needed),
+      0,
+      'an error of the token source does not mean signed out',
+    )
     await page.context().close()
   })
 
-  test(`${name}: a tag whose room can't be found just now says so and comes by itself`, async () => {
+  test(`${name}: a tag whose room cannot be resolved reports it and recovers`, async () => {
     const page = await open({ url: server.foreign }, null, size, '/editor')
     await page.route('**/api/chat/tasks/42/room/', route =>
       route.request().method() === 'PUT'
@@ -107,7 +111,7 @@ for (const [name, size] of [
     await page.context().close()
   })
 
-  test(`${name}: a list that can't be read just now says so and comes by itself`, async () => {
+  test(`${name}: a list that cannot be loaded reports it and recovers`, async () => {
     const page = await open(server, null, size)
     await page.route('**/api/chat/rooms/?*', route =>
       route.fulfill({ status: 429, body: '{"code": "rate_limited"}' }),

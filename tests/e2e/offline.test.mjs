@@ -25,8 +25,8 @@ after(async () => {
   await server.stop()
 })
 
-/** Waits until the device has kept the rooms and the page itself. */
-async function kept(page, person, ids) {
+/** Waits until the device has cached the rooms and the page. */
+async function cached(page, user, ids) {
   await page.evaluate(() => navigator.serviceWorker.ready.then(() => {}))
   await page.evaluate(
     async ({ user, ids }) => {
@@ -42,7 +42,7 @@ async function kept(page, person, ids) {
       }
       opened.result.close()
     },
-    { user: person.user_id, ids },
+    { user: user.user_id, ids },
   )
 }
 
@@ -52,12 +52,12 @@ for (const [name, width] of [
   ['desk', () => desk],
   ['phone', () => phone],
 ]) {
-  test(`${name}: a device that says it is offline is believed at once, and so is its return`, async () => {
+  test(`${name}: the device's own offline and online reports take effect immediately`, async () => {
     const page = width()
     await enter(page, 'Roof')
     await message(page, 'Last word in the Roof').waitFor()
     await page.context().setOffline(true)
-    // A dead line without a word of the device is found by its silence, which takes far longer.
+    // Without the report a dead connection is detected by its silence, which takes far longer.
     await bar(page).getByText(OFFLINE).waitFor({ timeout: 10_000 })
     await page.context().setOffline(false)
     await bar(page).waitFor({ state: 'detached' })
@@ -66,9 +66,9 @@ for (const [name, width] of [
   })
 }
 
-test('without a server the list, the room just read, one never opened here and a reload are there', async () => {
-  await kept(desk, alice, Object.values(rooms))
-  await kept(phone, bob, Object.values(rooms))
+test('without a server the list and all prefetched rooms are available, also after a reload', async () => {
+  await cached(desk, alice, Object.values(rooms))
+  await cached(phone, bob, Object.values(rooms))
   await server.kill()
   await enter(desk, 'Cellar')
   await message(desk, 'Last word in the Cellar').waitFor()
@@ -88,7 +88,7 @@ test('without a server the list, the room just read, one never opened here and a
   await bar(phone).waitFor()
 })
 
-test('when it is back, all goes on by itself, and who was away sees where reading stopped', async () => {
+test(`after the server's return everything resumes, and the line "New" shows what was missed`, async () => {
   await server.start()
   await message(desk, 'Written in the dark').waitFor()
   await message(phone, 'Written in the dark').locator('.meta:not(:has-text("Waiting"))').waitFor()
@@ -100,7 +100,7 @@ test('when it is back, all goes on by itself, and who was away sees where readin
   await desk.locator('chat-timeline .new').waitFor()
 })
 
-test('a room that is nowhere on the device says so in place of a skeleton', async () => {
+test('a room that is not cached shows an error instead of a skeleton', async () => {
   const { id } = await server.group('Attic', alice, bob)
   await desk.locator('button.room:has-text("Attic")').waitFor()
   await server.kill()
@@ -112,7 +112,7 @@ test('a room that is nowhere on the device says so in place of a skeleton', asyn
   await message(desk, 'Here it is').waitFor()
 })
 
-test('signing out takes away what was kept, in all tabs', async () => {
+test('signing out erases the cache in all tabs', async () => {
   const other = await desk.context().newPage()
   await other.goto(`${server.url}/chat/`)
   await other.locator('button.room').first().waitFor()

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import {
+  act,
   closeBrowser,
   DESK,
   enter,
@@ -26,7 +27,7 @@ after(async () => {
   await server.stop()
 })
 
-test('who is taken out is told so and hears no more', async () => {
+test('a removed participant is informed and receives nothing more', async () => {
   const desk = await open(server, alice, DESK)
   const phone = await open(server, bob, PHONE)
   await enter(desk, 'Laundry')
@@ -46,7 +47,7 @@ test('who is taken out is told so and hears no more', async () => {
   await phone.context().close()
 })
 
-test('a room is made, renamed, muted, archived and left', async () => {
+test('a room is created, renamed, muted, archived and left', async () => {
   const desk = await open(server, alice, DESK)
   await desk.locator('chat-room-list header .icon').first().click()
   for (const name of ['Bob Reed', 'Carol Marsh']) {
@@ -72,7 +73,7 @@ test('a room is made, renamed, muted, archived and left', async () => {
   await desk.context().close()
 })
 
-test('a person is added, made admin, and rules when the first one has left', async () => {
+test('a participant is added, made admin, and manages the room after the first admin has left', async () => {
   await server.group('Pool', alice, bob)
   const desk = await open(server, alice, DESK)
   const phone = await open(server, carol, PHONE)
@@ -99,14 +100,14 @@ test('a person is added, made admin, and rules when the first one has left', asy
   await phone.context().close()
 })
 
-test('an admin deletes what another wrote, and nobody else does', async () => {
+test("an admin deletes another user's message, and nobody else can", async () => {
   const { id: room } = await server.group('Notices', alice, bob, carol)
   await server.says(bob, room, ['Buy my car'])
   const desk = await open(server, alice, DESK)
   const phone = await open(server, carol, PHONE)
   await enter(phone, 'Notices')
   await message(phone, 'Buy my car').locator('.more').dispatchEvent('click')
-  await phone.locator('chat-actions [role=menuitem]:has-text("Reply")').waitFor()
+  await phone.locator('chat-actions [role=menuitem]:text-is("Reply")').waitFor()
   assert.equal(await phone.locator('chat-actions [role=menuitem]:has-text("Delete")').count(), 0)
   await phone.keyboard.press('Escape')
   await enter(desk, 'Notices')
@@ -114,7 +115,12 @@ test('an admin deletes what another wrote, and nobody else does', async () => {
   await desk.locator('chat-actions [role=menuitem]:has-text("Delete")').waitFor()
   assert.equal(await desk.locator('chat-actions [role=menuitem]:has-text("Edit")').count(), 0)
   await desk.keyboard.press('Escape')
-  await remove(desk, 'Buy my car')
+  await act(desk, 'Buy my car', 'Delete')
+  await desk.getByLabel('Reason').fill('No advertising')
+  await desk.keyboard.press('Tab')
+  const deleted = desk.waitForRequest(request => request.method() === 'DELETE')
+  await desk.locator('chat-actions [role=menuitem]:has-text("Delete")').click()
+  assert.deepEqual((await deleted).postDataJSON(), { reason: 'No advertising' })
   for (const page of [desk, phone]) await message(page, 'This message was removed by an admin').waitFor()
   await phone.reload()
   await message(phone, 'This message was removed by an admin').waitFor()
@@ -123,7 +129,7 @@ test('an admin deletes what another wrote, and nobody else does', async () => {
   await phone.context().close()
 })
 
-test('two people alone delete only what they wrote', async () => {
+test('in a direct room users delete only their own messages', async () => {
   const { id: room } = await server.call(alice, 'POST', 'rooms/', {
     room_type: 'direct',
     participant_ids: [bob.user_id],
@@ -131,13 +137,13 @@ test('two people alone delete only what they wrote', async () => {
   await server.says(bob, room, ['Mine alone'])
   const desk = await open(server, alice, DESK, `/chat/r/${room}`)
   await message(desk, 'Mine alone').locator('.bubble').click({ button: 'right' })
-  await desk.locator('chat-actions [role=menuitem]:has-text("Reply")').waitFor()
+  await desk.locator('chat-actions [role=menuitem]:text-is("Reply")').waitFor()
   assert.equal(await desk.locator('chat-actions [role=menuitem]:has-text("Delete")').count(), 0)
   assert.deepEqual(desk.faults, [])
   await desk.context().close()
 })
 
-test('who has read a message is told by name', async () => {
+test('the readers of a message are shown by name', async () => {
   const { id: room } = await server.group('Readers', alice, bob, carol)
   await server.call(alice, 'POST', 'messages/', { room, content: 'Please read' })
   const desk = await open(server, alice, DESK)
@@ -152,7 +158,7 @@ test('who has read a message is told by name', async () => {
   await desk.context().close()
 })
 
-test('a person is found and talked to, and the badge counts', async () => {
+test('a user is found and written to, and the badge counts', async () => {
   const desk = await open(server, alice, DESK)
   const phone = await open(server, carol, PHONE)
   await phone.locator('chat-room-list').waitFor()

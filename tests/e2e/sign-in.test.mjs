@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { closeBrowser, enter, message, open, PHONE, Server, says } from './harness.mjs'
 
-/** Of the demo's people, who are accounts of the server itself. */
+/** One of the demo users, who have built-in accounts. */
 const PASSWORD = 'aristay-demo'
 let server
 let page
@@ -23,18 +23,18 @@ async function signIn(name, password) {
   await page.locator('chat-sign-in button').tap()
 }
 
-test('a wrong password is said to be one', async () => {
+test('a wrong password is reported', async () => {
   await signIn('maria', 'guessed')
   await page.getByText('Wrong username or password.').waitFor()
 })
 
-test('the right one shows the rooms', async () => {
+test('the right password leads to the rooms', async () => {
   await signIn('maria', PASSWORD)
   await enter(page, 'Fix the boiler')
   await message(page, 'You saved the day').waitFor()
 })
 
-test('who has signed in stays so, past the end of the token', async () => {
+test('a session outlives its access token', async () => {
   const renewed = () => page.waitForResponse(answer => answer.url().endsWith('/api/token/refresh/'))
   await page.reload()
   await renewed()
@@ -44,7 +44,7 @@ test('who has signed in stays so, past the end of the token', async () => {
   assert.equal(await page.getByText('Please sign in again.').count(), 0)
 })
 
-test('signing out leads back to the form, and a reload stays there', async () => {
+test('signing out leads to the form, also after a reload', async () => {
   await page.locator('chat-conversation header .icon').first().tap()
   await page.locator('chat-room-list header .icon').last().tap()
   await page.waitForFunction(() => document.title.startsWith('('))

@@ -15,7 +15,7 @@ import {
 } from './harness.mjs'
 
 const { alice, bob } = PEOPLE
-/** More than a conversation reads at first. */
+/** Exceeds what a conversation loads first. */
 const MESSAGES = 160
 let server
 let phone
@@ -37,7 +37,7 @@ after(async () => {
   await server.stop()
 })
 
-test('a long press opens what can be done, and its sheet is pulled down again', async () => {
+test('a long press opens the actions, and their sheet can be dragged down', async () => {
   await says(phone, 'Mine')
   await message(phone, 'Mine').locator('.meta svg').waitFor()
   await act(phone, 'Mine', 'Edit', true)
@@ -50,7 +50,7 @@ test('a long press opens what can be done, and its sheet is pulled down again', 
   await phone.locator('chat-actions').waitFor({ state: 'detached' })
 })
 
-test('a tap is no long press, also when the gestures come late', async () => {
+test('a tap is not a long press, even if the gestures load late', async () => {
   let late = () => {}
   const loaded = new Promise(done => {
     late = done
@@ -74,14 +74,14 @@ test('a tap is no long press, also when the gestures come late', async () => {
   await fresh.context().close()
 })
 
-test('a short swipe answers nothing', async () => {
+test('a short swipe does not reply', async () => {
   const box = await message(phone, 'Mine, edited').locator('.bubble').boundingBox()
   await drag(phone, { x: box.x + 10, y: box.y + box.height / 2 }, 40, 0)
   await phone.waitForTimeout(300)
   assert.equal(await phone.locator('chat-composer .about').count(), 0)
 })
 
-test('what could not be read comes by pulling at the top', async () => {
+test('pulling at the top retries a failed load', async () => {
   await phone.route('**/events/*', route => route.abort())
   const scroll = phone.locator('chat-timeline .scroll')
   await scroll.evaluate(one => one.scrollTo(0, 0))
@@ -96,7 +96,7 @@ test('what could not be read comes by pulling at the top', async () => {
   await phone.locator('chat-message').nth(known).waitFor({ state: 'attached' })
 })
 
-test('a finger from the edge goes back to the list, a hesitant one does not', async () => {
+test('a swipe from the edge goes back to the list, a short one does not', async () => {
   await drag(phone, { x: 6, y: 400 }, 60, 0)
   await phone.waitForTimeout(300)
   assert.match(phone.url(), /\/chat\/r\//)
@@ -107,7 +107,7 @@ test('a finger from the edge goes back to the list, a hesitant one does not', as
   await phone.locator('chat-composer textarea').waitFor()
 })
 
-test('what can be touched is large enough for a thumb', async () => {
+test('touch targets are large enough', async () => {
   const small = await phone.evaluate(() => {
     const found = []
     const walk = root => {

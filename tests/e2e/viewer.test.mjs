@@ -1,11 +1,11 @@
-/** Pictures: in their true shape in the room, and large. */
+/** Images in the timeline and in the viewer. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { deflateSync } from 'node:zlib'
 import { closeBrowser, DESK, drag, enter, open, PEOPLE, PHONE, Server, still, tokenOf } from './harness.mjs'
 
 const { alice, bob } = PEOPLE
-/** Width and height of each picture, the first sent first. */
+/** Width and height of each image, in sending order. */
 const SHAPES = [
   [400, 1200],
   [1600, 400],
@@ -33,7 +33,7 @@ after(async () => {
   await server.stop()
 })
 
-/** A grey PNG. */
+/** Returns a grey PNG. */
 function picture(width, height) {
   const chunk = (type, data) => {
     const body = Buffer.concat([Buffer.from(type), data])
@@ -67,7 +67,7 @@ function crc(data) {
   return ~sum >>> 0
 }
 
-/** Opens the room and waits until the pictures are there. */
+/** Opens the room and waits until the images are loaded. */
 async function gallery(options) {
   const page = await open(server, alice, { ...options, reducedMotion: 'reduce' })
   await enter(page, 'Gallery')
@@ -80,7 +80,7 @@ async function gallery(options) {
 }
 
 for (const [size, options] of Object.entries({ desk: DESK, phone: PHONE })) {
-  test(`a picture has its true shape, and all of it is there, ${size}`, async () => {
+  test(`an image has its true aspect ratio and is entirely visible, ${size}`, async () => {
     const page = await gallery(options)
     for (const [n, [width, height]] of SHAPES.entries()) {
       const { box, fit } = await page
@@ -98,7 +98,7 @@ for (const [size, options] of Object.entries({ desk: DESK, phone: PHONE })) {
     await page.context().close()
   })
 
-  test(`the end of a room stays in sight when its pictures come, ${size}`, async () => {
+  test(`the end of a room stays visible when its images load, ${size}`, async () => {
     const page = await open(server, alice, options)
     await enter(page, 'Gallery')
     await page
@@ -113,7 +113,7 @@ for (const [size, options] of Object.entries({ desk: DESK, phone: PHONE })) {
   })
 }
 
-test('the large picture has neighbours by arrows and keys, and says which one it is', async () => {
+test('the viewer steps by arrows and keys, and shows the position', async () => {
   const page = await gallery(DESK)
   await page.locator('chat-message button.picture').first().click()
   const viewer = page.locator('chat-viewer')
@@ -132,7 +132,7 @@ test('the large picture has neighbours by arrows and keys, and says which one it
   await page.context().close()
 })
 
-test('the large picture comes closer by button, keys, wheel and mouse, and is moved about', async () => {
+test('the viewer zooms by button, keys, wheel and mouse, and pans', async () => {
   const page = await gallery(DESK)
   await page.locator('chat-message button.picture').first().click()
   const img = page.locator('chat-viewer img')
@@ -162,7 +162,7 @@ test('the large picture comes closer by button, keys, wheel and mouse, and is mo
   await page.context().close()
 })
 
-test('on a phone a finger goes to the next picture, two come closer, and a pull closes', async () => {
+test('on a phone one finger steps, two fingers zoom, and a pull closes', async () => {
   const page = await gallery(PHONE)
   await page.locator('chat-message button.picture').last().tap()
   const viewer = page.locator('chat-viewer')
@@ -184,7 +184,7 @@ test('on a phone a finger goes to the next picture, two come closer, and a pull 
   await cdp.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] })
   await viewer.getByLabel('Zoom out').waitFor()
   assert.ok((await viewer.locator('img').boundingBox()).width > 1.5 * whole)
-  // Closer, a pull moves the picture and closes nothing.
+  // While zoomed, a pull moves the image and does not close the viewer.
   await drag(page, { x: 195, y: 400 }, 0, 200)
   assert.equal(await viewer.count(), 1)
   await viewer.getByLabel('Zoom out').click()

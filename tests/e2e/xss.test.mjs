@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { closeBrowser, enter, open, Server, TOGETHER, tokenOf } from './harness.mjs'
+import { CONCURRENCY, closeBrowser, enter, open, Server, tokenOf } from './harness.mjs'
 
 const CALL = 'top.hit=1'
-/** Sixty ways in that have worked somewhere. */
+/** Sixty payloads that have worked somewhere. */
 const PAYLOADS = [
   `<script>${CALL}</script>`,
   `<SCRIPT SRC=data:,${CALL}></SCRIPT>`,
@@ -68,11 +68,11 @@ const PAYLOADS = [
 ]
 let server
 
-/** Does something with each payload, with several at a time. */
+/** Runs an action for each payload, several at a time. */
 async function each(act) {
   const done = []
-  for (let at = 0; at < PAYLOADS.length; at += TOGETHER) {
-    const some = PAYLOADS.slice(at, at + TOGETHER)
+  for (let at = 0; at < PAYLOADS.length; at += CONCURRENCY) {
+    const some = PAYLOADS.slice(at, at + CONCURRENCY)
     done.push(...(await Promise.all(some.map((payload, n) => act(payload, at + n)))))
   }
   return done
@@ -87,7 +87,7 @@ after(async () => {
   await server.stop()
 })
 
-test('sixty payloads as texts, rooms, people and files: shown as they are, and nothing runs', async () => {
+test('sixty payloads in texts, names and files are shown literally, and none is executed', async () => {
   assert.equal(PAYLOADS.length, 60)
   const victim = { user_id: 910_000, username: 'victim', full_name: 'Victim' }
   await server.call(victim, 'GET', 'users/me/')

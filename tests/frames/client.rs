@@ -1,9 +1,14 @@
-//! What clients send, and what is understood of it.
+//! Frames that clients send, and how they are decoded.
 
 use std::collections::BTreeSet;
 
-use actors::domain::ids::{ClientId, Epoch, MessageId, RoomId, Seq};
-use actors::protocol::client::{Addressed, ClientFrame, decode};
+use actors::domain::card::CardChange;
+use actors::domain::command::{ReadTarget, RoomChange};
+use actors::domain::ids::{ClientId, Epoch, MessageId, RoomId, Seq, UserId};
+use actors::domain::mentions::Mentions;
+use actors::domain::thread::ThreadPlace;
+use actors::protocol::client::{AddressedFrame, ClientFrame, SentExtras, decode};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::golden;
@@ -13,18 +18,34 @@ const MESSAGE: MessageId = MessageId(Uuid::from_u128(0x0190_a000_0000_7000_8000_
 const SEND: ClientId = ClientId(Uuid::from_u128(0x4c1d_7f3a_9b2e_4d55_8a66_0000_0000_0003));
 const EPOCH: Epoch = Epoch(Uuid::from_u128(0x8d0e_5a1c_7b64_4f2d_9e31_0000_0000_0004));
 
-/// The variant that a frame is; the compiler asks for a new one, and the test below for its file.
+/// The name of a frame's variant. The compiler requires an arm for a new variant, and the test below its
+/// file.
 fn kind(frame: &ClientFrame) -> &'static str {
     match frame {
         ClientFrame::ChatMessage { .. } => "chat_message",
         ClientFrame::Typing { .. } => "typing",
-        ClientFrame::ReadReceipt { .. } => "read_receipt",
-        ClientFrame::MarkRoomRead => "mark_room_read",
+        ClientFrame::React { .. } => "react",
+        ClientFrame::Change { change: RoomChange::Read(ReadTarget::Message(_)), .. } => "read_receipt",
+        ClientFrame::Change { change: RoomChange::Read(ReadTarget::Head), .. } => "mark_room_read",
+        ClientFrame::Change { change: RoomChange::ChangeCard { .. }, .. } => "card",
+        ClientFrame::Change { change, .. } => panic!("no frame asks for {change:?}"),
         ClientFrame::Ping { .. } => "ping",
         ClientFrame::Auth { .. } => "auth",
         ClientFrame::Subscribe { .. } => "subscribe",
         ClientFrame::Unsubscribe => "unsubscribe",
     }
+}
+
+fn react(emoji: &str, on: bool, client_id: Option<ClientId>) -> ClientFrame {
+    ClientFrame::React { message: MESSAGE, emoji: emoji.to_owned(), on, client_id }
+}
+
+fn card(change: CardChange, client_id: Option<ClientId>) -> ClientFrame {
+    ClientFrame::Change { change: RoomChange::ChangeCard { message: MESSAGE, change }, client_id }
+}
+
+fn message(text: &str, extras: SentExtras) -> ClientFrame {
+    ClientFrame::ChatMessage { text: text.to_owned(), reply_to: None, extras, client_id: Some(SEND) }
 }
 
 fn frames() -> Vec<(&'static str, Option<RoomId>, ClientFrame)> {
@@ -33,19 +54,67 @@ fn frames() -> Vec<(&'static str, Option<RoomId>, ClientFrame)> {
         (
             "chat_message",
             None,
-            ClientFrame::ChatMessage { text: text.clone(), reply_to: None, client_id: None },
+            ClientFrame::ChatMessage {
+                text: text.clone(),
+                reply_to: None,
+                extras: SentExtras::default(),
+                client_id: None,
+            },
         ),
         (
             "chat_message.full",
             Some(ROOM),
-            ClientFrame::ChatMessage { text, reply_to: Some(MESSAGE), client_id: Some(SEND) },
+            ClientFrame::ChatMessage {
+                text: text.clone(),
+                reply_to: Some(MESSAGE),
+                extras: SentExtras::default(),
+                client_id: Some(SEND),
+            },
+        ),
+        (
+            "chat_message.mentions",
+            Some(ROOM),
+            message(
+                &text,
+                SentExtras {
+                    mentions: Mentions::new(vec![UserId(2), UserId(7)], true),
+                    ..SentExtras::default()
+                },
+            ),
+        ),
+        (
+            "chat_message.card",
+            None,
+            message(
+                "",
+                SentExtras {
+                    card: Some(json!({"v": 1, "kind": "checklist", "title": "Turnover of unit 4", "items": [
+                        {"id": "beds", "text": "Make the beds"}, {"text": "Take out the bins"}]})),
+                    ..SentExtras::default()
+                },
+            ),
+        ),
+        (
+            "chat_message.thread",
+            Some(ROOM),
+            message(
+                &text,
+                SentExtras {
+                    thread: Some(ThreadPlace { root: MESSAGE, in_timeline: false }),
+                    ..SentExtras::default()
+                },
+            ),
         ),
         ("typing", None, ClientFrame::Typing { is_typing: true }),
         ("typing.user_socket", Some(ROOM), ClientFrame::Typing { is_typing: false }),
-        ("read_receipt", None, ClientFrame::ReadReceipt { message: MESSAGE }),
-        ("read_receipt.user_socket", Some(ROOM), ClientFrame::ReadReceipt { message: MESSAGE }),
-        ("mark_room_read", None, ClientFrame::MarkRoomRead),
-        ("mark_room_read.user_socket", Some(ROOM), ClientFrame::MarkRoomRead),
+        ("read_receipt", None, ClientFrame::read(ReadTarget::Message(MESSAGE))),
+        ("read_receipt.user_socket", Some(ROOM), ClientFrame::read(ReadTarget::Message(MESSAGE))),
+        ("mark_room_read", None, ClientFrame::read(ReadTarget::Head)),
+        ("mark_room_read.user_socket", Some(ROOM), ClientFrame::read(ReadTarget::Head)),
+        ("react", None, react("\u{1f44d}", true, None)),
+        ("react.off", Some(ROOM), react("\u{2764}\u{fe0f}", false, Some(SEND))),
+        ("card", None, card(CardChange::Item { id: "beds".into(), on: true }, None)),
+        ("card.choice", Some(ROOM), card(CardChange::Choice { id: "1".into(), on: false }, Some(SEND))),
         ("ping", None, ClientFrame::Ping { n: None }),
         ("ping.numbered", None, ClientFrame::Ping { n: Some(7.into()) }),
         ("auth", None, ClientFrame::Auth { token: "header.claims.signature".into() }),
@@ -56,13 +125,13 @@ fn frames() -> Vec<(&'static str, Option<RoomId>, ClientFrame)> {
 }
 
 #[test]
-fn each_golden_frame_is_understood() {
+fn each_golden_frame_is_decoded() {
     let golden = golden("client");
     let expected = frames();
     let names: BTreeSet<&str> = expected.iter().map(|(name, ..)| *name).collect();
     assert_eq!(golden.keys().map(String::as_str).collect::<BTreeSet<_>>(), names);
     for (name, room, frame) in expected {
         assert!(name.starts_with(kind(&frame)), "{name}");
-        assert_eq!(decode(&golden[name]), Ok(Addressed { room, frame }), "{name}");
+        assert_eq!(decode(&golden[name]), Ok(AddressedFrame { room, frame }), "{name}");
     }
 }

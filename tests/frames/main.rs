@@ -1,7 +1,7 @@
-//! Golden frames: one file for every frame in both directions, which clients' tests may read too.
+//! Golden frames: a file for every frame in both directions, which the tests of clients may read as well.
 //!
-//! `tests/fixtures/frames/server` holds what the server sends, `client` what it understands. After a
-//! change that is meant, `WRITE_FRAMES=1 cargo test --test frames` writes the server's anew.
+//! `tests/fixtures/frames/server` contains what the server sends, `client` what it accepts. After an intended
+//! change `WRITE_FRAMES=1 cargo test --test frames` rewrites those of the server.
 
 #![allow(
     clippy::needless_pass_by_value,
@@ -14,6 +14,7 @@
 )]
 
 mod client;
+mod personal;
 mod server;
 
 use std::collections::BTreeMap;
@@ -25,7 +26,7 @@ fn folder(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/frames").join(name)
 }
 
-/// The frames of a folder by their files' names without the ending.
+/// The frames in a folder by their file names without the extension.
 fn golden(name: &str) -> BTreeMap<String, String> {
     let files = std::fs::read_dir(folder(name)).expect("a folder of frames");
     files
@@ -38,7 +39,7 @@ fn golden(name: &str) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn every_file_is_an_object_with_the_type_that_its_name_begins_with() {
+fn every_golden_file_has_the_type_in_its_name() {
     for side in ["server", "client"] {
         for (name, text) in golden(side) {
             let frame: Value = serde_json::from_str(&text).expect("JSON");

@@ -1,37 +1,46 @@
-//! What the server sends, made from the engine's own values.
+//! Frames that the server sends, built from the engine's own types.
 
 use std::collections::BTreeSet;
 
-use actors::domain::event::{Event, EventBody};
-use actors::domain::ids::{ClientId, Epoch, FileId, MessageId, ParticipantId, RoomId, Seq, UserId};
+use actors::domain::card::{Card, CardChange};
+use actors::domain::event::{Event, EventBody, EventFrame};
+use actors::domain::features::{ChangedCard, MessageDeletion, PinChange, ReactionChange, RoomUpdate};
+use actors::domain::ids::{
+    ClientId, Epoch, FileId, MessageId, ParticipantId, PersonalSeq, RoomId, Seq, UserId,
+};
+use actors::domain::mentions::Mentions;
 use actors::domain::message::{Attachment, DELETED_TEXT, Message, MessageType, RemovedBy};
-use actors::domain::participant::{Participant, Role};
-use actors::domain::person::Author;
+use actors::domain::message_extras::{Forwarded, MessageExtras, Pinned, Reaction};
+use actors::domain::participant::{NotificationLevel, Participant, Role};
 use actors::domain::room::{Room, RoomType, Subject};
+use actors::domain::room_settings::{RecordedChanges, RoomSettings};
 use actors::domain::signal::{ReadMark, Signal};
+use actors::domain::thread::{ThreadPlace, ThreadSums, ThreadView};
+use actors::domain::user::UserSummary;
 use actors::error::ErrorCode;
-use actors::protocol::server::{MarkView, PROTOCOL, ServerFrame};
+use actors::protocol::server::{PROTOCOL, ReadMarkView, ServerFrame};
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{folder, golden};
+use crate::{folder, golden, personal};
 
-const ROOM: RoomId = RoomId(Uuid::from_u128(0x0190_a000_0000_7000_8000_0000_0000_0001));
-const MESSAGE: MessageId = MessageId(Uuid::from_u128(0x0190_a000_0000_7000_8000_0000_0000_0002));
-const SEND: ClientId = ClientId(Uuid::from_u128(0x4c1d_7f3a_9b2e_4d55_8a66_0000_0000_0003));
-const EPOCH: Epoch = Epoch(Uuid::from_u128(0x8d0e_5a1c_7b64_4f2d_9e31_0000_0000_0004));
-const ANSWERED: MessageId = MessageId(Uuid::from_u128(0x0190_a000_0000_7000_8000_0000_0000_0005));
+pub(crate) const ROOM: RoomId = RoomId(Uuid::from_u128(0x0190_a000_0000_7000_8000_0000_0000_0001));
+pub(crate) const MESSAGE: MessageId = MessageId(Uuid::from_u128(0x0190_a000_0000_7000_8000_0000_0000_0002));
+pub(crate) const SEND: ClientId = ClientId(Uuid::from_u128(0x4c1d_7f3a_9b2e_4d55_8a66_0000_0000_0003));
+pub(crate) const EPOCH: Epoch = Epoch(Uuid::from_u128(0x8d0e_5a1c_7b64_4f2d_9e31_0000_0000_0004));
+pub(crate) const ANSWERED: MessageId = MessageId(Uuid::from_u128(0x0190_a000_0000_7000_8000_0000_0000_0005));
 const FILE: FileId = FileId(Uuid::from_u128(0x0190_a000_0000_7000_8000_0000_0000_0006));
 const MARIA: UserId = UserId(1);
 const JONAS: UserId = UserId(2);
 
-fn at(minute: i64) -> DateTime<Utc> {
+pub(crate) fn at(minute: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_763_802_000 + minute * 60, 123_456_000).expect("a time")
 }
 
-fn maria() -> Author {
-    Author::new(MARIA, "maria", "Maria Oliveira")
+fn maria() -> UserSummary {
+    UserSummary::new(MARIA, "maria", "Maria Oliveira")
 }
 
 fn message() -> Message {
@@ -45,13 +54,80 @@ fn message() -> Message {
         content: "Boiler is fixed \u{1f44d}".into(),
         attachment: None,
         reply_to: None,
+        thread: None,
         created_at: at(0),
         modified_at: at(0),
         edited_at: None,
         deleted_at: None,
         removed_by: None,
         client_id: None,
+        extras: MessageExtras::default(),
     }
+}
+
+fn reacted() -> Message {
+    let reaction = |emoji: &str, users: &[UserId]| Reaction {
+        emoji: emoji.to_owned(),
+        count: i64::try_from(users.len()).expect("few"),
+        users: users.to_vec(),
+    };
+    let reactions = vec![reaction("\u{1f44d}", &[JONAS, MARIA]), reaction("\u{2764}\u{fe0f}", &[JONAS])];
+    Message { rev: Seq(47), extras: MessageExtras { reactions, ..MessageExtras::default() }, ..message() }
+}
+
+fn checklist(ticked: bool) -> Box<Card> {
+    let card = json!({"v": 1, "kind": "checklist", "title": "Turnover of unit 4", "text": "Before 3 pm",
+        "fields": [{"name": "Guests", "value": "2"}], "state": "urgent", "link": "https://example.com/units/4",
+        "items": [{"id": "beds", "text": "Make the beds"}, {"text": "Take out the bins"}]});
+    let mut card = Card::read(&card).expect("a card");
+    card.change(&CardChange::Item { id: "beds".into(), on: ticked }, JONAS, at(6), &[]).expect("an item");
+    Box::new(card)
+}
+
+fn poll() -> Box<Card> {
+    let card = json!({"v": 1, "kind": "poll", "title": "When do we meet?",
+        "choices": [{"id": "mo", "text": "Monday"}, {"id": "tu", "text": "Tuesday"}]});
+    let mut card = Card::read(&card).expect("a card");
+    card.change(&CardChange::Choice { id: "mo".into(), on: true }, JONAS, at(6), &[]).expect("a choice");
+    Box::new(card)
+}
+
+fn with_card(card: Box<Card>) -> Message {
+    let content = card.as_text();
+    Message { content, extras: MessageExtras { card: Some(card), ..MessageExtras::default() }, ..message() }
+}
+
+fn root() -> Message {
+    let sums = ThreadSums { replies: 2, last_reply_at: Some(at(7)), rev: Seq(47) };
+    Message { extras: MessageExtras { thread: Some(sums), ..MessageExtras::default() }, ..message() }
+}
+
+fn reply() -> Message {
+    Message { thread: Some(ThreadPlace { root: ANSWERED, in_timeline: false }), ..message() }
+}
+
+fn mentioning() -> Message {
+    let mentions = Mentions::new(vec![JONAS], false);
+    Message {
+        content: "@Jonas Weber, it is fixed".into(),
+        extras: MessageExtras { mentions, ..MessageExtras::default() },
+        ..message()
+    }
+}
+
+fn pinned() -> Message {
+    let pinned = Some(Pinned { at: at(5), by: Some(JONAS) });
+    Message { rev: Seq(49), extras: MessageExtras { pinned, ..MessageExtras::default() }, ..message() }
+}
+
+fn forwarded() -> Message {
+    let forwarded = Some(Forwarded {
+        sender: UserSummary::new(JONAS, "jonas", "Jonas Weber"),
+        created_at: at(-90),
+        room: ROOM,
+        message: ANSWERED,
+    });
+    Message { extras: MessageExtras { forwarded, ..MessageExtras::default() }, ..message() }
 }
 
 fn answer() -> Message {
@@ -59,7 +135,7 @@ fn answer() -> Message {
         id: ANSWERED,
         seq: Seq(40),
         rev: Seq(40),
-        sender: Author::new(JONAS, "jonas", "Jonas Weber"),
+        sender: UserSummary::new(JONAS, "jonas", "Jonas Weber"),
         content: "Is the boiler fixed?".into(),
         created_at: at(-5),
         ..message()
@@ -94,14 +170,16 @@ fn deleted() -> Message {
 fn participant() -> Participant {
     Participant {
         id: ParticipantId(17),
-        user: Author::new(JONAS, "jonas", "Jonas Weber"),
+        user: UserSummary::new(JONAS, "jonas", "Jonas Weber"),
         room: ROOM,
         joined_at: at(-60),
         joined_seq: Seq(3),
         left_at: None,
         role: Role::Member,
+        until: None,
         read_seq: Seq(0),
         visible_from: Seq(0),
+        unread_from: None,
     }
 }
 
@@ -116,27 +194,45 @@ fn room() -> Room {
         modified_at: at(0),
         created_by: Some(MARIA),
         archived_at: None,
+        is_blocked: false,
         is_deleted: false,
         head: Seq(42),
+        settings: RoomSettings::default(),
+        visible_to_all_from: Seq(0),
     }
 }
 
-/// The variant that a frame is; the compiler asks for a new one, and the test below for its file.
+fn room_updated(room: Room) -> EventBody {
+    EventBody::RoomUpdated(Box::new(RoomUpdate { room, changed: RecordedChanges::new() }))
+}
+
+/// A room with every setting other than by default.
+fn restricted() -> Room {
+    let settings = serde_json::json!({
+        "posting": "admins", "slow_mode_seconds": 30, "pinning": "admins", "history": "joined",
+        "edit_history": false, "description": "What the landlord announces", "urgent": "nobody",
+    });
+    Room { settings: serde_json::from_value(settings).expect("settings"), ..room() }
+}
+
+/// An answer to a message that someone in the room may not see.
+fn hidden_answer() -> Message {
+    let mut message = answer();
+    message.hide_quote_before(Seq(41));
+    message
+}
+
+/// The name of a frame's variant. The compiler requires an arm for a new variant, and the test below its
+/// file.
 fn kind(frame: &ServerFrame<'_>) -> &'static str {
     match frame {
         ServerFrame::ConnectionEstablished { .. } => "connection_established",
         ServerFrame::Subscribed { .. } => "subscribed",
+        ServerFrame::EventHidden { .. } => "event_hidden",
         ServerFrame::Synced { .. } => "synced",
         ServerFrame::Reset { .. } => "reset",
         ServerFrame::ReadState { .. } => "read_state",
         ServerFrame::PresenceState { .. } => "presence_state",
-        ServerFrame::ChatMessage { .. } => "chat_message",
-        ServerFrame::MessageUpdated { .. } => "message_updated",
-        ServerFrame::MessageDeleted { .. } => "message_deleted",
-        ServerFrame::ParticipantJoined { .. } => "participant_joined",
-        ServerFrame::ParticipantLeft { .. } => "participant_left",
-        ServerFrame::ParticipantUpdated { .. } => "participant_updated",
-        ServerFrame::RoomUpdated { .. } => "room_updated",
         ServerFrame::Typing { .. } => "typing",
         ServerFrame::ReadReceipt { .. } => "read_receipt",
         ServerFrame::Presence { .. } => "presence",
@@ -152,20 +248,42 @@ fn kind(frame: &ServerFrame<'_>) -> &'static str {
     }
 }
 
-/// Frames as they were encoded, by name.
-#[derive(Default)]
-struct Made(Vec<(String, &'static str, Value)>);
+/// The type of an event's frame.
+fn event_kind(frame: &EventFrame<'_>) -> &'static str {
+    match frame {
+        EventFrame::RoomCreated(_) | EventFrame::RoomUpdated(_) => "room_updated",
+        EventFrame::MessagePosted(_) => "chat_message",
+        EventFrame::MessageEdited(_) => "message_updated",
+        EventFrame::MessageDeleted(_) => "message_deleted",
+        EventFrame::Reaction(_) => "reaction",
+        EventFrame::CardChanged(_) => "card_changed",
+        EventFrame::MessagePinned(_) => "message_pinned",
+        EventFrame::ParticipantJoined(_) => "participant_joined",
+        EventFrame::ParticipantLeft(_) => "participant_left",
+        EventFrame::ParticipantUpdated(_) => "participant_updated",
+    }
+}
 
-impl Made {
+/// Encoded frames by name.
+#[derive(Default)]
+pub(crate) struct BuiltFrames(Vec<(String, &'static str, Value)>);
+
+impl BuiltFrames {
     fn add(&mut self, variation: &str, frame: &ServerFrame<'_>) {
-        let kind = kind(frame);
+        self.add_kind(kind(frame), variation, frame);
+    }
+
+    pub(crate) fn add_kind(&mut self, kind: &'static str, variation: &str, frame: &impl Serialize) {
         let name = if variation.is_empty() { kind.to_owned() } else { format!("{kind}.{variation}") };
         self.0.push((name, kind, serde_json::to_value(frame).expect("a frame that can be encoded")));
     }
 
     fn event(&mut self, variation: &str, seq: i64, body: EventBody) {
         let event = Event { room: ROOM, seq: Seq(seq), at: at(0), by: Some(MARIA), body };
-        self.add(variation, &ServerFrame::of_event(&event).expect("an event with a frame"));
+        let frame = event.frame().expect("an event with a frame");
+        let json = serde_json::to_value(&frame).expect("JSON");
+        assert_eq!(json["type"], event.body.kind().frame_type());
+        self.add_kind(event_kind(&frame), variation, &frame);
     }
 
     fn signal(&mut self, variation: &str, signal: &Signal) {
@@ -173,72 +291,134 @@ impl Made {
     }
 }
 
-fn events(made: &mut Made) {
-    made.event("", 42, EventBody::MessagePosted(Box::new(message())));
-    made.event("answer", 42, EventBody::MessagePosted(Box::new(answer())));
-    made.event("picture", 42, EventBody::MessagePosted(Box::new(picture())));
-    made.event("deleted", 42, EventBody::MessagePosted(Box::new(deleted())));
-    made.event("", 43, EventBody::MessageEdited(Box::new(edited())));
-    let deletion = |removed_by, reason| {
+fn events(built: &mut BuiltFrames) {
+    built.event("", 42, EventBody::MessagePosted(Box::new(message())));
+    built.event("answer", 42, EventBody::MessagePosted(Box::new(answer())));
+    built.event("hidden_quote", 42, EventBody::MessagePosted(Box::new(hidden_answer())));
+    built.event("picture", 42, EventBody::MessagePosted(Box::new(picture())));
+    built.event("deleted", 42, EventBody::MessagePosted(Box::new(deleted())));
+    built.event("reactions", 42, EventBody::MessagePosted(Box::new(reacted())));
+    built.event("checklist", 42, EventBody::MessagePosted(Box::new(with_card(checklist(false)))));
+    built.event("poll", 42, EventBody::MessagePosted(Box::new(with_card(poll()))));
+    built.event("thread", 42, EventBody::MessagePosted(Box::new(root())));
+    built.event("reply", 42, EventBody::MessagePosted(Box::new(reply())));
+    built.event("mentions", 42, EventBody::MessagePosted(Box::new(mentioning())));
+    built.event("pinned", 42, EventBody::MessagePosted(Box::new(pinned())));
+    built.event("forwarded", 42, EventBody::MessagePosted(Box::new(forwarded())));
+    built.event("", 43, EventBody::MessageEdited(Box::new(edited())));
+    let reaction = |added| ReactionChange { message: MESSAGE, user: JONAS, emoji: "\u{1f44d}".into(), added };
+    built.event("", 46, EventBody::Reaction(Box::new(reaction(true))));
+    built.event("removed", 48, EventBody::Reaction(Box::new(reaction(false))));
+    let changed = |card| ChangedCard { message: MESSAGE, sent: Seq(42), card, change: Value::Null };
+    built.event("", 48, EventBody::CardChanged(Box::new(changed(Some(checklist(true))))));
+    built.event("deleted", 48, EventBody::CardChanged(Box::new(changed(None))));
+    let pin = |pinned| EventBody::MessagePinned(Box::new(PinChange { message: MESSAGE, pinned }));
+    built.event("", 49, pin(true));
+    built.event("off", 50, pin(false));
+    let deletion = |removed_by, reason, thread| {
         let (message, sent, sender) = (MESSAGE, Seq(42), MARIA);
-        EventBody::MessageDeleted { message, sent, sender, removed_by, reason }
+        EventBody::MessageDeleted(Box::new(MessageDeletion {
+            message,
+            sent,
+            sender,
+            removed_by,
+            reason,
+            thread,
+        }))
     };
-    made.event("", 44, deletion(RemovedBy::Author, None));
-    made.event("moderator", 44, deletion(RemovedBy::Moderator, Some("names a guest".into())));
-    made.event("", 45, EventBody::ParticipantJoined(Box::new(participant())));
+    built.event("", 44, deletion(RemovedBy::Author, None, None));
+    built.event("moderator", 44, deletion(RemovedBy::Moderator, Some("names a guest".into()), None));
+    let thread = ThreadView { root_id: ANSWERED, replies: 1, last_reply_at: Some(at(-1)) };
+    built.event("reply", 44, deletion(RemovedBy::Author, None, Some(thread)));
+    built.event("", 45, EventBody::ParticipantJoined(Box::new(participant())));
     let promoted = Participant { role: Role::Admin, ..participant() };
-    made.event("", 46, EventBody::ParticipantUpdated(Box::new(promoted)));
+    built.event("", 46, EventBody::ParticipantUpdated(Box::new(promoted)));
     let left = Participant { left_at: Some(at(9)), ..participant() };
-    made.event("", 47, EventBody::ParticipantLeft(Box::new(left)));
-    made.event("made", 1, EventBody::RoomCreated(Box::new(room())));
-    made.event("", 48, EventBody::RoomUpdated(Box::new(room())));
+    built.event("", 47, EventBody::ParticipantLeft(Box::new(left)));
+    built.event("made", 1, EventBody::RoomCreated(Box::new(room())));
+    built.event("", 48, room_updated(room()));
     let archived = Room { archived_at: Some(at(9)), modified_at: at(9), ..room() };
-    made.event("archived", 49, EventBody::RoomUpdated(Box::new(archived)));
+    built.event("archived", 49, room_updated(archived));
+    built.event("settings", 50, room_updated(restricted()));
 }
 
-fn signals(made: &mut Made) {
+fn signals(built: &mut BuiltFrames) {
     let mark = ReadMark { user: JONAS, up_to: Seq(42), message: Some(MESSAGE), at: at(1) };
-    made.add("", &ServerFrame::ReadState { room_id: ROOM, marks: vec![MarkView::from(&mark)] });
-    made.signal("", &Signal::Read(mark));
-    made.signal("", &Signal::Typing { user: JONAS, username: "jonas".into(), is_typing: true });
-    made.signal("", &Signal::Presence { user: JONAS, online: true, last_seen: None });
-    made.signal("offline", &Signal::Presence { user: JONAS, online: false, last_seen: Some(at(2)) });
-    made.add("", &ServerFrame::PresenceState { room_id: ROOM, online: &[MARIA, JONAS] });
+    built.add("", &ServerFrame::ReadState { room_id: ROOM, marks: vec![ReadMarkView::from(&mark)] });
+    built.signal("", &Signal::Read(mark));
+    built.signal("", &Signal::Typing { user: JONAS, username: "jonas".into(), is_typing: true });
+    built.signal("", &Signal::Presence { user: JONAS, online: true, last_seen: None });
+    built.signal("offline", &Signal::Presence { user: JONAS, online: false, last_seen: Some(at(2)) });
+    built.add("", &ServerFrame::PresenceState { room_id: ROOM, online: &[MARIA, JONAS] });
 }
 
-fn answers(made: &mut Made) {
+fn answers(built: &mut BuiltFrames) {
     let (room_id, seq, epoch) = (ROOM, Seq(42), EPOCH);
-    made.add(
+    built.add(
         "",
         &ServerFrame::ConnectionEstablished {
             room_id: Some(room_id),
             unread_count: 3,
+            mention_count: None,
             user_id: MARIA,
             username: "maria",
             seq: Some(seq),
             epoch: Some(epoch),
+            personal_position: None,
             protocol: PROTOCOL,
+            capabilities: Some(vec!["post", "react", "pin", "urgent"]),
+            next_post_at: None,
         },
     );
-    made.add(
+    built.add(
         "user_socket",
         &ServerFrame::ConnectionEstablished {
             room_id: None,
             unread_count: 5,
+            mention_count: Some(2),
             user_id: MARIA,
             username: "maria",
             seq: None,
             epoch: None,
+            personal_position: None,
             protocol: PROTOCOL,
+            capabilities: None,
+            next_post_at: None,
         },
     );
-    made.add("", &ServerFrame::Subscribed { room_id, seq, epoch, unread_count: 3 });
-    made.add("", &ServerFrame::Synced { room_id, seq });
-    made.add("", &ServerFrame::Reset { room_id, seq, epoch });
-    made.add("", &ServerFrame::RoomMarkedRead { room_id });
+    built.add(
+        "personal_log",
+        &ServerFrame::ConnectionEstablished {
+            room_id: None,
+            unread_count: 5,
+            mention_count: Some(2),
+            user_id: MARIA,
+            username: "maria",
+            seq: None,
+            epoch: Some(epoch),
+            personal_position: Some(PersonalSeq(17)),
+            protocol: PROTOCOL,
+            capabilities: None,
+            next_post_at: None,
+        },
+    );
+    let subscribed = |capabilities, next_post_at| ServerFrame::Subscribed {
+        room_id,
+        seq,
+        epoch,
+        unread_count: 3,
+        capabilities,
+        next_post_at,
+    };
+    built.add("", &subscribed(vec!["post", "react", "pin", "urgent"], None));
+    built.add("slow_mode", &subscribed(vec!["post"], Some(at(1))));
+    built.add("", &ServerFrame::EventHidden { room_id, seq });
+    built.add("", &ServerFrame::Synced { room_id, seq });
+    built.add("", &ServerFrame::Reset { room_id, seq, epoch });
+    built.add("", &ServerFrame::RoomMarkedRead { room_id });
     let (client_id, message_id, created_at) = (SEND, MESSAGE, at(0));
-    made.add("", &ServerFrame::Ack { room_id, client_id, message_id, seq, created_at, duplicate: false });
-    made.add(
+    built.add("", &ServerFrame::Ack { room_id, client_id, message_id, seq, created_at, duplicate: false });
+    built.add(
         "duplicate",
         &ServerFrame::Ack { room_id, client_id, message_id, seq, created_at, duplicate: true },
     );
@@ -246,21 +426,23 @@ fn answers(made: &mut Made) {
         let message = "a few words for a person";
         let retry_after = code.is_retryable().then_some(0.25);
         let (room_id, client_id) = (Some(ROOM), (code != ErrorCode::BadFrame).then_some(SEND));
-        made.add(code.as_str(), &ServerFrame::Error { code, message, room_id, client_id, retry_after });
+        built.add(code.as_str(), &ServerFrame::Error { code, message, room_id, client_id, retry_after });
     }
-    made.add("", &ServerFrame::Pong { n: None });
-    made.add("numbered", &ServerFrame::Pong { n: Some(7.into()) });
-    made.add("", &ServerFrame::AuthOk { expires_at: at(60) });
-    made.add("", &ServerFrame::GoingAway { retry_after: 1.5 });
+    built.add("", &ServerFrame::Pong { n: None });
+    built.add("numbered", &ServerFrame::Pong { n: Some(7.into()) });
+    built.add("", &ServerFrame::AuthOk { expires_at: at(60) });
+    built.add("", &ServerFrame::GoingAway { retry_after: 1.5 });
 }
 
-fn lists(made: &mut Made) {
-    made.add(
+fn lists(built: &mut BuiltFrames) {
+    built.add(
         "",
         &ServerFrame::Inbox {
             room_id: ROOM,
             unread_count: 3,
+            mention_count: 1,
             total_unread: 5,
+            total_mentions: 2,
             last_message_preview: "Boiler is fixed \u{1f44d}",
             last_message_time: at(0),
             last_message_sender: Some(&maria()),
@@ -268,15 +450,20 @@ fn lists(made: &mut Made) {
             partner: None,
             is_active: true,
             is_muted: false,
+            description: "What the landlord announces",
+            level: NotificationLevel::All,
+            favourite: true,
         },
     );
-    let jonas = Author::new(JONAS, "jonas", "Jonas Weber");
-    made.add(
+    let jonas = UserSummary::new(JONAS, "jonas", "Jonas Weber");
+    built.add(
         "direct",
         &ServerFrame::Inbox {
             room_id: ROOM,
             unread_count: 0,
+            mention_count: 0,
             total_unread: 2,
+            total_mentions: 1,
             last_message_preview: "No messages yet",
             last_message_time: at(0),
             last_message_sender: None,
@@ -284,34 +471,38 @@ fn lists(made: &mut Made) {
             partner: Some(&jonas),
             is_active: true,
             is_muted: true,
+            description: "",
+            level: NotificationLevel::Mentions,
+            favourite: false,
         },
     );
-    made.add("", &ServerFrame::RoomAdded { room_id: ROOM, room: (&room()).into() });
-    made.add("", &ServerFrame::RoomRemoved { room_id: ROOM, total_unread: 2 });
+    built.add("", &ServerFrame::RoomAdded { room_id: ROOM, room: (&room()).into() });
+    built.add("", &ServerFrame::RoomRemoved { room_id: ROOM, total_unread: 2, total_mentions: 1 });
 }
 
 #[test]
-fn each_frame_is_as_its_golden_file() {
-    let mut made = Made::default();
-    events(&mut made);
-    signals(&mut made);
-    answers(&mut made);
-    lists(&mut made);
+fn each_frame_matches_its_golden_file() {
+    let mut built = BuiltFrames::default();
+    events(&mut built);
+    signals(&mut built);
+    answers(&mut built);
+    lists(&mut built);
+    personal::add(&mut built);
     if std::env::var_os("WRITE_FRAMES").is_some() {
         std::fs::create_dir_all(folder("server")).expect("a folder");
-        for (name, _, frame) in &made.0 {
+        for (name, _, frame) in &built.0 {
             let text = serde_json::to_string_pretty(frame).expect("JSON") + "\n";
             std::fs::write(folder("server").join(format!("{name}.json")), text).expect("a file");
         }
     }
     let golden = golden("server");
-    let names: BTreeSet<&str> = made.0.iter().map(|(name, ..)| name.as_str()).collect();
-    assert_eq!(names.len(), made.0.len(), "a name for each");
+    let names: BTreeSet<&str> = built.0.iter().map(|(name, ..)| name.as_str()).collect();
+    assert_eq!(names.len(), built.0.len(), "a name for each");
     assert_eq!(golden.keys().map(String::as_str).collect::<BTreeSet<_>>(), names);
-    for (name, _, frame) in &made.0 {
+    for (name, _, frame) in &built.0 {
         let expected: Value = serde_json::from_str(&golden[name]).expect("JSON");
         assert_eq!(*frame, expected, "{name}");
     }
-    let kinds: BTreeSet<&str> = made.0.iter().map(|(_, kind, _)| *kind).collect();
-    assert_eq!(kinds.len(), 25, "every variant has a frame: {kinds:?}");
+    let kinds: BTreeSet<&str> = built.0.iter().map(|(_, kind, _)| *kind).collect();
+    assert_eq!(kinds.len(), 29 + personal::KINDS, "every variant has a frame: {kinds:?}");
 }

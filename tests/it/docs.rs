@@ -2,17 +2,17 @@
 
 use serde_json::Value;
 
-use crate::stage::{host, someone};
+use crate::client::{host, new_user};
 
 #[tokio::test]
 async fn the_document_and_its_page_are_served() {
-    let alice = someone("alice").await.without_token();
-    let document = alice.get("/api/openapi.json").await.is(200);
+    let alice = new_user("alice").await.without_token();
+    let document = alice.get("/api/openapi.json").await.expect_status(200);
     assert!(document["openapi"].as_str().expect("a version").starts_with("3.1"));
     let page = alice.get("/api/docs/").await;
     assert_eq!(page.status, 200);
     assert!(String::from_utf8_lossy(&page.bytes).contains("swagger-ui"));
-    for path in ["/api/docs/", "/api/docs/swagger-ui-bundle.js", "/api/docs/swagger-initializer.js"] {
+    for path in ["/api/docs/", "/api/docs/swagger-ui-bundle.js", "/api/docs/initializer.js"] {
         let part = alice.get(path).await;
         assert_eq!(part.status, 200, "{path}");
         let policy = part.header("content-security-policy").expect("a policy");
@@ -22,7 +22,7 @@ async fn the_document_and_its_page_are_served() {
         );
         assert_eq!(part.header("x-frame-options"), Some("DENY"));
     }
-    let initializer = alice.get("/api/docs/swagger-initializer.js").await;
+    let initializer = alice.get("/api/docs/initializer.js").await;
     assert!(String::from_utf8_lossy(&initializer.bytes).contains("/api/openapi.json"));
 }
 
@@ -37,7 +37,7 @@ fn the_committed_document_is_fresh() {
 }
 
 #[test]
-fn each_reference_leads_somewhere() {
+fn each_reference_resolves() {
     let document = serde_json::to_value(aristay_chat::http::openapi::document()).expect("plain data");
     let mut waiting = vec![&document];
     while let Some(value) = waiting.pop() {
@@ -56,8 +56,8 @@ fn each_reference_leads_somewhere() {
 }
 
 #[tokio::test]
-async fn health_tells_without_a_token() {
+async fn health_needs_no_token() {
     let nobody = host().await.without_token();
-    nobody.get("/health/live").await.is(200);
-    nobody.get("/health/ready").await.is(200);
+    nobody.get("/health/live").await.expect_status(200);
+    nobody.get("/health/ready").await.expect_status(200);
 }

@@ -1,4 +1,4 @@
-//! Attachments: taken in, given out, gone.
+//! Attachments: uploaded, served, erased.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
+use crate::client::{ApiClient, ApiResponse, host, new_user, new_user_at, text_of};
 use crate::server::start;
-use crate::stage::{Answer, Someone, host, someone, someone_at, text_of};
 
 /// The smallest picture: one pixel.
 pub const PNG: &[u8] = &[
@@ -20,21 +20,24 @@ pub const PNG: &[u8] = &[
 ];
 const PDF: &[u8] = b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n";
 
-async fn attaches(person: &Someone, room: &str, name: &str, bytes: &[u8]) -> Answer {
-    person.posts_form("/api/chat/messages/", &[("room", room)], &[("attachment", name, bytes)]).await
+async fn attaches(person: &ApiClient, room: &str, name: &str, bytes: &[u8]) -> ApiResponse {
+    person.post_form("/api/chat/messages/", &[("room", room)], &[("attachment", name, bytes)]).await
 }
 
 #[tokio::test]
-async fn a_file_is_sent_and_given_out_to_those_in_the_room() {
-    let (alice, bob, eve) = (someone("alice").await, someone("bob").await, someone("eve").await);
-    let room = alice.makes_group(&[&bob]).await;
+async fn a_file_is_uploaded_and_served_to_the_participants() {
+    let (alice, bob, eve) = (new_user("alice").await, new_user("bob").await, new_user("eve").await);
+    let room = alice.creates_group(&[&bob]).await;
     let texts = [
         ("room", room.as_str()),
         ("content", ""),
         ("message_type", "image"),
         ("attachment_name", "../plan\u{202e}.pdf"),
     ];
-    let sent = alice.posts_form("/api/chat/messages/", &texts, &[("attachment", "a.pdf", PDF)]).await.is(201);
+    let sent = alice
+        .post_form("/api/chat/messages/", &texts, &[("attachment", "a.pdf", PDF)])
+        .await
+        .expect_status(201);
     assert_eq!((&sent["message_type"], &sent["attachment_name"]), (&json!("file"), &json!("plan.pdf")));
     assert_eq!(sent["attachment_size"], PDF.len());
     let address = text_of(&sent["attachment"]);
@@ -47,42 +50,43 @@ async fn a_file_is_sent_and_given_out_to_those_in_the_room() {
     assert!(given.header("content-security-policy").expect("a policy").contains("sandbox"));
     assert!(given.header("content-disposition").expect("a disposition").starts_with("attachment"));
     let path = address.split('?').next().expect("a path").to_owned();
-    nobody.get(&path).await.is(404);
-    nobody.get(&format!("{address}0")).await.is(404);
-    eve.get(&path).await.is(404);
+    nobody.get(&path).await.expect_status(404);
+    nobody.get(&format!("{address}0")).await.expect_status(404);
+    eve.get(&path).await.expect_status(404);
     assert_eq!(bob.get(&path).await.status, 200);
-    let range = async |range: &str| Someone::hears(bob.asks(Method::GET, &path).header("range", range)).await;
+    let range =
+        async |range: &str| ApiClient::send(bob.request(Method::GET, &path).header("range", range)).await;
     let part = range("bytes=0-3").await;
     assert_eq!((part.status, part.bytes.as_slice()), (206, &PDF[..4]));
     assert_eq!(part.header("content-range"), Some(format!("bytes 0-3/{}", PDF.len()).as_str()));
     assert_eq!(range("bytes=9999-").await.status, 416);
-    let listed = alice.get("/api/chat/rooms/").await.is(200);
+    let listed = alice.get("/api/chat/rooms/").await.expect_status(200);
     assert_eq!(listed["results"][0]["last_message_preview"], "[File Attachment]");
     let by_bob = text_of(
-        &bob.get(&format!("/api/chat/messages/?room={room}")).await.is(200)["results"][0]["attachment"],
+        &bob.get(&format!("/api/chat/messages/?room={room}")).await.expect_status(200)["results"][0]["attachment"],
     );
     assert_ne!(by_bob, address, "an address is made for one person");
     alice.removes(&bob, &room).await;
-    nobody.get(&by_bob).await.is(404);
-    bob.get(&path).await.is(404);
+    nobody.get(&by_bob).await.expect_status(404);
+    bob.get(&path).await.expect_status(404);
 }
 
 #[tokio::test]
-async fn deleting_a_message_takes_its_file_away() {
-    let alice = someone("alice").await;
-    let room = alice.makes_group(&[]).await;
-    let sent = attaches(&alice, &room, "a.png", PNG).await.is(201);
+async fn deleting_a_message_erases_its_file() {
+    let alice = new_user("alice").await;
+    let room = alice.creates_group(&[]).await;
+    let sent = attaches(&alice, &room, "a.png", PNG).await.expect_status(201);
     assert_eq!(sent["message_type"], "image");
     let address = text_of(&sent["attachment"]);
     assert_eq!(alice.get(&address).await.header("content-type"), Some("image/png"));
-    alice.delete(&format!("/api/chat/messages/{}/", text_of(&sent["id"]))).await.is(204);
-    alice.get(&address).await.is(404);
+    alice.delete(&format!("/api/chat/messages/{}/", text_of(&sent["id"]))).await.expect_status(204);
+    alice.get(&address).await.expect_status(404);
 }
 
 #[tokio::test]
-async fn what_may_not_be_attached_is_refused() {
-    let alice = someone("alice").await;
-    let room = alice.makes_group(&[]).await;
+async fn forbidden_attachments_are_rejected() {
+    let alice = new_user("alice").await;
+    let room = alice.creates_group(&[]).await;
     for (name, bytes) in [
         ("page.html", b"<html></html>".as_slice()),
         ("page.png", b"<html></html>"),
@@ -93,37 +97,43 @@ async fn what_may_not_be_attached_is_refused() {
         ("a.xlsx", b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
     ] {
         let refused = attaches(&alice, &room, name, bytes).await;
-        refused.blames(&["attachment"]);
+        refused.expect_field_errors(&["attachment"]);
         let why = text_of(&refused.json()["attachment"][0]);
         assert!(why.contains("jpg, jpeg, png, ") && why.ends_with(" up to 25 MiB."), "{name}: {why}");
     }
     let post = "/api/chat/messages/";
-    alice.posts_form(post, &[("room", &room), ("attachment", "text")], &[]).await.blames(&["attachment"]);
+    alice
+        .post_form(post, &[("room", &room), ("attachment", "text")], &[])
+        .await
+        .expect_field_errors(&["attachment"]);
     let two = [("attachment", "a.png", PNG), ("attachment", "b.png", PNG)];
-    alice.posts_form(post, &[("room", &room)], &two).await.blames(&["attachment"]);
-    alice.posts_form(post, &[], &[two[0]]).await.blames(&["room"]);
-    alice.posts_form(post, &[("room", &room)], &[]).await.blames(&["content"]);
-    // What a browser sends of a field in which no file was chosen.
+    alice.post_form(post, &[("room", &room)], &two).await.expect_field_errors(&["attachment"]);
+    alice.post_form(post, &[], &[two[0]]).await.expect_field_errors(&["room"]);
+    alice.post_form(post, &[("room", &room)], &[]).await.expect_field_errors(&["content"]);
+    // What a browser sends for a file field in which no file was chosen.
     let none = [("attachment", "", b"".as_slice())];
-    let plain = alice.posts_form(post, &[("room", &room), ("content", "no file")], &none).await.is(201);
+    let plain =
+        alice.post_form(post, &[("room", &room), ("content", "no file")], &none).await.expect_status(201);
     assert_eq!((&plain["attachment"], &plain["message_type"]), (&json!(null), &json!("text")));
-    // A name that isn't ASCII, in the form that older clients give it.
+    // A name that isn't ASCII, encoded as older clients do.
     let old = "attachment\"; filename*=UTF-8''na%C3%AFve.pdf; old=\"";
     let told = [("room", room.as_str()), (old, std::str::from_utf8(PDF).expect("text"))];
-    assert_eq!(alice.posts_form(post, &told, &[]).await.is(201)["attachment_name"], "naïve.pdf");
-    let named =
-        alice.posts_form(post, &[("room", &room)], &[("attachment", "../../x.png", PNG)]).await.is(201);
+    assert_eq!(alice.post_form(post, &told, &[]).await.expect_status(201)["attachment_name"], "naïve.pdf");
+    let named = alice
+        .post_form(post, &[("room", &room)], &[("attachment", "../../x.png", PNG)])
+        .await
+        .expect_status(201);
     assert_eq!(named["attachment_name"], "x.png");
-    let elsewhere = someone("eve").await;
-    attaches(&elsewhere, &room, "a.png", PNG).await.blames(&["room"]);
+    let elsewhere = new_user("eve").await;
+    attaches(&elsewhere, &room, "a.png", PNG).await.expect_field_errors(&["room"]);
 }
 
 #[tokio::test]
-async fn the_bytes_decide_what_a_file_is_and_what_its_name_ends_in() {
-    let alice = someone("alice").await;
-    let room = alice.makes_group(&[]).await;
+async fn the_bytes_decide_a_files_type_and_extension() {
+    let alice = new_user("alice").await;
+    let room = alice.creates_group(&[]).await;
     let post = "/api/chat/messages/";
-    // Under which name of its own, to be called what; what it is then called, and as what it is given out.
+    // The name it comes with, the name to give it; the name it then has, and its media type.
     let table: &[(&[u8], &str, &str, &str, &str, &str)] = &[
         (PNG, "image_picker_1.jpg", "", "image_picker_1.png", "image/png", "image"),
         (PNG, "blob", "kitchen.png", "kitchen.png", "image/png", "image"),
@@ -133,7 +143,7 @@ async fn the_bytes_decide_what_a_file_is_and_what_its_name_ends_in() {
     ];
     for (bytes, own, wanted, called, content_type, message_type) in table {
         let texts = [("room", room.as_str()), ("attachment_name", wanted)];
-        let sent = alice.posts_form(post, &texts, &[("attachment", own, bytes)]).await.is(201);
+        let sent = alice.post_form(post, &texts, &[("attachment", own, bytes)]).await.expect_status(201);
         assert_eq!(sent["attachment_name"], *called);
         assert_eq!(sent["message_type"], *message_type, "{called}");
         let given = alice.get(&text_of(&sent["attachment"])).await;
@@ -141,18 +151,21 @@ async fn the_bytes_decide_what_a_file_is_and_what_its_name_ends_in() {
         let disposition = given.header("content-disposition").expect("a disposition");
         assert!(disposition.ends_with(called), "{disposition}");
     }
-    // The order of the parts is the client's.
+    // Parts may come in any order.
     let body = form(&[
         (FILE_PART, PDF),
         ("name=\"attachment_name\"", b"plan.hta"),
         ("name=\"room\"", room.as_bytes()),
     ]);
-    assert_eq!(posts(&alice, "boundary=edge", body).await.is(201)["attachment_name"], "plan.hta.pdf");
+    assert_eq!(
+        posts(&alice, "boundary=edge", body).await.expect_status(201)["attachment_name"],
+        "plan.hta.pdf"
+    );
 }
 
 const FILE_PART: &str = "name=\"attachment\"; filename=\"a.pdf\"";
 
-/// A form of these parts, each by what stands behind `form-data; `.
+/// A multipart form of these parts, each given by what follows `form-data; `.
 fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
     let mut body = Vec::new();
     for (says, bytes) in parts {
@@ -166,21 +179,22 @@ fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
     body
 }
 
-async fn posts(person: &Someone, boundary: &str, body: Vec<u8>) -> Answer {
-    let request = person.asks(Method::POST, "/api/chat/messages/");
+async fn posts(person: &ApiClient, boundary: &str, body: Vec<u8>) -> ApiResponse {
+    let request = person.request(Method::POST, "/api/chat/messages/");
     let kind = format!("multipart/form-data; {boundary}");
-    Someone::hears(request.header("content-type", kind).body(body)).await
+    ApiClient::send(request.header("content-type", kind).body(body)).await
 }
 
 #[tokio::test]
-async fn forms_are_read_as_clients_write_them() {
-    let alice = someone("alice").await;
-    let room = alice.makes_group(&[]).await;
+async fn multipart_multipart_forms_are_read_as_clients_write_them() {
+    let alice = new_user("alice").await;
+    let room = alice.creates_group(&[]).await;
     let room_part = ("name=\"room\"", room.as_bytes());
     let named = async |bytes: &[u8]| {
         let before = b"Content-Disposition: form-data; name=\"attachment\"; filename=\"";
         let head = [&b"--edge\r\n"[..], before, bytes, b".pdf\"\r\n\r\n", PDF, b"\r\n"].concat();
-        let sent = posts(&alice, "boundary=edge", [head, form(&[room_part])].concat()).await.is(201);
+        let sent =
+            posts(&alice, "boundary=edge", [head, form(&[room_part])].concat()).await.expect_status(201);
         text_of(&sent["attachment_name"])
     };
     assert_eq!(named("Küche".as_bytes()).await, "Küche.pdf");
@@ -197,39 +211,45 @@ async fn forms_are_read_as_clients_write_them() {
         ("boundary====1700000000000===", "===1700000000000==="),
         ("charset=utf-8; Boundary=\"a'()+_,-./:=? b\"", "a'()+_,-./:=? b"),
     ] {
-        posts(&alice, says, with(boundary)).await.is(201);
+        posts(&alice, says, with(boundary)).await.expect_status(201);
     }
-    assert_eq!(posts(&alice, "charset=utf-8", whole()).await.is(400)["code"], "bad_frame");
+    assert_eq!(posts(&alice, "charset=utf-8", whole()).await.expect_status(400)["code"], "bad_frame");
 
     let thumbnail = ("name=\"thumbnail\"; filename=\"t.jpg\"", b"\xff\xd8\xff".as_slice());
     let unread = ("name=\"note\"", b"\xff\xfe".as_slice());
     let parts = [room_part, thumbnail, unread, unread, (FILE_PART, PDF)];
-    posts(&alice, "boundary=edge", form(&parts)).await.is(201);
+    posts(&alice, "boundary=edge", form(&parts)).await.expect_status(201);
     let content = ("name=\"content\"", b"hi".as_slice());
     let strayed = posts(&alice, "boundary=edge", form(&[room_part, content, thumbnail])).await;
-    strayed.blames(&["attachment"]);
+    strayed.expect_field_errors(&["attachment"]);
     assert!(text_of(&strayed.json()["attachment"][0]).contains("\"thumbnail\""));
     let nothing_chosen = ("name=\"other\"; filename=\"\"", b"".as_slice());
-    posts(&alice, "boundary=edge", form(&[room_part, content, nothing_chosen])).await.is(201);
+    posts(&alice, "boundary=edge", form(&[room_part, content, nothing_chosen])).await.expect_status(201);
     let latin = ("name=\"content\"\r\nContent-Type: text/plain; charset=ISO-8859-1", b"caf\xe9".as_slice());
-    assert_eq!(posts(&alice, "boundary=edge", form(&[room_part, latin])).await.is(201)["content"], "café");
+    assert_eq!(
+        posts(&alice, "boundary=edge", form(&[room_part, latin])).await.expect_status(201)["content"],
+        "café"
+    );
     let broken = ("name=\"content\"", b"caf\xe9".as_slice());
-    assert_eq!(posts(&alice, "boundary=edge", form(&[room_part, broken])).await.is(400)["code"], "bad_frame");
+    assert_eq!(
+        posts(&alice, "boundary=edge", form(&[room_part, broken])).await.expect_status(400)["code"],
+        "bad_frame"
+    );
 }
 
 #[tokio::test]
-async fn a_message_without_a_file_has_an_empty_name_of_one_and_may_be_sent_with_it() {
-    let alice = someone("alice").await;
-    let room = alice.makes_group(&[]).await;
+async fn a_message_without_a_file_has_an_empty_attachment_name_that_may_be_sent_back() {
+    let alice = new_user("alice").await;
+    let room = alice.creates_group(&[]).await;
     for name in [json!(null), json!("")] {
         let body = json!({"room": room, "content": "hi", "attachment": null, "attachment_name": name});
-        let sent = alice.post("/api/chat/messages/", body).await.is(201);
+        let sent = alice.post("/api/chat/messages/", body).await.expect_status(201);
         assert_eq!((&sent["attachment"], &sent["attachment_name"]), (&json!(null), &json!("")));
     }
-    let sent = attaches(&alice, &room, "a.pdf", PDF).await.is(201);
+    let sent = attaches(&alice, &room, "a.pdf", PDF).await.expect_status(201);
     let path = format!("/api/chat/messages/{}/", text_of(&sent["id"]));
-    alice.delete(&path).await.is(204);
-    let events = alice.get(&format!("/api/chat/rooms/{room}/events/?since=0")).await.is(200);
+    alice.delete(&path).await.expect_status(204);
+    let events = alice.get(&format!("/api/chat/rooms/{room}/events/?since=0")).await.expect_status(200);
     let names: Vec<&Value> = events["events"]
         .as_array()
         .expect("a list")
@@ -240,32 +260,32 @@ async fn a_message_without_a_file_has_an_empty_name_of_one_and_may_be_sent_with_
 }
 
 #[tokio::test]
-async fn a_pictures_address_stays_and_its_bytes_are_sent_once() {
-    let (host, alice, bob) = (host().await, someone("alice").await, someone("bob").await);
-    let room = alice.makes_group(&[&bob]).await;
-    let sent = attaches(&alice, &room, "a.png", PNG).await.is(201);
+async fn a_pictures_url_is_stable_and_its_bytes_are_cached() {
+    let (host, alice, bob) = (host().await, new_user("alice").await, new_user("bob").await);
+    let room = alice.creates_group(&[&bob]).await;
+    let sent = attaches(&alice, &room, "a.png", PNG).await.expect_status(201);
     let path = format!("/api/chat/messages/{}/", text_of(&sent["id"]));
-    let address = text_of(&alice.get(&path).await.is(200)["attachment"]);
+    let address = text_of(&alice.get(&path).await.expect_status(200)["attachment"]);
     let exp = address.split(['?', '&']).find_map(|pair| pair.strip_prefix("exp=")).expect("a time");
     assert_eq!(exp.parse::<i64>().expect("a number") % 86_400, 0, "the end of a day");
     let nobody = alice.without_token();
     let given = nobody.get(&address).await;
     let tag = given.header("etag").expect("a tag").to_owned();
     assert!(given.header("cache-control").expect("a word on it").starts_with("private, max-age="));
-    let asks = async |headers: &[(&str, &str)]| {
-        let request = headers
-            .iter()
-            .fold(nobody.asks(Method::GET, &address), |request, (name, value)| request.header(*name, *value));
-        Someone::hears(request).await
+    let request = async |headers: &[(&str, &str)]| {
+        let request = headers.iter().fold(nobody.request(Method::GET, &address), |request, (name, value)| {
+            request.header(*name, *value)
+        });
+        ApiClient::send(request).await
     };
     for known in [tag.as_str(), "*", &format!("\"other\", W/{tag}")] {
-        let answer = asks(&[("if-none-match", known)]).await;
+        let answer = request(&[("if-none-match", known)]).await;
         assert_eq!((answer.status, answer.bytes.len()), (304, 0), "{known}");
         assert_eq!(answer.header("etag"), Some(tag.as_str()));
     }
-    assert_eq!(asks(&[("if-none-match", "\"other\"")]).await.status, 200);
-    assert_eq!(asks(&[("range", "bytes=0-3"), ("if-range", tag.as_str())]).await.status, 206);
-    assert_eq!(asks(&[("range", "bytes=0-3"), ("if-range", "\"other\"")]).await.status, 200);
+    assert_eq!(request(&[("if-none-match", "\"other\"")]).await.status, 200);
+    assert_eq!(request(&[("range", "bytes=0-3"), ("if-range", tag.as_str())]).await.status, 206);
+    assert_eq!(request(&[("range", "bytes=0-3"), ("if-range", "\"other\"")]).await.status, 200);
     let by_token = alice.get(&sent_path(&address)).await;
     assert_eq!(
         by_token.header("cache-control"),
@@ -273,41 +293,41 @@ async fn a_pictures_address_stays_and_its_bytes_are_sent_once() {
         "it may be another person's next"
     );
 
-    // Revoked, the address is over, and the next one is another.
+    // After a revocation the URL is invalid, and the next one differs.
     let person = format!("/api/chat/users/{}/", alice.id);
     let valid_from = chrono::Utc::now().timestamp() - 100;
-    host.put(&person, json!({"tokens_valid_from": valid_from})).await.is(200);
-    nobody.get(&address).await.is(404);
-    let renewed = text_of(&alice.get(&path).await.is(200)["attachment"]);
+    host.put(&person, json!({"tokens_valid_from": valid_from})).await.expect_status(200);
+    nobody.get(&address).await.expect_status(404);
+    let renewed = text_of(&alice.get(&path).await.expect_status(200)["attachment"]);
     assert_eq!(nobody.get(&renewed).await.status, 200);
-    host.put(&person, json!({"tokens_valid_from": valid_from + 1})).await.is(200);
-    nobody.get(&renewed).await.is(404);
-    // What is gone is gone for those who have it, too.
-    let renewed = text_of(&alice.get(&path).await.is(200)["attachment"]);
-    alice.delete(&path).await.is(204);
-    let request = nobody.asks(Method::GET, &renewed).header("if-none-match", &tag);
-    Someone::hears(request).await.is(404);
+    host.put(&person, json!({"tokens_valid_from": valid_from + 1})).await.expect_status(200);
+    nobody.get(&renewed).await.expect_status(404);
+    // An erased file is gone for clients that have it cached, too.
+    let renewed = text_of(&alice.get(&path).await.expect_status(200)["attachment"]);
+    alice.delete(&path).await.expect_status(204);
+    let request = nobody.request(Method::GET, &renewed).header("if-none-match", &tag);
+    ApiClient::send(request).await.expect_status(404);
 }
 
-/// An address without its query.
+/// A URL without its query.
 fn sent_path(address: &str) -> String {
     address.split('?').next().expect("a path").to_owned()
 }
 
 #[tokio::test]
 async fn a_file_over_the_limit_is_cut_off() {
-    let alice = someone("alice").await;
-    let room = alice.makes_group(&[]).await;
+    let alice = new_user("alice").await;
+    let room = alice.creates_group(&[]).await;
     let mut large = PDF.to_vec();
     large.resize(26 * 1024 * 1024, b' ');
-    let request = alice.asks(Method::POST, "/api/chat/messages/");
+    let request = alice.request(Method::POST, "/api/chat/messages/");
     let head = format!(
         "--edge\r\nContent-Disposition: form-data; name=\"room\"\r\n\r\n{room}\r\n--edge\r\n\
          Content-Disposition: form-data; name=\"attachment\"; filename=\"a.pdf\"\r\n\r\n"
     );
     let body = [head.as_bytes(), &large, b"\r\n--edge--\r\n"].concat();
     let request = request.header("content-type", "multipart/form-data; boundary=edge").body(body);
-    // A server that has said no may end the connection while the rest is still being sent.
+    // The server may close the connection after its error while the rest is still being sent.
     if let Ok(answer) = request.send().await {
         assert_eq!(answer.status().as_u16(), 413);
         let body: Value = answer.json().await.expect("JSON");
@@ -317,19 +337,18 @@ async fn a_file_over_the_limit_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_retry_with_a_file_makes_nothing_new() {
-    let alice = someone("alice").await;
-    let room = alice.makes_group(&[]).await;
+async fn a_retry_with_a_file_creates_nothing() {
+    let alice = new_user("alice").await;
+    let room = alice.creates_group(&[]).await;
     let id = uuid::Uuid::new_v4().to_string();
     let texts = [("room", room.as_str()), ("client_id", &id)];
-    let sends = async |bytes| {
-        alice.posts_form("/api/chat/messages/", &texts, &[("attachment", "a.pdf", bytes)]).await
-    };
-    let first = sends(PDF).await.is(201);
-    let again = sends(PDF).await.is(200);
+    let sends =
+        async |bytes| alice.post_form("/api/chat/messages/", &texts, &[("attachment", "a.pdf", bytes)]).await;
+    let first = sends(PDF).await.expect_status(201);
+    let again = sends(PDF).await.expect_status(200);
     assert_eq!(again["id"], first["id"]);
     assert_eq!(alice.get(&text_of(&again["attachment"])).await.status, 200);
-    assert_eq!(sends(b"%PDF-1.4 other").await.is(409)["code"], "client_id_conflict");
+    assert_eq!(sends(b"%PDF-1.4 other").await.expect_status(409)["code"], "client_id_conflict");
 }
 
 fn files_under(folder: &Path) -> usize {
@@ -338,11 +357,11 @@ fn files_under(folder: &Path) -> usize {
 }
 
 #[tokio::test]
-async fn a_client_that_breaks_off_leaves_no_file_that_nothing_leads_to() {
+async fn an_aborted_upload_leaves_no_orphaned_file() {
     let server = start(&[]).await;
-    let alice = someone_at(&server, "alice").await;
-    let room = alice.makes_group(&[]).await;
-    let lock = server.holds("files").await;
+    let alice = new_user_at(&server, "alice").await;
+    let room = alice.creates_group(&[]).await;
+    let lock = server.holds_inserts("files").await;
     let body = format!(
         "--edge\r\nContent-Disposition: form-data; name=\"room\"\r\n\r\n{room}\r\n--edge\r\n\
          Content-Disposition: form-data; name=\"attachment\"; filename=\"a.pdf\"\r\n\r\n{}\r\n--edge--\r\n",
@@ -357,7 +376,7 @@ async fn a_client_that_breaks_off_leaves_no_file_that_nothing_leads_to() {
     let mut client = TcpStream::connect(server.address).await.unwrap();
     client.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
     server.wait_for_lock().await;
-    // The connection is reset, and with it the request dropped.
+    // The connection is reset, which drops the request.
     client.set_zero_linger().unwrap();
     drop(client);
     for _ in 0..100 {

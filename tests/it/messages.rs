@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::client::{ApiClient, host, new_user, text_of, texts};
 use crate::server::shared;
-use crate::stage::{Someone, host, someone, text_of, texts};
 
 #[tokio::test]
 async fn a_message_is_sent_shown_edited_and_deleted() {
-    let (alice, bob) = (someone("alice").await, someone("bob").await);
-    let room = alice.makes_group(&[&bob]).await;
+    let (alice, bob) = (new_user("alice").await, new_user("bob").await);
+    let room = alice.creates_group(&[&bob]).await;
     let sent = alice.says(&room, "  hello \u{202e}<script> ${jndi:x} '; drop table \n").await;
     assert_eq!(sent["content"], "hello \u{202e}<script> ${jndi:x} '; drop table");
     assert_eq!(
@@ -19,92 +19,90 @@ async fn a_message_is_sent_shown_edited_and_deleted() {
     assert_eq!(sent["read_by"], json!({}));
     assert_eq!(sent["seq"], sent["rev"]);
     let path = format!("/api/chat/messages/{}/", text_of(&sent["id"]));
-    let shown = bob.get(&path).await.is(200);
+    let shown = bob.get(&path).await.expect_status(200);
     assert_eq!((&shown["content"], &shown["is_read"]), (&sent["content"], &json!(false)));
     assert_eq!((&shown["sender"]["id"], &shown["sender"]["email"]), (&json!(alice.id), &json!("")));
-    assert_ne!(alice.get(&path).await.is(200)["sender"]["email"], "");
-    bob.patch(&path, json!({"content": "x"})).await.is(403);
-    bob.delete(&path).await.is(403);
+    assert_ne!(alice.get(&path).await.expect_status(200)["sender"]["email"], "");
+    bob.patch(&path, json!({"content": "x"})).await.expect_status(403);
+    bob.delete(&path).await.expect_status(403);
     let edited = alice
         .patch(&path, json!({"content": " changed ", "room": Uuid::new_v4(), "sender": bob.id, "seq": 99, "is_deleted": true}))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(
         (&edited["content"], &edited["is_edited"], &edited["room"]),
         (&json!("changed"), &json!(true), &json!(room))
     );
     assert!(edited["edited_at"].is_string() && edited["rev"].as_i64() > edited["seq"].as_i64());
     assert_eq!(edited["is_deleted"], false);
-    alice.put(&path, json!({})).await.blames(&["content"]);
-    alice.patch(&path, json!({"content": " \u{200b} "})).await.blames(&["content"]);
-    assert_eq!(alice.patch(&path, json!({})).await.is(200)["content"], "changed");
-    alice.delete(&path).await.is(204);
+    alice.put(&path, json!({})).await.expect_field_errors(&["content"]);
+    alice.patch(&path, json!({"content": " \u{200b} "})).await.expect_field_errors(&["content"]);
+    assert_eq!(alice.patch(&path, json!({})).await.expect_status(200)["content"], "changed");
+    alice.delete(&path).await.expect_status(204);
     for person in [&alice, &bob] {
-        person.get(&path).await.is(404);
+        person.get(&path).await.expect_status(404);
         assert!(person.sees(&room).await.is_empty());
     }
-    alice.patch(&path, json!({"content": "again"})).await.is(404);
-    alice.delete(&path).await.is(404);
+    alice.patch(&path, json!({"content": "again"})).await.expect_status(404);
+    alice.delete(&path).await.expect_status(404);
 }
 
 #[tokio::test]
-async fn what_can_not_be_sent_is_blamed_on_a_field() {
-    let (alice, eve) = (someone("alice").await, someone("eve").await);
-    let room = alice.makes_group(&[]).await;
+async fn an_unsendable_message_gets_a_field_error() {
+    let (alice, eve) = (new_user("alice").await, new_user("eve").await);
+    let room = alice.creates_group(&[]).await;
     let sends = async |body: Value| alice.post("/api/chat/messages/", body).await;
     for blank in ["", " \t\n", "\u{200b}\u{feff}", "a\0b"] {
-        sends(json!({"room": room, "content": blank})).await.blames(&["content"]);
+        sends(json!({"room": room, "content": blank})).await.expect_field_errors(&["content"]);
     }
-    sends(json!({"room": room, "content": "a".repeat(4_001)})).await.blames(&["content"]);
-    sends(json!({"room": room, "content": "😀".repeat(4_000)})).await.is(201);
-    sends(json!({"room": room, "content": 5})).await.blames(&["content"]);
-    sends(json!({"room": room})).await.blames(&["content"]);
-    sends(json!({"content": "hi"})).await.blames(&["room"]);
-    sends(json!({"room": "abc", "content": "hi", "reply_to": "x", "client_id": "y"})).await.blames(&[
-        "client_id",
-        "reply_to",
-        "room",
-    ]);
+    sends(json!({"room": room, "content": "a".repeat(4_001)})).await.expect_field_errors(&["content"]);
+    sends(json!({"room": room, "content": "😀".repeat(4_000)})).await.expect_status(201);
+    sends(json!({"room": room, "content": 5})).await.expect_field_errors(&["content"]);
+    sends(json!({"room": room})).await.expect_field_errors(&["content"]);
+    sends(json!({"content": "hi"})).await.expect_field_errors(&["room"]);
+    sends(json!({"room": "abc", "content": "hi", "reply_to": "x", "client_id": "y"}))
+        .await
+        .expect_field_errors(&["client_id", "reply_to", "room"]);
     for message_type in ["system", "club"] {
         sends(json!({"room": room, "content": "hi", "message_type": message_type}))
             .await
-            .blames(&["message_type"]);
+            .expect_field_errors(&["message_type"]);
     }
     assert_eq!(
-        sends(json!({"room": room, "content": "hi", "message_type": "image"})).await.is(201)["message_type"],
+        sends(json!({"room": room, "content": "hi", "message_type": "image"})).await.expect_status(201)["message_type"],
         "text"
     );
     let refused = json!({"room": ["You are not a participant in this room"]});
     for nowhere in [room.clone(), Uuid::new_v4().to_string()] {
         let answer = eve.post("/api/chat/messages/", json!({"room": nowhere, "content": "hi"})).await;
-        assert_eq!(answer.is(400), refused);
+        assert_eq!(answer.expect_status(400), refused);
     }
 }
 
 #[tokio::test]
-async fn answers_quote_and_stay_in_their_room() {
-    let alice = someone("alice").await;
-    let (room, other) = (alice.makes_group(&[]).await, alice.makes_group(&[]).await);
+async fn replies_quote_and_stay_in_their_room() {
+    let alice = new_user("alice").await;
+    let (room, other) = (alice.creates_group(&[]).await, alice.creates_group(&[]).await);
     let first = alice.says(&room, &"x".repeat(150)).await;
     let answer = json!({"room": room, "content": "yes", "reply_to": first["id"]});
-    let answer = alice.post("/api/chat/messages/", answer).await.is(201);
+    let answer = alice.post("/api/chat/messages/", answer).await.expect_status(201);
     assert_eq!(answer["reply_to_id"], first["id"]);
     assert_eq!(text_of(&answer["reply_to"]["content"]).len(), 100);
     assert_eq!(answer["reply_to"]["sender"]["id"], alice.id);
     let elsewhere = alice.says(&other, "there").await;
-    alice.delete(&format!("/api/chat/messages/{}/", text_of(&first["id"]))).await.is(204);
+    alice.delete(&format!("/api/chat/messages/{}/", text_of(&first["id"]))).await.expect_status(204);
     for stray in [elsewhere["id"].clone(), first["id"].clone(), json!(Uuid::new_v4())] {
         let body = json!({"room": room, "content": "yes", "reply_to": stray});
-        alice.post("/api/chat/messages/", body).await.blames(&["reply_to"]);
+        alice.post("/api/chat/messages/", body).await.expect_field_errors(&["reply_to"]);
     }
-    let page = alice.get(&format!("/api/chat/messages/?room={room}")).await.is(200);
+    let page = alice.get(&format!("/api/chat/messages/?room={room}")).await.expect_status(200);
     assert_eq!(page["results"][0]["reply_to"]["content"], "[Message deleted]");
 }
 
 #[tokio::test]
 async fn the_same_client_id_sends_once() {
-    let alice = someone("alice").await;
-    let room = alice.makes_group(&[]).await;
+    let alice = new_user("alice").await;
+    let room = alice.creates_group(&[]).await;
     let body = json!({"room": room, "content": "once", "client_id": Uuid::new_v4()});
     let sends = (0..20).map(|_| alice.post("/api/chat/messages/", body.clone()));
     let answers = futures_util::future::join_all(sends).await;
@@ -115,41 +113,47 @@ async fn the_same_client_id_sends_once() {
     assert_eq!(first["client_id"], body["client_id"]);
     let mut other = body.clone();
     other["content"] = json!("twice");
-    assert_eq!(alice.post("/api/chat/messages/", other).await.is(409)["code"], "client_id_conflict");
+    assert_eq!(
+        alice.post("/api/chat/messages/", other).await.expect_status(409)["code"],
+        "client_id_conflict"
+    );
     assert_eq!(alice.sees(&room).await, ["once"]);
 }
 
 #[tokio::test]
 async fn lists_are_filtered_ordered_and_paged() {
-    let (alice, bob, eve) = (someone("alice").await, someone("bob").await, someone("eve").await);
-    let room = alice.makes_group(&[&bob]).await;
+    let (alice, bob, eve) = (new_user("alice").await, new_user("bob").await, new_user("eve").await);
+    let room = alice.creates_group(&[&bob]).await;
     for number in 1..=5 {
         let by = if number % 2 == 0 { &bob } else { &alice };
         by.says(&room, &format!("message {number}")).await;
     }
-    let asks = async |query: &str| alice.get(&format!("/api/chat/messages/?room={room}&{query}")).await;
-    let page = asks("page_size=2").await;
+    let request = async |query: &str| alice.get(&format!("/api/chat/messages/?room={room}&{query}")).await;
+    let page = request("page_size=2").await;
     assert_eq!(page.header("x-room-seq"), Some("8"));
-    let page = page.is(200);
+    let page = page.expect_status(200);
     assert_eq!(
         (&page["count"], texts(&page)),
         (&json!(5), vec!["message 5".to_owned(), "message 4".to_owned()])
     );
-    let next = alice.get(&text_of(&page["next"])).await.is(200);
+    let next = alice.get(&text_of(&page["next"])).await.expect_status(200);
     assert_eq!(texts(&next), ["message 3", "message 2"]);
-    assert_eq!(texts(&asks("ordering=created_at&page_size=2").await.is(200)), ["message 1", "message 2"]);
-    assert_eq!(asks(&format!("sender={}", bob.id)).await.is(200)["count"], 2);
-    assert_eq!(asks("message_type=image").await.is(200)["count"], 0);
-    assert_eq!(texts(&asks("search=sage%204").await.is(200)), ["message 4"]);
-    asks("page=1").await.is(200);
-    asks("page_size=2&page=4").await.is(404);
-    asks("sender=abc").await.blames(&["sender"]);
-    alice.get("/api/chat/messages/?room=abc").await.blames(&["room"]);
-    let empty = eve.get(&format!("/api/chat/messages/?room={room}")).await.is(200);
+    assert_eq!(
+        texts(&request("ordering=created_at&page_size=2").await.expect_status(200)),
+        ["message 1", "message 2"]
+    );
+    assert_eq!(request(&format!("sender={}", bob.id)).await.expect_status(200)["count"], 2);
+    assert_eq!(request("message_type=image").await.expect_status(200)["count"], 0);
+    assert_eq!(texts(&request("search=sage%204").await.expect_status(200)), ["message 4"]);
+    request("page=1").await.expect_status(200);
+    request("page_size=2&page=4").await.expect_status(404);
+    request("sender=abc").await.expect_field_errors(&["sender"]);
+    alice.get("/api/chat/messages/?room=abc").await.expect_field_errors(&["room"]);
+    let empty = eve.get(&format!("/api/chat/messages/?room={room}")).await.expect_status(200);
     assert_eq!(empty, json!({"count": 0, "next": null, "previous": null, "results": []}));
-    let other = alice.makes_group(&[]).await;
+    let other = alice.creates_group(&[]).await;
     alice.says(&other, "elsewhere").await;
-    let all = alice.get("/api/chat/messages/?page_size=2").await.is(200);
+    let all = alice.get("/api/chat/messages/?page_size=2").await.expect_status(200);
     assert_eq!(
         (&all["count"], texts(&all)),
         (&json!(6), vec!["elsewhere".to_owned(), "message 5".to_owned()])
@@ -158,64 +162,65 @@ async fn lists_are_filtered_ordered_and_paged() {
 
 #[tokio::test]
 async fn pages_by_seq_skip_and_repeat_nothing() {
-    let (alice, eve) = (someone("alice").await, someone("eve").await);
-    let room = alice.makes_group(&[]).await;
+    let (alice, eve) = (new_user("alice").await, new_user("eve").await);
+    let room = alice.creates_group(&[]).await;
     for number in 1..=5 {
         alice.says(&room, &number.to_string()).await;
     }
-    let asks = async |query: &str| alice.get(&format!("/api/chat/messages/?room={room}&{query}")).await;
-    let newest = asks("limit=2").await;
+    let request = async |query: &str| alice.get(&format!("/api/chat/messages/?room={room}&{query}")).await;
+    let newest = request("limit=2").await;
     assert_eq!(newest.header("x-room-seq"), Some("7"));
-    let newest = newest.is(200);
+    let newest = newest.expect_status(200);
     assert_eq!((texts(&newest), &newest["has_more"]), (vec!["5".to_owned(), "4".to_owned()], &json!(true)));
     alice.says(&room, "6").await;
-    let before = asks(&format!("before={}&limit=2", newest["results"][1]["seq"])).await.is(200);
+    let before = request(&format!("before={}&limit=2", newest["results"][1]["seq"])).await.expect_status(200);
     assert_eq!(texts(&before), ["3", "2"]);
-    let last = asks(&format!("before={}", before["results"][1]["seq"])).await.is(200);
+    let last = request(&format!("before={}", before["results"][1]["seq"])).await.expect_status(200);
     assert_eq!((texts(&last), &last["has_more"]), (vec!["1".to_owned()], &json!(false)));
-    let after = asks(&format!("after={}&limit=2", before["results"][0]["seq"])).await.is(200);
+    let after = request(&format!("after={}&limit=2", before["results"][0]["seq"])).await.expect_status(200);
     assert_eq!((texts(&after), &after["has_more"]), (vec!["4".to_owned(), "5".to_owned()], &json!(true)));
-    assert_eq!(texts(&asks("after=0&limit=2&ordering=-created_at").await.is(200)), ["2", "1"]);
+    assert_eq!(texts(&request("after=0&limit=2&ordering=-created_at").await.expect_status(200)), ["2", "1"]);
     let by_alice = format!("after=0&limit=2&sender={}&message_type=text", alice.id);
-    assert_eq!(texts(&asks(&by_alice).await.is(200)), ["1", "2"]);
-    assert!(texts(&asks("limit=2&message_type=image").await.is(200)).is_empty());
-    assert!(texts(&asks(&format!("limit=2&sender={}", eve.id)).await.is(200)).is_empty());
-    asks("limit=2&search=two").await.blames(&["search"]);
-    asks("before=x").await.blames(&["before"]);
-    asks("before=5&after=5").await.blames(&["after"]);
-    alice.get("/api/chat/messages/?before=5").await.blames(&["room"]);
-    let empty = eve.get(&format!("/api/chat/messages/?room={room}&limit=5")).await.is(200);
+    assert_eq!(texts(&request(&by_alice).await.expect_status(200)), ["1", "2"]);
+    assert!(texts(&request("limit=2&message_type=image").await.expect_status(200)).is_empty());
+    assert!(texts(&request(&format!("limit=2&sender={}", eve.id)).await.expect_status(200)).is_empty());
+    request("limit=2&search=two").await.expect_field_errors(&["search"]);
+    request("before=x").await.expect_field_errors(&["before"]);
+    request("before=5&after=5").await.expect_field_errors(&["after"]);
+    alice.get("/api/chat/messages/?before=5").await.expect_field_errors(&["room"]);
+    let empty = eve.get(&format!("/api/chat/messages/?room={room}&limit=5")).await.expect_status(200);
     assert_eq!(empty, json!({"results": [], "has_more": false}));
 }
 
 #[tokio::test]
-async fn reading_a_message_moves_the_one_mark() {
-    let (alice, bob) = (someone("alice").await, someone("bob").await);
-    let room = alice.makes_group(&[&bob]).await;
+async fn reading_a_message_moves_the_rooms_read_mark() {
+    let (alice, bob) = (new_user("alice").await, new_user("bob").await);
+    let room = alice.creates_group(&[&bob]).await;
     let messages = [alice.says(&room, "1").await, alice.says(&room, "2").await, alice.says(&room, "3").await];
     let read =
         bob.post(&format!("/api/chat/messages/{}/mark_read/", text_of(&messages[1]["id"])), json!({})).await;
-    let read = read.is(200);
+    let read = read.expect_status(200);
     let by_bob = read["read_by"][bob.id.to_string()].clone();
     assert!(by_bob.is_string(), "{read}");
     assert_eq!((&read["is_read"], &read["read_count"]), (&json!(true), &json!(1)));
     assert_eq!(bob.unread(&room).await, 1);
     bob.reads(&room).await;
-    let page = alice.get(&format!("/api/chat/messages/?room={room}&ordering=created_at")).await.is(200);
+    let page =
+        alice.get(&format!("/api/chat/messages/?room={room}&ordering=created_at")).await.expect_status(200);
     let results = page["results"].as_array().expect("results");
     assert_eq!(results[0]["read_by"][bob.id.to_string()], by_bob, "first covered by the first move");
     assert!(results[2]["read_by"][bob.id.to_string()].as_str() > by_bob.as_str());
     assert!(results.iter().all(|message| message["read_count"] == 1 && message["is_read"] == true));
     bob.post(&format!("/api/chat/messages/{}/mark_read/", text_of(&messages[0]["id"])), json!({}))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(bob.unread(&room).await, 0, "a mark never goes back");
 }
 
 #[tokio::test]
 async fn search_finds_words_and_parts_and_takes_signs_literally() {
-    let (alice, eve) = (someone("alice").await, someone("eve").await);
-    let room = alice.makes_group(&[]).await;
+    let (alice, eve) = (new_user("alice").await, new_user("eve").await);
+    let room = alice.creates_group(&[]).await;
     for text in ["The café is closed", "100%_sure\\ly", "锅炉坏了请修理", "&|!():*", "other"] {
         alice.says(&room, text).await;
     }
@@ -247,22 +252,22 @@ async fn search_finds_words_and_parts_and_takes_signs_literally() {
         ("\"caf\"", vec![]),
         ("(closed)", vec!["The café is closed"]),
     ] {
-        assert_eq!(texts(&finds(q).await.is(200)), found, "{q}");
+        assert_eq!(texts(&finds(q).await.expect_status(200)), found, "{q}");
     }
     for short in ["", "a", " a ", "é"] {
-        assert!(finds(short).await.is(400)["error"].is_string());
+        assert!(finds(short).await.expect_status(400)["error"].is_string());
     }
-    assert!(finds(&"x".repeat(10_240)).await.is(400)["error"].is_string());
-    assert!(finds("a\0bc").await.is(400)["error"].is_string());
-    assert_eq!(eve.get("/api/chat/messages/search/?q=other").await.is(200)["count"], 0);
+    assert!(finds(&"x".repeat(10_240)).await.expect_status(400)["error"].is_string());
+    assert!(finds("a\0bc").await.expect_status(400)["error"].is_string());
+    assert_eq!(eve.get("/api/chat/messages/search/?q=other").await.expect_status(200)["count"], 0);
 }
 
 #[tokio::test]
-async fn who_looks_after_a_room_deletes_what_others_wrote_and_the_room_is_told_in_whose_right() {
-    let (alice, bob, staff) = (someone("alice").await, someone("bob").await, someone("staff").await);
+async fn moderators_delete_others_messages_and_the_event_names_their_right() {
+    let (alice, bob, staff) = (new_user("alice").await, new_user("bob").await, new_user("staff").await);
     let host = host().await;
-    host.put(&format!("/api/chat/users/{}/", staff.id), json!({"is_staff": true})).await.is(200);
-    let room = alice.makes_group(&[&bob]).await;
+    host.put(&format!("/api/chat/users/{}/", staff.id), json!({"is_staff": true})).await.expect_status(200);
+    let room = alice.creates_group(&[&bob]).await;
     let mut rights = Vec::new();
     for (who, body) in [
         (&alice, json!({"reason": " names a guest "})),
@@ -272,11 +277,11 @@ async fn who_looks_after_a_room_deletes_what_others_wrote_and_the_room_is_told_i
     ] {
         let message = text_of(&bob.says(&room, "by bob").await["id"]);
         let path = format!("/api/chat/messages/{message}/");
-        Someone::hears(who.asks(reqwest::Method::DELETE, &path).json(&body)).await.is(204);
-        who.delete(&path).await.is(404);
+        ApiClient::send(who.request(reqwest::Method::DELETE, &path).json(&body)).await.expect_status(204);
+        who.delete(&path).await.expect_status(404);
         let events = bob.get(&format!("/api/chat/rooms/{room}/events/?since=3")).await;
         assert!(!String::from_utf8_lossy(&events.bytes).contains("names a guest"));
-        let events = events.is(200)["events"].as_array().expect("events").clone();
+        let events = events.expect_status(200)["events"].as_array().expect("events").clone();
         let [.., sent, deleted] = &events[..] else { panic!("{events:?}") };
         assert_eq!((&deleted["type"], &deleted["message_id"]), (&json!("message_deleted"), &json!(message)));
         assert_eq!(sent["message"]["removed_by"], deleted["removed_by"]);
@@ -290,8 +295,8 @@ async fn who_looks_after_a_room_deletes_what_others_wrote_and_the_room_is_told_i
     let message = text_of(&bob.says(&room, "by bob").await["id"]);
     let path = format!("/api/chat/messages/{message}/");
     for reason in [json!("x".repeat(501)), json!(7)] {
-        let request = alice.asks(reqwest::Method::DELETE, &path).json(&json!({"reason": reason}));
-        Someone::hears(request).await.blames(&["reason"]);
+        let request = alice.request(reqwest::Method::DELETE, &path).json(&json!({"reason": reason}));
+        ApiClient::send(request).await.expect_field_errors(&["reason"]);
     }
     let kept = shared().await.client().await;
     let why = "SELECT actor, data FROM events WHERE room_id = $1 AND kind = 'message_deleted' ORDER BY seq";

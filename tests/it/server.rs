@@ -1,4 +1,4 @@
-//! The application that all tests of this binary share: one node on a temporary PostgreSQL.
+//! The server that all tests of this binary share: one node on a temporary PostgreSQL.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,17 +9,20 @@ use std::time::Duration;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use actors::domain::ids::NodeId;
-use actors::engine::{EngineHandle, Parts};
+use actors::engine::{EngineHandle, EngineParts};
 use actors::limits::Limits;
 use actors::ports::clock::Clock;
 use actors::ports::identity::{Credential, Identity};
-use actors::protocol::envelope::LinkKey;
-use aristay_chat::auth::{FileUrlSigner, TokenMint, TokenVerifier, passwords};
+use actors::protocol::envelope::EnvelopeKey;
+use aristay_chat::auth::{FileUrlSigner, TokenIssuer, TokenVerifier, passwords};
 use aristay_chat::config::{Config, Settings};
 use aristay_chat::files::Uploads;
-use aristay_chat::http::{Budgets, InFlight, Rest, RestSettings, routes};
+use aristay_chat::http::{ApiSettings, ApiState, InFlight, RateLimits, routes};
+use aristay_chat::link_previews::LinkPreviews;
+use aristay_chat::outbound::OutboundClient;
+use aristay_chat::push::VapidKey;
 use aristay_chat::store::postgres::private::PrivatePostgres;
-use aristay_chat::store::postgres::{Options, PostgresStore};
+use aristay_chat::store::postgres::{PostgresStore, StoreOptions};
 use clap::Parser;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -29,28 +32,27 @@ use tokio_postgres::{Client, NoTls};
 /// The key that signs the tests' tokens.
 const SECRET: &str = "7f1c2b9e4d5a60738f1e2d3c4b5a69780a1b2c3d4e5f60718293a4b5c6d7e8f9";
 
-/// A running application.
+/// A running server.
 pub struct Server {
-    /// Where it listens.
     pub address: SocketAddr,
-    /// Its store, for what nobody does over REST.
+    /// Its store, for what REST can't do.
     store: PostgresStore,
     database: tokio_postgres::Config,
-    /// Signs tokens that it accepts.
-    pub mint: TokenMint,
-    /// Where it keeps attachments and what comes in.
+    /// Issues tokens that it accepts.
+    pub token_issuer: TokenIssuer,
+    /// The folder of its attachments and uploads.
     pub folder: PathBuf,
 }
 
 impl Server {
-    /// Makes a built-in account.
-    pub async fn keeps_account(&self, username: &str, password: &str) {
+    /// Creates a built-in account.
+    pub async fn creates_account(&self, username: &str, password: &str) {
         let hash = passwords::hash(SecretString::from(password)).await.expect("a hash");
-        self.store.keep_account(username, "", "", false, &hash).await.expect("an account");
+        self.store.upsert_account(username, "", "", false, &hash).await.expect("an account");
     }
 
-    /// Signs a token that says this; it is an access token of now where it says nothing else.
-    pub fn signs(&self, says: &Value) -> String {
+    /// Signs a token with these claims over those of a current access token.
+    pub fn signs_token(&self, says: &Value) -> String {
         let now = chrono::Utc::now().timestamp();
         let jti = uuid::Uuid::new_v4().simple().to_string();
         let mut claims = json!({"token_type": "access", "exp": now + 300, "iat": now, "jti": jti});
@@ -61,15 +63,15 @@ impl Server {
         jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).expect("a token")
     }
 
-    /// A connection to its database, past the store.
+    /// A connection to its database, bypassing the store.
     pub async fn client(&self) -> Client {
         let (client, connection) = self.database.connect(NoTls).await.expect("a connection");
         tokio::spawn(connection);
         client
     }
 
-    /// A transaction until whose end nothing new is written into a table.
-    pub async fn holds(&self, table: &str) -> Client {
+    /// A transaction that blocks inserts into a table until it ends.
+    pub async fn holds_inserts(&self, table: &str) -> Client {
         let client = self.client().await;
         let trigger = format!(
             "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
@@ -81,12 +83,12 @@ impl Server {
         client
     }
 
-    /// Waits until someone waits for a lock.
+    /// Waits until a session waits for a lock.
     pub async fn wait_for_lock(&self) {
         self.wait_for_locks(1).await;
     }
 
-    /// Waits until so many wait for a lock.
+    /// Waits until `count` sessions wait for a lock.
     pub async fn wait_for_locks(&self, count: i64) {
         let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
         let client = self.client().await;
@@ -100,7 +102,7 @@ impl Server {
     }
 }
 
-/// No socket is opened by these tests.
+/// These tests open no sockets.
 struct Nobody;
 
 #[async_trait::async_trait]
@@ -110,13 +112,13 @@ impl Identity for Nobody {
     }
 }
 
-/// The shared application, started at the first call.
+/// The shared server, started at the first call.
 pub async fn shared() -> &'static Server {
     static SHARED: OnceCell<Server> = OnceCell::const_new();
     SHARED.get_or_init(|| async { start(&[]).await }).await
 }
 
-/// Starts an application with `flags` beside the tests' own settings.
+/// Starts a server with `flags` besides the tests' own settings.
 pub async fn start(flags: &[&str]) -> Server {
     let (tell, told) = tokio::sync::oneshot::channel();
     let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
@@ -124,25 +126,25 @@ pub async fn start(flags: &[&str]) -> Server {
         actix_web::rt::System::new().block_on(async move {
             let settings = settings(&flags);
             let database = PrivatePostgres::temporary().await.expect("a PostgreSQL of the tests' own");
-            let options = Options::default();
+            let options = StoreOptions::default();
             let store = PostgresStore::connect(database.config(), options).await.expect("a store");
-            let engine = EngineHandle::start(Parts {
+            let engine = EngineHandle::start(EngineParts {
                 node: NodeId(uuid::Uuid::new_v4()),
                 limits: Limits::default(),
                 clock: Clock::start(chrono::Utc::now()),
                 store: Arc::new(store.clone()),
                 identity: Arc::new(Nobody),
-                link: None,
-                link_key: LinkKey::new(b"tests"),
+                broker: None,
+                envelope_key: EnvelopeKey::new(b"tests"),
             });
             let folder = tempfile::tempdir().expect("a folder");
-            let rest = Data::new(rest(&settings, engine, store.clone(), folder.path()));
+            let state = Data::new(state(&settings, engine, store.clone(), folder.path()));
             let server = HttpServer::new(move || {
-                let rest = rest.clone();
-                App::new().configure(move |config| routes(config, rest))
+                let state = state.clone();
+                App::new().configure(move |config| routes(config, state))
             })
             .workers(2)
-            // As the doors have it: nobody is told anything unasked, or cut off while a machine is busy.
+            // As the real listener: no unsolicited responses, and no timeouts while the machine is busy.
             .client_request_timeout(Duration::ZERO)
             .keep_alive(Duration::from_secs(75))
             .disable_signals()
@@ -154,9 +156,9 @@ pub async fn start(flags: &[&str]) -> Server {
             server.run().await.expect("a server that runs");
         });
     });
-    let (address, store, database, folder) = told.await.expect("the application has started");
-    let mint = TokenMint::new(&settings(&[]).auth, &SecretString::from(SECRET));
-    Server { address, store, database, mint, folder }
+    let (address, store, database, folder) = told.await.expect("the server has started");
+    let token_issuer = TokenIssuer::new(&settings(&[]).auth, &SecretString::from(SECRET));
+    Server { address, store, database, token_issuer, folder }
 }
 
 #[derive(Parser)]
@@ -172,28 +174,38 @@ fn settings(flags: &[String]) -> Settings {
     Arguments::parse_from(arguments).config.validate().expect("settings")
 }
 
-fn rest(settings: &Settings, engine: EngineHandle, store: PostgresStore, folder: &std::path::Path) -> Rest {
+fn state(
+    settings: &Settings,
+    engine: EngineHandle,
+    store: PostgresStore,
+    folder: &std::path::Path,
+) -> ApiState {
     let secret = SecretString::from(SECRET);
-    Rest {
+    let outbound = OutboundClient::new(&settings.outbound_allow).expect("certificates");
+    let link_previews = settings.link_previews.then(|| LinkPreviews::new(store.clone(), outbound.clone()));
+    ApiState {
         engine,
         log: Arc::new(store.clone()),
         store,
         tokens: Arc::new(TokenVerifier::new(&settings.auth, Some(&secret))),
-        mint: Some(TokenMint::new(&settings.auth, &secret)),
+        token_issuer: Some(TokenIssuer::new(&settings.auth, &secret)),
         file_urls: FileUrlSigner::new(SECRET.as_bytes()),
         uploads: Uploads::open_folder(folder, settings.limits.max_upload_bytes).expect("a folder"),
-        budgets: Budgets::new(&settings.rates),
+        outbound,
+        link_previews,
+        vapid: VapidKey::read(&VapidKey::generate().expect("a key")).expect("a key"),
+        rate_limits: RateLimits::new(&settings.rates),
         in_flight: InFlight::new(
             settings.limits.max_requests_per_user as usize,
             usize::try_from(settings.limits.max_held_bytes).expect("a number"),
         ),
         is_ready: Arc::new(AtomicBool::new(true)),
         metrics: metrics(),
-        settings: RestSettings { body_stall: Duration::from_secs(2), ..RestSettings::from(settings) },
+        settings: ApiSettings { body_stall: Duration::from_secs(2), ..ApiSettings::from(settings) },
     }
 }
 
-/// The figures of this process: there is one set of them, however many applications.
+/// The metrics of this process, which all servers share.
 fn metrics() -> Option<metrics_exporter_prometheus::PrometheusHandle> {
     static METRICS: std::sync::OnceLock<Option<metrics_exporter_prometheus::PrometheusHandle>> =
         std::sync::OnceLock::new();

@@ -1,7 +1,7 @@
-//! Random people in a room, on the real server: after every step each client's folded state equals what
-//! a fresh load gives, and what is unread equals a recount.
+//! Random users in a room, on the real server: after every step each client's folded state equals a fresh load,
+//! and the unread counts equal a recount.
 //!
-//! `PROPTEST_CASES` sets how many stories are tried; a failing one is told in its shortest form.
+//! `PROPTEST_CASES` sets how many scenarios are tried; a failing one is reported in its shortest form.
 
 #![allow(
     clippy::needless_pass_by_value,
@@ -13,23 +13,23 @@
     reason = "tests fail by panicking, speak the domain and share their support"
 )]
 
-#[path = "../support/broker.rs"]
-mod broker;
 mod fold;
 mod lists;
 #[path = "../support/node.rs"]
 mod node;
-#[path = "../support/people.rs"]
-mod people;
+#[path = "../support/rabbitmq.rs"]
+mod rabbitmq;
+mod scenario;
 #[path = "../support/socket.rs"]
 mod socket;
-mod story;
+#[path = "../support/users.rs"]
+mod users;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use story::{Story, steps};
+use scenario::{Scenario, steps};
 
-/// Stories of a run where none are asked for; each has up to 25 steps.
+/// Scenarios of a run, by default; each has up to 25 steps.
 const CASES: u32 = 8;
 
 #[test]
@@ -44,15 +44,18 @@ fn folding_what_one_hears_equals_a_fresh_load() {
         ..Config::default()
     };
     let outcome = TestRunner::new(config).run(&steps(), |steps| {
-        let told = runtime.block_on(async {
-            let mut story = Story::begins(&server).await;
+        let result = runtime.block_on(async {
+            let mut scenario = Scenario::start(&server).await;
             for (number, step) in steps.iter().enumerate() {
-                story.goes_on(*step).await;
-                story.is_consistent().await.map_err(|why| format!("after step {number}, {step:?}: {why}"))?;
+                scenario.apply(*step).await;
+                scenario
+                    .is_consistent()
+                    .await
+                    .map_err(|why| format!("after step {number}, {step:?}: {why}"))?;
             }
             Ok::<(), String>(())
         });
-        told.map_err(TestCaseError::fail)
+        result.map_err(TestCaseError::fail)
     });
     if let Err(error) = outcome {
         panic!("{error}");

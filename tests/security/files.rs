@@ -1,4 +1,4 @@
-//! Attachments on the disk, for no other account of the machine to read.
+//! Permissions of stored attachments: no other account of the machine may read them.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,7 +8,7 @@ use crate::node::Node;
 
 const PDF: &[u8] = b"%PDF-1.4\n%%EOF\n";
 
-/// The modes of all folders and of all files under `folder`, the folder itself included.
+/// The modes of all folders and of all files under `folder`, including the folder itself.
 fn modes(folder: &Path) -> (BTreeSet<u32>, BTreeSet<u32>) {
     let mode = |path: &Path| std::fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777;
     let (mut folders, mut files) = (BTreeSet::from([mode(folder)]), BTreeSet::new());
@@ -26,10 +26,10 @@ fn modes(folder: &Path) -> (BTreeSet<u32>, BTreeSet<u32>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn attachments_are_for_the_servers_account_alone() {
+async fn attachments_are_accessible_to_the_servers_account_only() {
     let folder = tempfile::tempdir().unwrap();
     let server = Node::start(&[("DATA_DIR", folder.path().to_str().unwrap())]).await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let room = ana.makes_group(&[]).await;
     let head = format!(
         "--edge\r\nContent-Disposition: form-data; name=\"room\"\r\n\r\n{room}\r\n--edge\r\n\

@@ -1,5 +1,4 @@
-//! Attempts to get at what one may not have: by racing, by listening, and by requests that a machine
-//! makes up from the OpenAPI document.
+//! Attempts to gain access: by races, by reading along, and by requests generated from the OpenAPI document.
 
 #![allow(
     clippy::needless_pass_by_value,
@@ -11,15 +10,15 @@
     reason = "tests fail by panicking, speak the domain and share their support"
 )]
 
-#[path = "../support/broker.rs"]
-mod broker;
 mod files;
-mod made_up;
 #[path = "../support/node.rs"]
 mod node;
-#[path = "../support/people.rs"]
-mod people;
+#[path = "../support/rabbitmq.rs"]
+mod rabbitmq;
 mod races;
+mod schemathesis;
 mod secrets;
 #[path = "../support/socket.rs"]
 mod socket;
+#[path = "../support/users.rs"]
+mod users;

@@ -1,4 +1,4 @@
-//! Two who do at once what only one of them may: whatever the order was, it was one.
+//! Two users who simultaneously do what only one of them may. Whatever the order was, only one succeeds.
 
 use futures_util::future::{join, join_all};
 use reqwest::{Method, StatusCode};
@@ -6,19 +6,19 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::node::Node;
-use crate::people::{Person, text};
+use crate::users::{TestUser, text};
 
 const ROUNDS: usize = 200;
 
-/// Ana and Ben, at a server that all races share.
-async fn rivals() -> (Person, Person) {
+/// Ana and Ben, on a server that all races share.
+async fn rivals() -> (TestUser, TestUser) {
     static SHARED: OnceCell<Node> = OnceCell::const_new();
     let server = SHARED.get_or_init(|| Node::start(&[("RATE_LIMITS", "off")])).await;
-    (server.person("ana").await, server.person("ben").await)
+    (server.user("ana").await, server.user("ben").await)
 }
 
-/// The room's events, all of them.
-async fn log(of: &Person, room: &str) -> Vec<Value> {
+/// All events of the room.
+async fn log(of: &TestUser, room: &str) -> Vec<Value> {
     of.events(room, 0).await.1["events"].as_array().expect("events").clone()
 }
 
@@ -27,7 +27,7 @@ fn position(event: &Value) -> i64 {
 }
 
 #[tokio::test]
-async fn a_direct_room_opened_from_both_sides_at_once_is_one() {
+async fn a_direct_room_opened_by_both_users_at_once_is_one() {
     let (ana, _) = rivals().await;
     for round in 0..ROUNDS {
         let (_, ben) = rivals().await;
@@ -42,20 +42,20 @@ async fn a_direct_room_opened_from_both_sides_at_once_is_one() {
 }
 
 #[tokio::test]
-async fn of_two_last_admins_one_stays() {
+async fn of_two_last_admins_one_remains() {
     let (ana, ben) = rivals().await;
     let (witness, _) = rivals().await;
     for round in 0..ROUNDS {
         let room = ana.makes_group(&[&ben, &witness]).await;
-        let his = ana.place_of(&ben, &room).await;
+        let his = ana.participant_id(&ben, &room).await;
         ana.patches(&format!("participants/{his}/"), json!({"is_admin": true})).await;
         let (leave, demote) = (format!("rooms/{room}/leave/"), format!("participants/{his}/"));
-        // Half of the rounds both leave, in the others one is taken the right that he is about to need.
+        // In half of the rounds both leave; in the others one loses the permission that he is about to use.
         let (one, other) = if round % 2 == 0 {
-            join(ana.asks(Method::POST, &leave, None), ben.asks(Method::POST, &leave, None)).await
+            join(ana.requests(Method::POST, &leave, None), ben.requests(Method::POST, &leave, None)).await
         } else {
             let says = Some(json!({"is_admin": false}));
-            join(ana.asks(Method::POST, &leave, None), ana.asks(Method::PATCH, &demote, says)).await
+            join(ana.requests(Method::POST, &leave, None), ana.requests(Method::PATCH, &demote, says)).await
         };
         let done = [&one, &other].into_iter().filter(|(status, _)| status.is_success()).count();
         assert_eq!(done, 1, "round {round}: {one:?} {other:?}");
@@ -65,16 +65,18 @@ async fn of_two_last_admins_one_stays() {
 }
 
 #[tokio::test]
-async fn nothing_is_said_after_the_archiving() {
+async fn nothing_is_sent_after_archiving() {
     let (ana, ben) = rivals().await;
     let mut said = 0;
     for round in 0..ROUNDS {
         let room = ana.makes_group(&[&ben]).await;
         let archive = format!("rooms/{room}/archive/");
         let message = json!({"room": room, "content": "just in time"});
-        let (archived, sent) =
-            join(ana.asks(Method::POST, &archive, None), ben.asks(Method::POST, "messages/", Some(message)))
-                .await;
+        let (archived, sent) = join(
+            ana.requests(Method::POST, &archive, None),
+            ben.requests(Method::POST, "messages/", Some(message)),
+        )
+        .await;
         assert_eq!(archived.0, StatusCode::OK);
         let log = log(&ana, &room).await;
         let end = log.iter().rfind(|event| event["type"] == "room_updated").map(position);
@@ -91,15 +93,17 @@ async fn nothing_is_said_after_the_archiving() {
 }
 
 #[tokio::test]
-async fn who_leaves_while_being_added_is_where_the_log_ends() {
+async fn membership_matches_the_log_after_simultaneous_adding_and_leaving() {
     let (ana, ben) = rivals().await;
     for round in 0..ROUNDS {
         let room = ana.makes_group(&[&ben]).await;
         let add = json!({"room": room, "user": ben.id});
         let leave = format!("rooms/{room}/leave/");
-        let (left, added) =
-            join(ben.asks(Method::POST, &leave, None), ana.asks(Method::POST, "participants/", Some(add)))
-                .await;
+        let (left, added) = join(
+            ben.requests(Method::POST, &leave, None),
+            ana.requests(Method::POST, "participants/", Some(add)),
+        )
+        .await;
         assert_eq!(left.0, StatusCode::OK, "round {round}: {left:?}");
         assert!([StatusCode::CREATED, StatusCode::BAD_REQUEST].contains(&added.0), "{round}: {added:?}");
         let log = log(&ana, &room).await;
@@ -111,21 +115,21 @@ async fn who_leaves_while_being_added_is_where_the_log_ends() {
         let is_in = last["type"] == "participant_joined";
         assert_eq!(is_in, added.0 == StatusCode::CREATED, "round {round}: {last}");
         assert_eq!(page["count"], i64::from(is_in), "round {round}: {last} {page}");
-        let (seen, _) = ben.asks(Method::GET, &format!("rooms/{room}/"), None).await;
+        let (seen, _) = ben.requests(Method::GET, &format!("rooms/{room}/"), None).await;
         assert_eq!(seen.is_success(), is_in, "round {round}: {seen}");
     }
 }
 
 #[tokio::test]
-async fn an_edit_never_brings_a_deleted_text_back() {
+async fn an_edit_never_restores_a_deleted_text() {
     let (ana, ben) = rivals().await;
     let room = ana.makes_group(&[&ben]).await;
     for round in 0..ROUNDS {
         let message = ana.posts_message(&room, "soon gone").await;
         let path = format!("messages/{}/", text(&message["id"]));
         let (deleted, edited) = join(
-            ana.asks(Method::DELETE, &path, None),
-            ana.asks(Method::PATCH, &path, Some(json!({"content": "secret after all"}))),
+            ana.requests(Method::DELETE, &path, None),
+            ana.requests(Method::PATCH, &path, Some(json!({"content": "secret after all"}))),
         )
         .await;
         assert_eq!(deleted.0, StatusCode::NO_CONTENT, "round {round}: {deleted:?}");
@@ -133,6 +137,6 @@ async fn an_edit_never_brings_a_deleted_text_back() {
         let since = message["seq"].as_i64().expect("a position") - 1;
         let (replay, _) = ben.events(&room, since).await;
         assert!(!replay.contains("secret after all") && !replay.contains("soon gone"), "{round}: {replay}");
-        assert_eq!(ben.asks(Method::GET, &path, None).await.0, StatusCode::NOT_FOUND);
+        assert_eq!(ben.requests(Method::GET, &path, None).await.0, StatusCode::NOT_FOUND);
     }
 }

@@ -1,4 +1,4 @@
-//! A marked token and a marked text, which may be found nowhere but where they belong.
+//! A marked token and a marked text, which must not appear anywhere but where they belong.
 
 use std::time::Duration;
 
@@ -11,46 +11,46 @@ use serde_json::json;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::broker::Broker;
 use crate::node::Node;
-use crate::people::token;
+use crate::rabbitmq::RabbitMq;
+use crate::users::token;
 
-/// How long a message may take to the broker, on a machine with much else to do.
-const PATIENCE: Duration = Duration::from_secs(15);
-/// Where the nodes publish.
+/// How long a message may take to the broker on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// The exchange to which the nodes publish.
 const EXCHANGE: &str = "chat.v1";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_marked_token_and_a_marked_text_are_found_nowhere() {
-    let broker = tokio::task::block_in_place(Broker::start);
+async fn marked_tokens_and_texts_leak_nowhere() {
+    let broker = tokio::task::block_in_place(RabbitMq::start);
     let server = Node::start(&[("AMQP_URL", &broker.url()), ("LOG", "trace")]).await;
     let connection = Connection::connect(&broker.url(), ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     let all = FieldTable::default();
-    // As the nodes do, one of which may not have come so far.
+    // Declared like the nodes do, because no node may have done so yet.
     let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
     channel.exchange_declare(EXCHANGE.into(), ExchangeKind::Topic, durable, all.clone()).await.unwrap();
     channel.queue_declare("spy".into(), QueueDeclareOptions::default(), all.clone()).await.unwrap();
     let bound = QueueBindOptions::default();
     channel.queue_bind("spy".into(), EXCHANGE.into(), "#".into(), bound, all.clone()).await.unwrap();
     let consume = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
-    let mut spied = channel.basic_consume("spy".into(), "spy".into(), consume, all).await.unwrap();
+    let mut published = channel.basic_consume("spy".into(), "spy".into(), consume, all).await.unwrap();
 
     let text = format!("text-{}", Uuid::new_v4().simple());
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let ana = ana.with_token(token(json!({"user_id": ana.id, "jti": Uuid::new_v4().to_string()})));
     let room = ana.makes_group(&[]).await;
-    let mut a = ana.way_into(&room).in_chat_v1().opens().await.expect("a socket");
+    let mut a = ana.room_socket(&room).with_chat_v1().opens().await.expect("a socket");
     a.next_is("connection_established").await;
     let mut errors = Vec::new();
     a.says(&text).await;
     a.sees(&text).await;
     a.says(&format!("{text}\0")).await;
-    errors.push(a.is_told("invalid").await.to_string());
+    errors.push(a.receives_error("invalid").await.to_string());
     a.sends(json!({"type": text, "token": ana.token})).await;
-    errors.push(a.is_told("bad_frame").await.to_string());
+    errors.push(a.receives_error("bad_frame").await.to_string());
     a.sends(json!({"type": "read_receipt", "message_id": text})).await;
-    errors.push(a.hears("error").await.to_string());
+    errors.push(a.receives("error").await.to_string());
     let message = ana.posts_message(&room, &text).await;
     let too_long = text.repeat(200);
     let id = message["id"].as_str().unwrap();
@@ -62,30 +62,30 @@ async fn a_marked_token_and_a_marked_text_are_found_nowhere() {
         (Method::GET, format!("{text}/?token={}", ana.token), None),
         (Method::DELETE, "messages/".into(), Some(json!({"content": text}))),
     ] {
-        let (status, body) = ana.asks(method, &path, body).await;
+        let (status, body) = ana.requests(method, &path, body).await;
         assert!(status.is_client_error(), "{path}: {status}");
         errors.push(body);
     }
     let bent = ana.with_token(format!("{}x", ana.token));
-    errors.push(bent.asks(Method::GET, "rooms/", None).await.1);
-    assert_eq!(bent.way_into(&room).is_closed_with().await, 4401);
+    errors.push(bent.requests(Method::GET, "rooms/", None).await.1);
+    assert_eq!(bent.room_socket(&room).is_closed_with().await, 4401);
     ana.posts(&format!("rooms/{room}/archive/"), json!({})).await;
-    a.hears("room_updated").await;
-    // The node's beacons are a handful of bytes and go the same way: once some have come that were sent
-    // after all this, all of it has.
-    let (mut wired, mut beacons) = (Vec::new(), 0);
-    while beacons < 4 || wired.len() < 3 {
-        let told = timeout(PATIENCE, spied.next()).await.expect("messages at the broker");
-        let data = told.unwrap().unwrap().data;
+    a.receives("room_updated").await;
+    // The node's heartbeats are a few bytes long and take the same way. Once some have arrived that were sent
+    // afterwards, everything has arrived.
+    let (mut payloads, mut heartbeats) = (Vec::new(), 0);
+    while heartbeats < 4 || payloads.len() < 3 {
+        let message = timeout(TIMEOUT, published.next()).await.expect("messages at the broker");
+        let data = message.unwrap().unwrap().data;
         if data.len() > 100 {
-            wired.push(data);
-            beacons = 0;
+            payloads.push(data);
+            heartbeats = 0;
         } else {
-            beacons += 1;
+            heartbeats += 1;
         }
     }
 
-    let metrics = server.figures().await;
+    let metrics = server.metrics().await;
     let log = server.log();
     assert!(metrics.contains("chat_") && log.len() > 1_000, "{metrics}{log}");
     let signature = ana.token.rsplit('.').next().unwrap();
@@ -94,7 +94,8 @@ async fn a_marked_token_and_a_marked_text_are_found_nowhere() {
         assert!(!metrics.contains(secret), "in the metrics: {secret}");
         let error = errors.iter().find(|error| error.contains(secret));
         assert!(error.is_none(), "in an error: {error:?}");
-        let told = wired.iter().any(|data| data.windows(secret.len()).any(|part| part == secret.as_bytes()));
-        assert!(!told, "at the broker: {secret}");
+        let is_published =
+            payloads.iter().any(|data| data.windows(secret.len()).any(|part| part == secret.as_bytes()));
+        assert!(!is_published, "at the broker: {secret}");
     }
 }

@@ -1,4 +1,4 @@
-//! What a client makes of the bytes that it gets.
+//! How a client decodes the bytes that it receives.
 
 use actors::domain::ids::{ClientId, MessageId, RoomId, Seq, UserId};
 use actors::ports::store::InboxRoom;
@@ -16,7 +16,7 @@ pub(crate) enum Frame {
     Close(u16),
 }
 
-/// Takes the whole frames off the front of what has come.
+/// Takes the complete frames off the front of a buffer.
 pub(crate) fn take_frames(buffer: &mut Vec<u8>) -> Vec<Frame> {
     let mut frames = Vec::new();
     while let Some((frame, length)) = first_frame(buffer) {
@@ -44,10 +44,11 @@ fn first_frame(bytes: &[u8]) -> Option<(Frame, usize)> {
     Some((frame, start + length))
 }
 
-/// A line of a list, as a frame tells it.
-pub(crate) fn line(frame: &Value) -> String {
+/// A row of a list, by a frame.
+pub(crate) fn listed_row(frame: &Value) -> String {
     let shown = [
         "unread_count",
+        "mention_count",
         "last_message_preview",
         "last_message_time",
         "last_message_sender",
@@ -55,15 +56,17 @@ pub(crate) fn line(frame: &Value) -> String {
         "partner",
         "is_active",
         "is_muted",
+        "description",
     ];
     let shown: Vec<String> = shown.iter().map(|name| format!("{name}: {}", frame[*name])).collect();
     shown.join(", ")
 }
 
-/// The same, as the store has it.
-pub(crate) fn line_of(room: &InboxRoom) -> String {
-    line(&json!({
+/// The same row, by the store.
+pub(crate) fn stored_row(room: &InboxRoom) -> String {
+    listed_row(&json!({
         "unread_count": room.unread,
+        "mention_count": room.mentions,
         "last_message_preview": room.last_message_preview,
         "last_message_time": room.last_message_time,
         "last_message_sender": room.last_message_sender,
@@ -71,6 +74,7 @@ pub(crate) fn line_of(room: &InboxRoom) -> String {
         "partner": room.partner,
         "is_active": room.room.archived_at.is_none(),
         "is_muted": room.is_muted,
+        "description": room.room.settings.description,
     }))
 }
 
@@ -94,7 +98,13 @@ pub(crate) fn client_id(value: &Value) -> Option<ClientId> {
     uuid(&value["client_id"]).map(ClientId)
 }
 
-/// The row that a frame tells of, when it tells of one.
+/// The root of a message's thread, where the message is a reply.
+pub(crate) fn thread_root(message: &Value) -> Option<MessageId> {
+    let root = uuid(&message["thread"]["root_id"])?;
+    (uuid(&message["id"]) != Some(root)).then_some(MessageId(root))
+}
+
+/// The log row that a frame shows, if it shows one.
 pub(crate) fn row(kind: &str, frame: &Value) -> Option<Row> {
     let message = &frame["message"];
     let mut row = Row {
@@ -105,9 +115,11 @@ pub(crate) fn row(kind: &str, frame: &Value) -> Option<Row> {
         text: None,
         rev: None,
         client_id: None,
+        root: None,
         user: None,
         says: None,
         by: None,
+        settings: None,
     };
     match kind {
         "chat_message" | "message_updated" => {
@@ -115,15 +127,29 @@ pub(crate) fn row(kind: &str, frame: &Value) -> Option<Row> {
             row.text = message["content"].as_str().map(str::to_owned);
             row.rev = seq(&message["rev"]);
             row.client_id = client_id(message);
+            row.root = thread_root(message).filter(|_| kind == "chat_message");
             row.user = user(&message["sender"]["id"]);
         }
         "message_deleted" => {
             row.message = uuid(&frame["message_id"]).map(MessageId);
             row.says = frame["removed_by"].as_str().map(str::to_owned);
+            row.root = uuid(&frame["thread"]["root_id"]).map(MessageId);
+        }
+        "card_changed" => row.message = uuid(&frame["message_id"]).map(MessageId),
+        "reaction" => {
+            row.message = uuid(&frame["message_id"]).map(MessageId);
+            row.user = user(&frame["user_id"]);
+            row.says = Some(format!("{} {}", frame["emoji"].as_str()?, frame["added"]));
+        }
+        "message_pinned" => {
+            row.message = uuid(&frame["message_id"]).map(MessageId);
+            row.user = user(&frame["pinned_by"]);
+            row.says = Some(frame["pinned"].to_string());
         }
         "participant_joined" | "participant_left" | "participant_updated" => {
             row.user = user(&frame["participant"]["user"]["id"]);
         }
+        "event_hidden" => {}
         "room_updated" => row.text = frame["room"]["name"].as_str().map(str::to_owned),
         _ => return None,
     }

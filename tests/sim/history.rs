@@ -1,39 +1,52 @@
-//! What happened in a run, in order: written by the clients, the store and the run itself, read by the
+//! What happened in a run, in order: recorded by the clients, the store and the run itself, checked by the
 //! claims.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actors::domain::ids::{ClientId, MessageId, RoomId, Seq, UserId};
+use actors::domain::room_settings::RoomSettings;
 use actors::ports::clock::Clock;
 
-/// One attempt of a client to have something done.
+/// One attempt of a client.
 pub(crate) type Op = u64;
 /// One connection of a client.
 pub(crate) type Conn = u64;
 
-/// Something that happened, and when.
+/// A fact with its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// Milliseconds since the start.
     pub(crate) at: u64,
-    /// What happened.
     pub(crate) fact: Fact,
 }
 
-/// What is wanted by an attempt.
+/// What an attempt asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Wish {
-    /// A message; on this connection, where it is sent by a socket.
+pub(crate) enum Request {
+    /// A message; on this connection, if a socket sends it.
     Post { client_id: ClientId, text: String, conn: Option<Conn> },
-    /// Another text for a message.
+    /// Several messages, all of them or none.
+    Forward { client_ids: Vec<ClientId> },
+    /// A new text for a message.
     Edit { message: MessageId, text: String },
-    /// A message's end.
+    /// The deletion of a message.
     Delete { message: MessageId },
-    /// Another name for the room.
+    /// A new name for the room.
     Rename { name: String },
-    /// Anything else; judged by what is seen of it.
+    /// Anything else; judged by its effects.
     Other(&'static str),
+}
+
+impl Request {
+    /// What the client calls the messages that it asks for.
+    pub(crate) fn client_ids(&self) -> &[ClientId] {
+        match self {
+            Self::Post { client_id, .. } => std::slice::from_ref(client_id),
+            Self::Forward { client_ids } => client_ids,
+            _ => &[],
+        }
+    }
 }
 
 /// How an attempt ended.
@@ -41,15 +54,15 @@ pub(crate) enum Wish {
 pub(crate) enum End {
     /// The message is stored.
     Acked { message: MessageId, seq: Seq, duplicate: bool },
-    /// It is done.
+    /// It was carried out.
     Done,
-    /// It is not done and never will be.
+    /// It was refused, and nothing of it is ever stored.
     Refused(String),
-    /// It may be done or not: so the answer says, or the connection broke.
+    /// It may be stored or not: the answer said so, or the connection broke.
     Unknown,
 }
 
-/// What a row of a log or a frame of it says.
+/// A row of a log, or what a frame shows of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) room: RoomId,
@@ -57,17 +70,21 @@ pub(crate) struct Row {
     /// The frame's type.
     pub(crate) kind: String,
     pub(crate) message: Option<MessageId>,
-    /// The text of the message, where the frame carries it.
+    /// The text of the message, if the frame has it.
     pub(crate) text: Option<String>,
     /// The position of the message's last change.
     pub(crate) rev: Option<Seq>,
     pub(crate) client_id: Option<ClientId>,
-    /// The sender, or whom it is about.
+    /// The root of the thread, where it is about a reply's sending or deletion.
+    pub(crate) root: Option<MessageId>,
+    /// The sender or participant.
     pub(crate) user: Option<UserId>,
-    /// In whose right a message is gone, a person's role, a room's kind.
+    /// In whose right a message was deleted, what reaction, whether one is pinned, a participant's role, or a room's type.
     pub(crate) says: Option<String>,
-    /// Who did it, which the log alone knows.
+    /// The user who did it; only the log knows.
     pub(crate) by: Option<UserId>,
+    /// The room's settings from then on; only the log knows them.
+    pub(crate) settings: Option<RoomSettings>,
 }
 
 /// Something that happened.
@@ -75,59 +92,69 @@ pub(crate) struct Row {
 pub(crate) enum Fact {
     /// The store committed a row.
     Committed(Row),
-    /// The store changed whether someone may be here.
+    /// The store changed a user's access.
     RightsChanged { user: UserId, is_active: bool },
-    /// The store made a person's tokens from before this second void.
+    /// The store revoked a user's tokens issued before this second.
     Revoked { user: UserId, from: i64 },
-    /// A client wants something.
-    Asked { op: Op, user: UserId, room: RoomId, wish: Wish },
-    /// It has its answer.
+    /// A client asked for something.
+    Asked { op: Op, user: UserId, room: RoomId, request: Request },
+    /// The attempt ended.
     Answered { op: Op, end: End },
-    /// A client opens a socket, with a token from that second.
+    /// A client opened a socket, with a token issued in that second.
     Opened { conn: Conn, user: UserId, node: usize, issued_at: i64 },
-    /// It is let in.
+    /// The connection was greeted.
     LetIn { conn: Conn },
-    /// It wants to hear a room.
+    /// The client asked for a room.
     Joining { conn: Conn, room: RoomId, since: Option<Seq> },
-    /// It is told where the room stands.
+    /// The client was told the room's head.
     Joined { conn: Conn, room: RoomId, head: Seq },
-    /// It can't be told what it missed.
+    /// The client was told to reset.
     Reset { conn: Conn, room: RoomId, seq: Seq },
-    /// It has been told what it missed.
+    /// The replay was complete.
     Synced { conn: Conn, room: RoomId, seq: Seq },
-    /// It may not hear the room.
+    /// The subscription was refused.
     Denied { conn: Conn, room: RoomId, code: String },
-    /// It no longer wants to hear the room.
+    /// The client unsubscribed.
     Parted { conn: Conn, room: RoomId },
-    /// It is told an event.
-    Told { conn: Conn, row: Row },
-    /// It is told something before it is let in.
-    ToldEarly { conn: Conn, kind: String },
-    /// It is told how far someone has read.
+    /// The client received an event.
+    Received { conn: Conn, row: Row },
+    /// The client received a frame before the greeting.
+    ReceivedEarly { conn: Conn, kind: String },
+    /// The client received a read mark.
     Marked { conn: Conn, room: RoomId, user: UserId, up_to: Seq },
-    /// It has ended.
+    /// The connection ended.
     Closed { conn: Conn, code: Option<u16> },
-    /// No more faults.
+    /// The faults ended.
     Healed,
-    /// All should be where the log is: how far each client has come.
+    /// At the time when all should be at the head: the position of each client.
     Reached { conn: Conn, user: UserId, room: RoomId, seq: Seq },
-    /// Who is in a room at that time, and may be.
+    /// The participants of a room with access at that time.
     Roster { room: RoomId, head: Seq, users: BTreeSet<UserId> },
-    /// Which people have clients that want to hear a room at that time.
+    /// The users with clients that want a room at that time.
     Wanting { user: UserId, room: RoomId },
-    /// What a list of rooms shows of the unread.
+    /// The unread counts of a list of rooms.
     Unread { conn: Conn, user: UserId, rooms: BTreeMap<RoomId, i64>, total: Option<i64> },
-    /// What a list of rooms shows, folded from what the store had at some moment and what was told since.
-    Listed { conn: Conn, user: UserId, lines: BTreeMap<RoomId, String>, total: i64 },
-    /// What the store has of it.
-    Lines { user: UserId, lines: BTreeMap<RoomId, String>, total: i64 },
-    /// What the store counts.
+    /// What a client has folded of a room's messages from frames.
+    Folded { conn: Conn, room: RoomId, messages: BTreeMap<MessageId, String> },
+    /// The same by the store.
+    StoredMessages { room: RoomId, messages: BTreeMap<MessageId, String> },
+    /// A list of rooms, folded from what the store had at some moment and the frames since.
+    Listed {
+        conn: Conn,
+        user: UserId,
+        listed_rows: BTreeMap<RoomId, String>,
+        total: i64,
+        total_mentions: i64,
+    },
+    /// The same list by the store.
+    StoredList { user: UserId, listed_rows: BTreeMap<RoomId, String>, total: i64, total_mentions: i64 },
+    /// The same counts by the store.
     Recount { user: UserId, rooms: BTreeMap<RoomId, i64>, total: i64 },
-    /// Who is typing at the end, as a node has it.
+    /// Who is typing at the end, by a node.
     Typing { node: usize, room: RoomId, users: Vec<UserId> },
-    /// Who is online in a room, as a client has it.
+    /// Who is online in a room, by a client.
     SeesOnline { conn: Conn, room: RoomId, users: BTreeSet<UserId> },
-    /// What is left in an engine when all have gone.
+    /// What an engine still holds after everyone has gone.
     Left { node: usize, what: &'static str, count: usize },
 }
 
@@ -136,7 +163,7 @@ pub(crate) enum Fact {
 pub(crate) struct History(pub(crate) Vec<Entry>);
 
 impl History {
-    /// Every fact with its time.
+    /// All facts with their times.
     pub(crate) fn facts(&self) -> impl Iterator<Item = (u64, &Fact)> {
         self.0.iter().map(|entry| (entry.at, &entry.fact))
     }
@@ -155,7 +182,7 @@ impl History {
     }
 }
 
-/// Writes a history. Cheap to clone.
+/// Records a history. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Recorder {
     clock: Clock,
@@ -163,18 +190,18 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder that dates by `clock`.
+    /// A recorder that takes the time from `clock`.
     pub(crate) fn new(clock: Clock) -> Self {
         Self { clock, entries: Arc::default() }
     }
 
-    /// Writes down what happens now.
+    /// Records a fact.
     pub(crate) fn note(&self, fact: Fact) {
         let at = u64::try_from(self.clock.now().as_millis()).unwrap_or(u64::MAX);
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).push(Entry { at, fact });
     }
 
-    /// What was written so far.
+    /// The history so far.
     pub(crate) fn history(&self) -> History {
         History(self.entries.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }

@@ -1,9 +1,9 @@
-//! The simulation: the real engine actors of several nodes in one process, on one thread and on paused
-//! time, over a store and a link that fail by a seed, with clients that come and go. What happens is
-//! written into one history; each claim about it is a file of its own.
+//! The simulation: the real engine actors of several nodes in one process, on one thread and on paused time,
+//! over a store and a broker with seeded faults, and with clients that come and go. What happens is recorded in
+//! one history; each claim about it is a file of its own.
 //!
 //! `SIM_SEED=7 cargo test --test sim every_seed` replays one seed, with `SIM_SHOW=1` its history too;
-//! `SIM_SEEDS=20000` tries as many as that.
+//! `SIM_SEEDS=20000` tries that many.
 
 #![allow(
     clippy::needless_pass_by_value,
@@ -15,23 +15,24 @@
     reason = "tests fail by panicking, speak the domain and share their support"
 )]
 
-mod chance;
 mod claims;
 mod device;
+mod fold;
 mod frames;
 mod history;
+mod requests;
+mod rng;
 mod run;
-mod scenes;
+mod scenarios;
 mod socket;
 mod store;
-mod wishes;
 mod world;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::history::History;
 
-/// Seeds that every run of the tests tries.
+/// Seeds that every test run tries.
 const SEEDS: u64 = 200;
 
 fn number(name: &str) -> Option<u64> {
@@ -47,7 +48,7 @@ fn broken(history: &History) -> Option<String> {
     (!broken.is_empty()).then(|| broken.join("\n  "))
 }
 
-/// Runs a seed and says how it breaks which claims.
+/// Runs a seed, and reports which claims it breaks and how.
 fn try_seed(seed: u64) -> Option<String> {
     let history = run::run(seed);
     if std::env::var("SIM_SHOW").is_ok() {
@@ -95,16 +96,16 @@ fn a_seed_replays_exactly() {
     }
 }
 
-/// Each planted bug is found within as many seeds as every run of the tests tries.
-#[cfg(feature = "planted-bugs")]
+/// Each injected bug is found within the seeds that every test run tries.
+#[cfg(feature = "injected-bugs")]
 #[test]
-fn planted_bugs_are_found() {
-    use actors::planted::{Bug, plant};
+fn injected_bugs_are_found() {
+    use actors::injected_bugs::{InjectedBug, inject};
 
-    for bug in Bug::ALL {
-        plant(Some(bug));
+    for bug in InjectedBug::ALL {
+        inject(Some(bug));
         let found = (0..SEEDS).find_map(|seed| Some((seed, broken(&run::run(seed))?)));
-        plant(None);
+        inject(None);
         let (seed, how) = found.unwrap_or_else(|| panic!("{bug:?} was not found in {SEEDS} seeds"));
         println!("{bug:?}: seed {seed}: {how}");
     }

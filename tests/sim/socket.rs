@@ -1,27 +1,26 @@
-//! One connection of a client to a node, with a reader on the server's side like the real one's.
+//! One connection of a client to a node, with a reader on the server's side like the real one.
 
 use std::rc::Rc;
 
-use actix::Addr;
 use actors::domain::ids::{RoomId, Seq, UserId};
-use actors::memory::wire::{Peer, connection};
+use actors::engine::{ClientInput, ConnectRequest, ConnectTarget, SessionHandle};
+use actors::memory::connection::{Peer, connection};
 use actors::ports::identity::Credential;
 use actors::protocol::codec;
-use actors::session::{Connect, Ended, Input, SessionActor, Target, hand_over};
 use bytes::Bytes;
 use chrono::DateTime;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-use crate::chance::Chance;
 use crate::frames::{Frame, take_frames};
 use crate::history::{Conn, Fact};
+use crate::rng::Rng;
 use crate::world::{Node, World};
 
-/// What goes from the client to its node.
+/// What a client sends to its node.
 enum Up {
     Text(String),
-    /// The client wants to end.
+    /// The client closes the connection.
     Bye,
     /// The connection has broken, and the server's kernel knows.
     Gone,
@@ -36,7 +35,7 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Opens a connection; whether it is let in is told by frames.
+    /// Opens a connection; frames show whether it is accepted.
     pub(crate) fn open(
         world: &World,
         node: Rc<Node>,
@@ -45,13 +44,13 @@ impl Socket {
         room: Option<(RoomId, Option<Seq>)>,
     ) -> Self {
         let conn = world.next_conn();
-        let (wire, peer) = connection(world.wire_bytes, world.clock);
+        let (writer, peer) = connection(world.wire_bytes, world.clock);
         world.recorder.note(Fact::Opened { conn, user, node: node.place, issued_at });
-        let target = room.map_or(Target::User, |(room, since)| {
+        let target = room.map_or(ConnectTarget::User, |(room, since)| {
             world.recorder.note(Fact::Joining { conn, room, since });
-            Target::Room { room, since, epoch: None }
+            ConnectTarget::Room { room, since, epoch: None }
         });
-        let connect = Connect {
+        let connect = ConnectRequest {
             credential: Credential {
                 user,
                 issued_at,
@@ -60,35 +59,35 @@ impl Socket {
             },
             grace: Duration::ZERO,
             target,
-            wire: Box::new(wire),
+            writer: Box::new(writer),
             accept: codec::pong(b""),
-            // Half of them are closed with a code behind the answer, as those are that offer the subprotocol.
+            // Half of them are refused by a close code after the handshake, as clients with the subprotocol are.
             refuse: conn.is_multiple_of(2).then_some(|error| codec::close(error.close_code())),
         };
         let session = node.worker.connect(connect);
         node.keep(peer.clone());
         let (up, from_client) = mpsc::unbounded_channel();
-        actix_rt::spawn(read(from_client, session, peer.clone(), node, world.chance()));
+        actix_rt::spawn(read(from_client, session, peer.clone(), node, world.rng()));
         Self { conn, peer, up, buffer: Vec::new() }
     }
 
-    /// Sends a text frame; on a connection that has ended it is lost.
+    /// Sends a text frame; it is lost if the connection has ended.
     pub(crate) fn send(&self, text: String) {
         let _lost = self.up.send(Up::Text(text));
     }
 
-    /// Says goodbye.
+    /// Closes the connection by a close frame.
     pub(crate) fn say_bye(&self) {
         let _lost = self.up.send(Up::Bye);
     }
 
     /// Breaks the connection.
-    pub(crate) fn drop_line(&self) {
+    pub(crate) fn break_connection(&self) {
         self.peer.abandon();
         let _lost = self.up.send(Up::Gone);
     }
 
-    /// Waits for what the node sends, and takes about `max` bytes of it. None: the connection has ended.
+    /// Waits for bytes from the node, and takes about `max` of them; none once the connection has ended.
     pub(crate) async fn frames(&mut self, max: usize) -> Option<Vec<Frame>> {
         let bytes = self.peer.read(max).await?;
         self.buffer.extend(bytes);
@@ -103,10 +102,10 @@ impl Socket {
 /// The server's reader of one connection.
 async fn read(
     mut from_client: mpsc::UnboundedReceiver<Up>,
-    session: Addr<SessionActor>,
+    session: SessionHandle,
     peer: Peer,
     node: Rc<Node>,
-    mut chance: Chance,
+    mut rng: Rng,
 ) {
     loop {
         let up = tokio::select! {
@@ -114,17 +113,17 @@ async fn read(
             up = from_client.recv() => up,
             () = peer.ended() => None,
         };
-        tokio::time::sleep(chance.millis(0..6)).await;
-        if node.life.is_dead() {
+        tokio::time::sleep(rng.millis(0..6)).await;
+        if node.liveness.is_dead() {
             return;
         }
         let input = match up {
-            Some(Up::Text(text)) => Input::Text(Bytes::from(text)),
-            Some(Up::Bye) => Input::Close(1000),
-            Some(Up::Gone) | None => return session.do_send(Ended),
+            Some(Up::Text(text)) => ClientInput::Text(Bytes::from(text)),
+            Some(Up::Bye) => ClientInput::Close(1000),
+            Some(Up::Gone) | None => return session.connection_ended(),
         };
         peer.heard();
-        let Some(pause) = hand_over(&session, vec![input]).await else { return };
+        let Some(pause) = session.receive(vec![input]).await else { return };
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }

@@ -1,25 +1,28 @@
-//! A node's way to the one store: it may be slow, fail, lose answers, be cut off, and ends with the node.
-//! What commits is written into the history at the moment of its commit.
+//! A node's access to the shared store: it may be slow, fail, lose answers or be cut off, and ends with the node.
+//! Commits are recorded in the history at the moment they happen.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use actors::domain::command::{Command, OpenRoom, Opened, Outcome, Refusal};
-use actors::domain::event::{Event, EventBody};
-use actors::domain::ids::{Epoch, RoomId, Seq, UserId};
-use actors::domain::person::Author;
+use actors::domain::command::{Command, CommandOutcome, OpenRoom, OpenedRoom, Refusal};
+use actors::domain::event::{Event, EventBody, EventKind, EventSubject};
+use actors::domain::ids::{Epoch, PersonalSeq, RoomId, Seq, UserId};
+use actors::domain::personal::PersonalPage;
+use actors::domain::user::UserSummary;
 use actors::memory::store::MemoryStore;
-use actors::ports::store::{Changes, Cursor, InboxRoom, PersonChange, Store, StoreError, Visit};
+use actors::ports::store::{
+    Changes, Cursor, InboxRoom, JoinContext, OpenedInbox, Store, StoreError, UserAccess,
+};
 use async_trait::async_trait;
 
-use crate::chance::Chance;
 use crate::history::{Fact, Recorder, Row};
+use crate::rng::Rng;
 
-/// How bad the store is; chances are of a hundred.
+/// The faults of the store; chances are in percent.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Trouble {
+pub(crate) struct StoreFaults {
     /// Calls that take long.
     pub(crate) slow: u32,
     /// Calls that fail.
@@ -28,14 +31,14 @@ pub(crate) struct Trouble {
     pub(crate) lost: u32,
 }
 
-/// Whether a node lives, and reaches the store.
+/// Whether a node is alive and reaches the store.
 #[derive(Debug, Default)]
-pub(crate) struct Life {
+pub(crate) struct Liveness {
     dead: AtomicBool,
     cut_off: AtomicBool,
 }
 
-impl Life {
+impl Liveness {
     pub(crate) fn end(&self) {
         self.dead.store(true, Ordering::Relaxed);
     }
@@ -53,29 +56,34 @@ impl Life {
     }
 }
 
-/// The store, as all nodes share it.
-pub(crate) struct Truth {
+/// The store that all nodes share.
+pub(crate) struct SharedStore {
     pub(crate) store: MemoryStore,
     pub(crate) recorder: Recorder,
     rooms: Mutex<BTreeSet<RoomId>>,
-    trouble: Mutex<Trouble>,
+    store_faults: Mutex<StoreFaults>,
 }
 
-impl Truth {
+impl SharedStore {
     pub(crate) fn new(recorder: Recorder) -> Self {
-        Self { store: MemoryStore::default(), recorder, rooms: Mutex::default(), trouble: Mutex::default() }
+        Self {
+            store: MemoryStore::default(),
+            recorder,
+            rooms: Mutex::default(),
+            store_faults: Mutex::default(),
+        }
     }
 
-    pub(crate) fn set_trouble(&self, trouble: Trouble) {
-        *locked(&self.trouble) = trouble;
+    pub(crate) fn set_faults(&self, store_faults: StoreFaults) {
+        *locked(&self.store_faults) = store_faults;
     }
 
-    /// The rooms there are.
+    /// The rooms.
     pub(crate) fn rooms(&self) -> Vec<RoomId> {
         locked(&self.rooms).iter().copied().collect()
     }
 
-    /// Writes down what the logs have gained, as it was at the commit.
+    /// Records the rows that the logs have gained, as of their commit.
     pub(crate) fn record<'a>(&self, events: impl IntoIterator<Item = &'a Event>) {
         for event in events {
             self.recorder.note(Fact::Committed(row_of(event)));
@@ -88,120 +96,127 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a frame of this event has to say.
+/// What a frame of this event shows.
 fn row_of(event: &Event) -> Row {
-    let kind = match &event.body {
-        EventBody::RoomCreated(_) | EventBody::RoomUpdated(_) => "room_updated",
-        EventBody::RoomDeleted => "room_deleted",
-        EventBody::MessagePosted(_) => "chat_message",
-        EventBody::MessageEdited(_) => "message_updated",
-        EventBody::MessageDeleted { .. } => "message_deleted",
-        EventBody::ParticipantJoined(_) => "participant_joined",
-        EventBody::ParticipantLeft(_) => "participant_left",
-        EventBody::ParticipantUpdated(_) => "participant_updated",
+    let facts = event.body.facts();
+    let kind = match event.body.kind() {
+        EventKind::RoomCreated | EventKind::RoomUpdated => "room_updated",
+        EventKind::MessagePosted => "chat_message",
+        EventKind::MessageEdited => "message_updated",
+        kind => kind.as_str(),
     };
-    let message = match &event.body {
-        EventBody::MessagePosted(message) | EventBody::MessageEdited(message) => Some(message),
+    let message = match facts.subject {
+        EventSubject::NewMessage(message) | EventSubject::Message(message) => Some(message),
         _ => None,
     };
-    let name = match &event.body {
-        EventBody::RoomCreated(room) | EventBody::RoomUpdated(room) => Some(room.name.clone()),
-        _ => None,
-    };
+    let name = facts.room().map(|room| room.name.clone());
     let says = match &event.body {
-        EventBody::RoomCreated(room) | EventBody::RoomUpdated(room) => Some(room.room_type.as_str()),
-        EventBody::MessageDeleted { removed_by, .. } => Some(removed_by.as_str()),
-        body => body.participant().map(|participant| participant.role.as_str()),
+        EventBody::MessageDeleted(deletion) => Some(deletion.removed_by.as_str().to_owned()),
+        EventBody::Reaction(change) => Some(format!("{} {}", change.emoji, change.added)),
+        EventBody::MessagePinned(change) => Some(change.pinned.to_string()),
+        _ => facts
+            .room()
+            .map(|room| room.room_type.as_str())
+            .or_else(|| facts.participant().map(|participant| participant.role.as_str()))
+            .map(str::to_owned),
+    };
+    let acting = match &event.body {
+        EventBody::Reaction(change) => Some(change.user),
+        EventBody::MessagePinned(_) => event.by,
+        _ => None,
     };
     Row {
         room: event.room,
         seq: event.seq,
         kind: kind.to_owned(),
-        message: event.body.message(),
+        message: facts.message_id(),
         text: message.map(|message| message.content.clone()).or(name),
         rev: message.map(|message| message.rev),
         client_id: message.and_then(|message| message.client_id),
+        root: facts.thread_root,
         user: message
             .map(|message| message.sender.id)
-            .or_else(|| event.body.participant().map(|participant| participant.user.id)),
-        says: says.map(str::to_owned),
+            .or(acting)
+            .or_else(|| facts.participant().map(|participant| participant.user.id)),
+        says,
         by: event.by,
+        settings: facts.room().map(|room| room.settings.clone()),
     }
 }
 
-/// What becomes of one call.
+/// What happens to one call.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum CallFate {
     Done,
     Fails,
     NeverDone,
     Lost,
 }
 
-/// One node's way to the store.
+/// One node's access to the store.
 pub(crate) struct NodeStore {
-    truth: Arc<Truth>,
-    life: Arc<Life>,
-    chance: Mutex<Chance>,
+    shared_store: Arc<SharedStore>,
+    liveness: Arc<Liveness>,
+    rng: Mutex<Rng>,
 }
 
 impl NodeStore {
-    pub(crate) fn new(truth: Arc<Truth>, life: Arc<Life>, chance: Chance) -> Self {
-        Self { truth, life, chance: Mutex::new(chance) }
+    pub(crate) fn new(shared_store: Arc<SharedStore>, liveness: Arc<Liveness>, rng: Rng) -> Self {
+        Self { shared_store, liveness, rng: Mutex::new(rng) }
     }
 
-    fn draw(&self) -> (Fate, Duration, Duration) {
-        let trouble = locked(&self.truth.trouble).clone();
-        let mut chance = locked(&self.chance);
-        let mut take = || match chance.percent(trouble.slow) {
-            true => chance.millis(5..1_500),
-            false => chance.millis(0..4),
+    fn draw(&self) -> (CallFate, Duration, Duration) {
+        let store_faults = locked(&self.shared_store.store_faults).clone();
+        let mut rng = locked(&self.rng);
+        let mut take = || match rng.percent(store_faults.slow) {
+            true => rng.millis(5..1_500),
+            false => rng.millis(0..4),
         };
         let (before, after) = (take(), take());
-        let fate = match chance.below(100) as u32 {
-            at if at < trouble.fails => Fate::Fails,
-            at if at < trouble.fails + trouble.lost => Fate::Lost,
-            at if at < trouble.fails + trouble.lost * 3 / 2 => Fate::NeverDone,
-            _ => Fate::Done,
+        let call_fate = match rng.below(100) as u32 {
+            at if at < store_faults.fails => CallFate::Fails,
+            at if at < store_faults.fails + store_faults.lost => CallFate::Lost,
+            at if at < store_faults.fails + store_faults.lost * 3 / 2 => CallFate::NeverDone,
+            _ => CallFate::Done,
         };
-        (fate, before, after)
+        (call_fate, before, after)
     }
 
-    /// Waits for a call's turn; what comes back is to be handed to [`Self::end`].
-    async fn begin(&self, is_write: bool) -> Result<(Fate, Duration), StoreError> {
-        let (fate, before, after) = self.draw();
+    /// Starts a call; what it returns goes to [`Self::end`].
+    async fn begin(&self, is_write: bool) -> Result<(CallFate, Duration), StoreError> {
+        let (call_fate, before, after) = self.draw();
         self.wait(before).await;
-        if self.life.is_cut_off() || fate == Fate::Fails {
+        if self.liveness.is_cut_off() || call_fate == CallFate::Fails {
             self.wait(after).await;
             return Err(StoreError::Unavailable("simulated".into()));
         }
-        if fate == Fate::NeverDone {
+        if call_fate == CallFate::NeverDone {
             self.wait(after).await;
             return Err(unknown(is_write));
         }
-        Ok((fate, after))
+        Ok((call_fate, after))
     }
 
-    /// Waits until the answer is there.
+    /// Waits for the answer.
     async fn end<T>(
         &self,
-        (fate, after): (Fate, Duration),
+        (call_fate, after): (CallFate, Duration),
         done: Result<T, StoreError>,
         is_write: bool,
     ) -> Result<T, StoreError> {
         self.wait(after).await;
-        if fate == Fate::Lost || self.life.is_cut_off() {
+        if call_fate == CallFate::Lost || self.liveness.is_cut_off() {
             return done.and_then(|_| Err(unknown(is_write)));
         }
         done
     }
 
-    /// Lets time pass; a node that has died meanwhile hears nothing any more.
+    /// Lets time pass; for a node that has died meanwhile, it never ends.
     async fn wait(&self, time: Duration) {
         if !time.is_zero() {
             tokio::time::sleep(time).await;
         }
-        if self.life.is_dead() {
+        if self.liveness.is_dead() {
             std::future::pending::<()>().await;
         }
     }
@@ -217,54 +232,76 @@ impl Store for NodeStore {
         &self,
         batch: &[Arc<Command>],
         wait: bool,
-    ) -> Result<Vec<Option<Result<Outcome, Refusal>>>, StoreError> {
+    ) -> Result<Vec<Option<Result<CommandOutcome, Refusal>>>, StoreError> {
         let begun = self.begin(true).await?;
-        let done = self.truth.store.append(batch, wait).await;
+        let done = self.shared_store.store.append(batch, wait).await;
         let outcomes = done.iter().flatten().flatten().flatten();
-        self.truth.record(outcomes.flat_map(|outcome| &outcome.events));
+        self.shared_store.record(outcomes.flat_map(|outcome| &outcome.events));
         self.end(begun, done, true).await
     }
 
-    async fn open_room(&self, open: &OpenRoom) -> Result<Result<Opened, Refusal>, StoreError> {
+    async fn open_room(&self, open: &OpenRoom) -> Result<Result<OpenedRoom, Refusal>, StoreError> {
         let begun = self.begin(true).await?;
-        let done = self.truth.store.open_room(open).await;
+        let done = self.shared_store.store.open_room(open).await;
         if let Ok(Ok(opened)) = &done {
-            self.truth.record(&opened.events);
+            self.shared_store.record(&opened.events);
         }
         self.end(begun, done, true).await
     }
 
-    async fn visit(&self, room: RoomId, visitors: &[UserId], roster: bool) -> Result<Visit, StoreError> {
+    async fn join_context(
+        &self,
+        room: RoomId,
+        candidates: &[UserId],
+        roster: bool,
+    ) -> Result<JoinContext, StoreError> {
         let begun = self.begin(false).await?;
-        let done = self.truth.store.visit(room, visitors, roster).await;
+        let done = self.shared_store.store.join_context(room, candidates, roster).await;
         self.end(begun, done, false).await
     }
 
     async fn events(&self, room: RoomId, after: Seq, limit: usize) -> Result<Vec<Event>, StoreError> {
         let begun = self.begin(false).await?;
-        let done = self.truth.store.events(room, after, limit).await;
+        let done = self.shared_store.store.events(room, after, limit).await;
         self.end(begun, done, false).await
     }
 
     async fn changes(&self, since: Option<Cursor>) -> Result<Changes, StoreError> {
         let begun = self.begin(false).await?;
-        let done = self.truth.store.changes(since).await;
+        let done = self.shared_store.store.changes(since).await;
         self.end(begun, done, false).await
     }
 
     async fn inbox(&self, user: UserId, rooms: Option<&[RoomId]>) -> Result<Vec<InboxRoom>, StoreError> {
         let begun = self.begin(false).await?;
-        let done = self.truth.store.inbox(user, rooms).await;
+        let done = self.shared_store.store.inbox(user, rooms).await;
         self.end(begun, done, false).await
     }
 
-    async fn person(&self, user: UserId) -> Result<Option<(Author, PersonChange)>, StoreError> {
+    async fn open_inbox(&self, user: UserId) -> Result<OpenedInbox, StoreError> {
         let begun = self.begin(false).await?;
-        let done = self.truth.store.person(user).await;
+        let done = self.shared_store.store.open_inbox(user).await;
+        self.end(begun, done, false).await
+    }
+
+    async fn personal_log(
+        &self,
+        user: UserId,
+        after: PersonalSeq,
+        limit: usize,
+    ) -> Result<PersonalPage, StoreError> {
+        let begun = self.begin(false).await?;
+        let done = self.shared_store.store.personal_log(user, after, limit).await;
+        self.end(begun, done, false).await
+    }
+
+    async fn user(&self, user: UserId) -> Result<Option<(UserSummary, UserAccess)>, StoreError> {
+        let begun = self.begin(false).await?;
+        let done = self.shared_store.store.user(user).await;
         self.end(begun, done, false).await
     }
 
     fn epoch(&self) -> Epoch {
-        self.truth.store.epoch()
+        self.shared_store.store.epoch()
     }
 }

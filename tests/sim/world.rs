@@ -1,4 +1,4 @@
-//! What all parts of a run share: the nodes, the store, the link between them, the people.
+//! What all parts of a run share: the nodes, the store, the broker between them, the users.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -6,44 +6,44 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::domain::command::{Actor, Change, Command, OpenRoom, Reply};
+use actors::domain::command::{Command, CommandReply, OpenRoom, Principal, RoomChange};
+use actors::domain::entry::{EntryTerms, HostRoster};
 use actors::domain::ids::{MessageId, NodeId, RoomId, UserId};
-use actors::domain::person::Author;
 use actors::domain::room::{RoomType, Subject};
-use actors::engine::{EngineHandle, Parts};
+use actors::domain::user::UserSummary;
+use actors::engine::{EngineHandle, EngineParts, Worker};
 use actors::limits::Limits;
-use actors::memory::link::Hub;
-use actors::memory::wire::Peer;
+use actors::memory::broker::Hub;
+use actors::memory::connection::Peer;
+use actors::ports::broker::Broker;
 use actors::ports::clock::Clock;
 use actors::ports::identity::{Credential, Identity};
-use actors::ports::link::Link;
-use actors::ports::store::{PersonChange, Store};
-use actors::protocol::envelope::LinkKey;
-use actors::worker::Worker;
+use actors::ports::store::{Store, UserAccess};
+use actors::protocol::envelope::EnvelopeKey;
 use async_trait::async_trait;
 use chrono::DateTime;
 use tokio::sync::Notify;
 
-use crate::chance::Chance;
-use crate::history::{Conn, End, Fact, Op, Recorder, Wish};
-use crate::store::{Life, NodeStore, Truth};
+use crate::history::{Conn, End, Fact, Op, Recorder, Request};
+use crate::rng::Rng;
+use crate::store::{Liveness, NodeStore, SharedStore};
 
 /// A text that the store refuses.
 pub(crate) const POISON: &str = "poison";
 
-/// One of the staff.
+/// The user on the staff.
 pub(crate) const STAFF: UserId = UserId(4);
 
-/// How far a run is.
+/// The phases of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
     /// Faults and traffic.
     Stormy,
     /// Traffic without faults.
     Healed,
-    /// What is under way comes to its end.
+    /// What is under way completes.
     Quiet,
-    /// All should be where the log is.
+    /// All should be at the head.
     Settled,
     /// All should see who is online.
     Seen,
@@ -56,22 +56,22 @@ pub(crate) struct Node {
     pub(crate) place: usize,
     pub(crate) engine: EngineHandle,
     pub(crate) worker: Rc<Worker>,
-    pub(crate) life: Arc<Life>,
-    /// Its place on the hub.
+    pub(crate) liveness: Arc<Liveness>,
+    /// Its port on the hub.
     pub(crate) link: usize,
     peers: RefCell<Vec<Peer>>,
     death: Notify,
 }
 
 impl Node {
-    /// Remembers a connection, to be cut when the node dies.
+    /// Keeps a connection, to be cut when the node dies.
     pub(crate) fn keep(&self, peer: Peer) {
         self.peers.borrow_mut().push(peer);
     }
 
     async fn died(&self) {
         let death = self.death.notified();
-        if !self.life.is_dead() {
+        if !self.liveness.is_dead() {
             death.await;
         }
     }
@@ -81,29 +81,29 @@ impl Node {
 pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) recorder: Recorder,
-    pub(crate) truth: Arc<Truth>,
+    pub(crate) shared_store: Arc<SharedStore>,
     pub(crate) hub: Hub,
     pub(crate) users: Vec<UserId>,
     pub(crate) rooms: Vec<RoomId>,
-    /// What each person is called, and whether that one may be here.
+    /// Each user's name and access.
     people: RefCell<BTreeMap<UserId, (String, bool)>>,
-    /// What a connection holds on its way.
+    /// The bytes that a connection buffers.
     pub(crate) wire_bytes: usize,
-    /// What each person has written in each room.
+    /// The messages of each user in each room.
     pub(crate) written: RefCell<BTreeMap<(UserId, RoomId), Vec<MessageId>>>,
-    /// Whether each person may be here, and since when tokens count.
-    rights: RefCell<BTreeMap<UserId, PersonChange>>,
+    /// Each user's access to the service.
+    rights: RefCell<BTreeMap<UserId, UserAccess>>,
     phase: Cell<Phase>,
     /// Wakes in the order of waiting; a watch channel's order is random.
     next_phase: Notify,
     nodes: RefCell<Vec<Option<Rc<Node>>>>,
     limits: Limits,
-    chance: RefCell<Chance>,
+    rng: RefCell<Rng>,
     ops: Cell<Op>,
     conns: Cell<Conn>,
 }
 
-/// Nobody renews a token here.
+/// An identity that accepts no token.
 struct NoTokens;
 
 #[async_trait]
@@ -114,44 +114,45 @@ impl Identity for NoTokens {
 }
 
 impl World {
-    /// A world of `nodes` nodes, with people and rooms. To be made on a paused clock.
-    pub(crate) async fn new(mut chance: Chance) -> Rc<Self> {
+    /// A world with nodes, users and rooms. The clock must be paused.
+    pub(crate) async fn new(mut rng: Rng) -> Rc<Self> {
         let clock = Clock::start(DateTime::UNIX_EPOCH);
         let recorder = Recorder::new(clock);
-        let truth = Arc::new(Truth::new(recorder.clone()));
-        truth.store.refuse(|command| match &command.change {
-            Change::Post(draft) => draft.content.contains(POISON),
+        let shared_store = Arc::new(SharedStore::new(recorder.clone()));
+        shared_store.store.refuse(|command| match &command.change {
+            RoomChange::Post(draft) => draft.content.contains(POISON),
+            RoomChange::Forward(messages) => messages.iter().any(|part| part.draft.content.contains(POISON)),
             _ => false,
         });
         let users: Vec<UserId> = (1..=5).map(UserId).collect();
         for user in &users {
             let name = format!("user{user}");
-            truth.store.put_person(Author::new(*user, &name, &name), true);
+            shared_store.store.put_user(UserSummary::new(*user, &name, &name), true);
         }
-        truth.store.set_staff(STAFF, true);
-        let nodes = 2 + chance.below(2);
+        shared_store.store.set_staff(STAFF, true);
+        let nodes = 2 + rng.below(2);
         let limits = Limits {
-            outbox_frames_max: chance.pick(&[48, 200, 1_000]),
-            outbox_bytes_max: chance.pick(&[24 << 10, 1 << 20]),
-            replay_events_max: chance.pick(&[30, 1_000]),
+            outbox_frames_max: rng.pick(&[48, 200, 1_000]),
+            outbox_bytes_max: rng.pick(&[24 << 10, 1 << 20]),
+            replay_events_max: rng.pick(&[30, 1_000]),
             ..Limits::default()
         };
         let mut world = Self {
             clock,
             recorder,
-            truth,
-            hub: Hub::new(chance.next()),
+            shared_store,
+            hub: Hub::new(rng.next()),
             people: RefCell::new(users.iter().map(|user| (*user, (format!("user{user}"), true))).collect()),
             users,
             rooms: Vec::new(),
-            wire_bytes: chance.pick(&[700, 4 << 10, 64 << 10]),
+            wire_bytes: rng.pick(&[700, 4 << 10, 64 << 10]),
             rights: RefCell::default(),
             phase: Cell::new(Phase::Stormy),
             next_phase: Notify::new(),
             written: RefCell::default(),
             nodes: RefCell::new(vec![None; nodes]),
             limits,
-            chance: RefCell::new(chance),
+            rng: RefCell::new(rng),
             ops: Cell::new(0),
             conns: Cell::new(0),
         };
@@ -164,14 +165,16 @@ impl World {
 
     async fn make_rooms(&mut self) {
         let open = |room_type, by: i64, people: &[i64], subject| OpenRoom {
-            id: RoomId(self.chance.borrow_mut().uuid()),
-            by: Actor::Person(UserId(by)),
+            id: RoomId(self.rng.borrow_mut().uuid()),
+            by: Principal::User(UserId(by)),
             room_type,
             name: String::new(),
             subject,
             title: None,
-            people: people.iter().copied().map(UserId).collect(),
+            users: people.iter().copied().map(UserId).collect(),
             granted: None,
+            granted_terms: EntryTerms::default(),
+            roster: HostRoster::default(),
             open_subjects: true,
         };
         let opens = [
@@ -180,39 +183,40 @@ impl World {
             open(RoomType::Task, 3, &[1, 5], Some(Subject::Task(7))),
         ];
         for open in opens {
-            let opened = self.truth.store.open_room(&open).await.expect("no faults yet").expect("it may be");
-            self.truth.record(&opened.events);
+            let opened =
+                self.shared_store.store.open_room(&open).await.expect("no faults yet").expect("it may be");
+            self.shared_store.record(&opened.events);
             self.rooms.push(opened.room);
         }
     }
 
-    /// Starts a node in this place, on what the store has.
+    /// Starts a node, on what the store has.
     pub(crate) fn start_node(&self, place: usize) {
-        let mut chance = self.chance();
-        let life = Arc::new(Life::default());
-        let link = self.hub.link();
-        let hub_place = link.place();
-        let store = NodeStore::new(self.truth.clone(), life.clone(), chance.fork());
-        let engine = EngineHandle::start(Parts {
-            node: NodeId(chance.uuid()),
+        let mut rng = self.rng();
+        let liveness = Arc::new(Liveness::default());
+        let link = self.hub.broker();
+        let hub_place = link.port();
+        let store = NodeStore::new(self.shared_store.clone(), liveness.clone(), rng.fork());
+        let engine = EngineHandle::start(EngineParts {
+            node: NodeId(rng.uuid()),
             limits: self.limits.clone(),
             clock: self.clock,
             store: Arc::new(store),
             identity: Arc::new(NoTokens),
-            link: Some(link as Arc<dyn Link>),
-            link_key: key(),
+            broker: Some(link as Arc<dyn Broker>),
+            envelope_key: key(),
         });
         let worker = engine.worker();
         let (peers, death) = (RefCell::default(), Notify::new());
-        let node = Node { place, engine, worker, life, link: hub_place, peers, death };
+        let node = Node { place, engine, worker, liveness, link: hub_place, peers, death };
         self.nodes.borrow_mut()[place] = Some(Rc::new(node));
     }
 
-    /// Ends a node at once, as kill -9 does: from this moment on the store, the link and the clients hear
-    /// nothing of it, and it hears nothing of them.
+    /// Kills a node at once, as kill -9 does: from this moment on it exchanges nothing with the store, the
+    /// broker and the clients.
     pub(crate) fn kill_node(&self, place: usize) {
         let Some(node) = self.nodes.borrow_mut()[place].take() else { return };
-        node.life.end();
+        node.liveness.end();
         self.hub.set_up(node.link, false);
         for peer in node.peers.borrow_mut().drain(..) {
             peer.cut();
@@ -220,18 +224,18 @@ impl World {
         node.death.notify_waiters();
     }
 
-    /// The nodes that live.
+    /// The nodes that are alive.
     pub(crate) fn nodes(&self) -> Vec<Rc<Node>> {
         self.nodes.borrow().iter().flatten().cloned().collect()
     }
 
-    /// What all have written in a room.
+    /// All messages of a room.
     pub(crate) fn written_in(&self, room: RoomId) -> Vec<MessageId> {
         let written = self.written.borrow();
         written.iter().filter(|((_, at), _)| *at == room).flat_map(|(_, all)| all.iter().copied()).collect()
     }
 
-    /// How many places for nodes there are.
+    /// How many nodes there can be.
     pub(crate) fn places(&self) -> usize {
         self.nodes.borrow().len()
     }
@@ -240,22 +244,22 @@ impl World {
         self.nodes.borrow()[place].is_some()
     }
 
-    /// A sequence for a part of the run.
-    pub(crate) fn chance(&self) -> Chance {
-        self.chance.borrow_mut().fork()
+    /// A sequence of random numbers for a part of the run.
+    pub(crate) fn rng(&self) -> Rng {
+        self.rng.borrow_mut().fork()
     }
 
     pub(crate) fn phase(&self) -> Phase {
         self.phase.get()
     }
 
-    /// Goes on to the next phase.
+    /// Enters a phase.
     pub(crate) fn enter(&self, phase: Phase) {
         self.phase.set(phase);
         self.next_phase.notify_waiters();
     }
 
-    /// Waits until the phase is another one.
+    /// Waits until the phase changes.
     pub(crate) async fn phase_after(&self, phase: Phase) -> Phase {
         while self.phase() == phase {
             let next = self.next_phase.notified();
@@ -271,35 +275,37 @@ impl World {
         self.conns.get()
     }
 
-    /// Writes down that someone wants something.
-    pub(crate) fn ask(&self, user: UserId, room: RoomId, wish: Wish) -> Op {
+    /// Records a request.
+    pub(crate) fn record_request(&self, user: UserId, room: RoomId, request: Request) -> Op {
         self.ops.set(self.ops.get() + 1);
         let op = self.ops.get();
-        self.recorder.note(Fact::Asked { op, user, room, wish });
+        self.recorder.note(Fact::Asked { op, user, room, request });
         op
     }
 
-    /// Has a command carried out by a node, as a REST call does.
+    /// Has a node carry out a command, as a REST call does.
     pub(crate) async fn command(
         &self,
         node: &Node,
         user: UserId,
         room: RoomId,
-        change: Change,
-        wish: Wish,
+        change: RoomChange,
+        request: Request,
     ) -> End {
-        let op = self.ask(user, room, wish);
-        let command = Command { room, by: Actor::Person(user), change };
+        let op = self.record_request(user, room, request);
+        let command = Command { room, by: Principal::User(user), change };
         let answer = tokio::select! {
             biased;
             () = node.died() => None,
             answer = node.engine.command(command) => Some(answer),
         };
         let end = match answer {
-            Some(Ok(Reply::Posted { message, duplicate })) => {
+            Some(Ok(CommandReply::Posted { message, duplicate })) => {
                 End::Acked { message: message.id, seq: message.seq, duplicate }
             }
-            Some(Ok(Reply::SentBefore { message, seq, .. })) => End::Acked { message, seq, duplicate: true },
+            Some(Ok(CommandReply::AlreadyPosted { message, seq, .. })) => {
+                End::Acked { message, seq, duplicate: true }
+            }
             Some(Ok(_)) => End::Done,
             Some(Err(error)) if error.code().as_str() == "unknown_outcome" => End::Unknown,
             Some(Err(error)) => End::Refused(error.code().as_str().to_owned()),
@@ -309,57 +315,59 @@ impl World {
         end
     }
 
-    /// Changes what someone is called, and perhaps tells a node.
-    pub(crate) fn rename(&self, user: UserId, full_name: &str, tell: Option<&Node>) {
+    /// Renames a user, and may report it to a node.
+    pub(crate) fn rename(&self, user: UserId, full_name: &str, report_to: Option<&Node>) {
         let is_active = {
             let mut people = self.people.borrow_mut();
             let person = people.get_mut(&user).expect("one of those there are");
             full_name.clone_into(&mut person.0);
             person.1
         };
-        self.put_person(user, is_active, tell);
+        self.put_user(user, is_active, report_to);
     }
 
-    /// Changes whether someone may be here at all, and perhaps tells a node.
-    pub(crate) fn set_right(&self, user: UserId, is_active: bool, tell: Option<&Node>) {
+    /// Changes a user's access, and may report it to a node.
+    pub(crate) fn set_access(&self, user: UserId, is_active: bool, report_to: Option<&Node>) {
         self.people.borrow_mut().get_mut(&user).expect("one of those there are").1 = is_active;
         self.recorder.note(Fact::RightsChanged { user, is_active });
-        self.put_person(user, is_active, tell);
+        self.put_user(user, is_active, report_to);
     }
 
-    fn put_person(&self, user: UserId, is_active: bool, tell: Option<&Node>) {
+    fn put_user(&self, user: UserId, is_active: bool, report_to: Option<&Node>) {
         let full_name = self.people.borrow()[&user].0.clone();
-        self.truth.store.put_person(Author::new(user, &format!("user{user}"), &full_name), is_active);
-        self.tell_right(user, tell, |right| right.is_active = is_active);
+        self.shared_store
+            .store
+            .put_user(UserSummary::new(user, &format!("user{user}"), &full_name), is_active);
+        self.report_access(user, report_to, |right| right.is_active = is_active);
     }
 
-    /// Makes a person's tokens void that are from before this second, and perhaps tells a node.
-    pub(crate) fn revoke(&self, user: UserId, tell: Option<&Node>) {
+    /// Revokes a user's tokens issued before this second, and may report it to a node.
+    pub(crate) fn revoke(&self, user: UserId, report_to: Option<&Node>) {
         let from = self.second();
-        self.truth.store.revoke_tokens(user, from);
+        self.shared_store.store.revoke_tokens(user, from);
         self.recorder.note(Fact::Revoked { user, from });
-        self.tell_right(user, tell, |right| right.tokens_valid_from = Some(from));
+        self.report_access(user, report_to, |right| right.tokens_valid_from = Some(from));
     }
 
-    fn tell_right(&self, user: UserId, tell: Option<&Node>, change: impl FnOnce(&mut PersonChange)) {
+    fn report_access(&self, user: UserId, report_to: Option<&Node>, change: impl FnOnce(&mut UserAccess)) {
         let mut rights = self.rights.borrow_mut();
         let right =
-            rights.entry(user).or_insert(PersonChange { user, is_active: true, tokens_valid_from: None });
+            rights.entry(user).or_insert(UserAccess { user, is_active: true, tokens_valid_from: None });
         change(right);
-        if let Some(node) = tell {
-            node.engine.person_changed(*right);
+        if let Some(node) = report_to {
+            node.engine.user_changed(*right);
         }
     }
 
-    /// The second that it is, by which tokens are issued.
+    /// The current second, in which tokens are issued.
     pub(crate) fn second(&self) -> i64 {
         i64::try_from(self.clock.now().as_secs()).expect("a run takes minutes")
     }
 }
 
-/// What the nodes sign envelopes with.
-pub(crate) fn key() -> LinkKey {
-    LinkKey::new(b"simulation")
+/// The key with which the nodes seal envelopes.
+pub(crate) fn key() -> EnvelopeKey {
+    EnvelopeKey::new(b"simulation")
 }
 
 /// Lets time pass.

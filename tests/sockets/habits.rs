@@ -1,4 +1,4 @@
-//! What clients of the chat that this one replaces do, and what is made of it.
+//! What clients of the replaced chat server do, and how this server reacts.
 
 use std::net::SocketAddr;
 
@@ -12,48 +12,48 @@ use uuid::Uuid;
 
 use crate::node::Node;
 use crate::shared;
-use crate::socket::PATIENCE;
+use crate::socket::TIMEOUT;
 
 #[tokio::test]
-async fn an_unknown_frame_of_an_inherited_client_is_ignored_and_not_counted() {
+async fn an_unknown_frame_of_a_legacy_client_is_ignored() {
     let server = shared().await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let room = ana.makes_group(&[]).await;
-    for mut a in [ana.enters(&room).await, ana.signs_in().await.0] {
+    for mut a in [ana.joins(&room).await, ana.opens_user_socket().await.0] {
         for _ in 0..12 {
             a.sends(json!({"type": "heartbeat"})).await;
         }
-        a.has_heard_nothing().await;
+        a.receives_nothing().await;
         let client_id = Uuid::new_v4().to_string();
         a.sends(json!({"type": "heartbeat", "client_id": client_id, "room_id": room})).await;
-        assert_eq!(a.is_told("bad_frame").await["client_id"], client_id, "this one is waited for");
+        assert_eq!(a.receives_error("bad_frame").await["client_id"], client_id, "this one is waited for");
         a.sends_raw(Message::text("{")).await;
-        a.is_told("bad_frame").await;
+        a.receives_error("bad_frame").await;
     }
-    let mut speaks_v1 = ana.way_into(&room).in_chat_v1().opens().await.expect("a socket");
-    speaks_v1.is_greeted().await;
+    let mut speaks_v1 = ana.room_socket(&room).with_chat_v1().opens().await.expect("a socket");
+    speaks_v1.reads_greeting().await;
     speaks_v1.sends(json!({"type": "heartbeat"})).await;
-    speaks_v1.is_told("bad_frame").await;
+    speaks_v1.receives_error("bad_frame").await;
 }
 
 #[tokio::test]
-async fn a_long_text_is_kept_where_nobody_would_hear_that_it_was_not() {
+async fn a_long_text_is_stored_where_the_client_ignores_errors() {
     let server = shared().await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let room = ana.makes_group(&[]).await;
-    let mut a = ana.enters(&room).await;
+    let mut a = ana.joins(&room).await;
     let (long, longest, too_long) = ("a".repeat(4_001), "ä".repeat(20_000), "b".repeat(20_001));
     for kept in [&long, &longest] {
         a.says(kept).await;
         a.sees(kept).await;
     }
     a.says(&too_long).await;
-    a.is_told("invalid").await;
-    let client_id = a.says_surely(&long).await;
+    a.receives_error("invalid").await;
+    let client_id = a.says_with_client_id(&long).await;
     let refused = a.answer_to(&client_id).await;
     assert_eq!((&refused["type"], &refused["code"]), (&json!("error"), &json!("invalid")));
     let (status, _) =
-        ana.asks(reqwest::Method::POST, "messages/", Some(json!({"room": room, "content": long}))).await;
+        ana.requests(reqwest::Method::POST, "messages/", Some(json!({"room": room, "content": long}))).await;
     assert_eq!(status, 400, "by REST it is told");
     let page = ana.gets(&format!("messages/?room={room}")).await;
     assert_eq!(page["results"][0]["content"], longest);
@@ -61,32 +61,32 @@ async fn a_long_text_is_kept_where_nobody_would_hear_that_it_was_not() {
 }
 
 #[tokio::test]
-async fn half_an_emoji_is_a_sign_that_stands_for_it() {
+async fn half_an_emoji_becomes_a_replacement_character() {
     let server = shared().await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let room = ana.makes_group(&[]).await;
-    let mut a = ana.enters(&room).await;
+    let mut a = ana.joins(&room).await;
     a.sends_raw(Message::text(r#"{"type":"chat_message","message":"cut \ud83d"}"#)).await;
     a.sees("cut \u{FFFD}").await;
 }
 
 #[tokio::test]
-async fn the_code_of_a_close_comes_back() {
+async fn the_close_code_is_echoed() {
     let server = shared().await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let room = ana.makes_group(&[]).await;
     for code in [1000_u16, 1001, 3000, 4_321] {
-        let mut a = ana.enters(&room).await;
+        let mut a = ana.joins(&room).await;
         a.sends_raw(Message::Close(Some(CloseFrame { code: code.into(), reason: "bye".into() }))).await;
         assert_eq!(a.is_closed().await, code);
         a.connection_ends().await;
     }
-    let mut a = ana.enters(&room).await;
+    let mut a = ana.joins(&room).await;
     a.sends_raw(Message::Close(None)).await;
     assert_eq!(a.is_closed().await, 1000);
 }
 
-/// Sends requests on one connection, the last of which ends it; gives the answers.
+/// Sends requests on one connection, of which the last one ends it, and returns the responses.
 async fn answers(address: SocketAddr, requests: &[String]) -> String {
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     let mut answers = Vec::new();
@@ -94,14 +94,14 @@ async fn answers(address: SocketAddr, requests: &[String]) -> String {
         stream.write_all(requests.concat().as_bytes()).await?;
         stream.read_to_end(&mut answers).await
     };
-    tokio::time::timeout(PATIENCE, asks).await.expect("an end in time").expect("answers");
+    tokio::time::timeout(TIMEOUT, asks).await.expect("an end in time").expect("answers");
     String::from_utf8_lossy(&answers).into_owned()
 }
 
 #[tokio::test]
-async fn letters_in_an_address_may_stand_as_they_are() {
+async fn a_request_target_may_contain_non_ascii_characters() {
     let server = shared().await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let room = ana.makes_group(&[]).await;
     ana.posts_message(&room, "Die Küche: 水管漏水").await;
     let head = format!("HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n", ana.token);
@@ -111,7 +111,7 @@ async fn letters_in_an_address_may_stand_as_they_are() {
     let send = format!(
         "POST /api/chat/messages/ {head}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
     );
-    // Between requests with bodies, which stay as they are.
+    // Between requests with bodies, which stay unchanged.
     let last = "GET /ü HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".to_owned();
     let asked = [search("Küche"), send.clone(), search("水管漏水"), send, search("nước+nóng"), last];
     let answers = answers(ana.address, &asked).await;
@@ -121,7 +121,7 @@ async fn letters_in_an_address_may_stand_as_they_are() {
     assert_eq!(answers.matches("{\"count\":1,").count(), 2, "{answers}");
     let page = ana.gets(&format!("messages/?room={room}")).await;
     assert_eq!(page["results"][0]["content"], "GET /ü HTTP/1.1\r\nüü");
-    // What stands in a socket's address is of no more trouble, nor what follows it at once.
+    // The same in the target of a WebSocket, and in what directly follows it.
     let upgrade = format!(
         "GET /ws/chat/{room}/?x={}&token={} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
@@ -132,7 +132,7 @@ async fn letters_in_an_address_may_stand_as_they_are() {
     let close = [&upgrade.into_bytes()[..], &[0x88, 0x82, 0, 0, 0, 0, 0x0f, 0xa1]].concat();
     stream.write_all(&close).await.expect("sent");
     let mut heard = Vec::new();
-    tokio::time::timeout(PATIENCE, stream.read_to_end(&mut heard))
+    tokio::time::timeout(TIMEOUT, stream.read_to_end(&mut heard))
         .await
         .expect("an end in time")
         .expect("frames");
@@ -140,9 +140,9 @@ async fn letters_in_an_address_may_stand_as_they_are() {
 }
 
 #[tokio::test]
-async fn the_tag_answers_head_and_a_preflight_has_nothing_in_it() {
+async fn the_page_answers_head_and_preflights_have_no_content() {
     let server = Node::start(&[("ALLOWED_ORIGINS", "https://app.example")]).await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let ask = async |line: &str, more: &str| {
         answers(ana.address, &[format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{more}\r\n")])
             .await
@@ -160,7 +160,7 @@ async fn the_tag_answers_head_and_a_preflight_has_nothing_in_it() {
     assert!(answer.contains("\r\naccess-control-allow-origin: https://app.example\r\n"), "{answer}");
 }
 
-/// Opens a socket with these subprotocols and prints the one that was chosen, then how it was closed.
+/// Opens a socket with these subprotocols, and prints the selected one and how the socket was closed.
 const OPENS: &str = "
     const [url, ...offer] = process.argv.slice(1)
     const Socket = process.env.CLIENT === 'ws' ? require('ws').WebSocket : globalThis.WebSocket
@@ -174,12 +174,12 @@ const OPENS: &str = "
     socket.onerror = (event) => console.log('error', event.message)";
 
 #[tokio::test]
-async fn who_offers_only_unknown_subprotocols_is_not_dropped_by_the_own_library() {
+async fn unknown_subprotocols_do_not_make_the_client_library_close() {
     let server = shared().await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let room = ana.makes_group(&[]).await;
     let url = format!("ws://{}/ws/chat/{room}/?token={}", ana.address, ana.token);
-    // The second keeps to the standard of browsers.
+    // The second one follows the browser standard.
     for client in ["ws", "native"] {
         for (offer, chosen) in
             [(&["mqtt", "chat.v2"][..], "mqtt"), (&["mqtt", "chat.v1"], "chat.v1"), (&[], "")]
@@ -187,7 +187,7 @@ async fn who_offers_only_unknown_subprotocols_is_not_dropped_by_the_own_library(
             let mut node = Command::new("node");
             node.current_dir("web").env("CLIENT", client).kill_on_drop(true);
             node.args(["--experimental-websocket", "-e", OPENS, &url]).args(offer);
-            let ran = tokio::time::timeout(PATIENCE, node.output()).await.expect("an end in time");
+            let ran = tokio::time::timeout(TIMEOUT, node.output()).await.expect("an end in time");
             let ran = ran.expect("Node: see README.md for what the tests need");
             let said = String::from_utf8_lossy(&ran.stdout).into_owned();
             let expected = format!("{chosen} connection_established\nclosed 4001\n");

@@ -1,4 +1,4 @@
-//! More than there is room for.
+//! More commands than the server can hold.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use crate::shared;
 
-/// Sends of one socket that may wait for their answers.
+/// Unanswered sends of one socket.
 const PENDING_MAX: usize = 128;
 
-/// Holds the room's row: nothing is committed there and every send waits, until it is rolled back.
+/// Locks the room's row: every send waits and nothing is committed until the transaction is rolled back.
 async fn holds(database: &str, room: &str) -> Client {
     let (holder, connection) = tokio_postgres::connect(database, NoTls).await.expect("a connection");
     tokio::spawn(connection);
@@ -22,24 +22,24 @@ async fn holds(database: &str, room: &str) -> Client {
 }
 
 #[tokio::test]
-async fn what_is_more_than_fits_is_overloaded_and_not_stored() {
+async fn sends_beyond_capacity_are_overloaded_and_not_stored() {
     let server = shared().await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let room = ana.makes_group(&[]).await;
-    let mut a = ana.enters(&room).await;
+    let mut a = ana.joins(&room).await;
     let holder = holds(&server.database, &room).await;
     let mut waiting = BTreeSet::new();
     for n in 0..PENDING_MAX + 60 {
-        waiting.insert(a.says_surely(&format!("n{n}")).await);
+        waiting.insert(a.says_with_client_id(&format!("n{n}")).await);
     }
     for _ in 0..60 {
-        let error = a.is_told("overloaded").await;
+        let error = a.receives_error("overloaded").await;
         assert!(error["retry_after"].as_f64().is_some_and(|seconds| seconds > 0.0), "{error}");
         assert!(waiting.remove(error["client_id"].as_str().expect("whose")), "{error}");
     }
     holder.batch_execute("ROLLBACK").await.expect("the end of the transaction");
     for _ in 0..PENDING_MAX {
-        let ack = a.hears("ack").await;
+        let ack = a.receives("ack").await;
         assert!(waiting.contains(ack["client_id"].as_str().expect("whose")), "{ack}");
     }
     let log = ana.events(&room, 0).await.1;
@@ -53,29 +53,29 @@ async fn what_is_more_than_fits_is_overloaded_and_not_stored() {
 }
 
 #[tokio::test]
-async fn those_who_were_refused_and_are_silent_keep_nobody_waiting() {
+async fn silent_overloaded_clients_keep_nobody_waiting() {
     let server = shared().await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let room = ana.makes_group(&[]).await;
     let holder = holds(&server.database, &room).await;
     let mut sockets = Vec::new();
     // More than are read at a time.
     for _ in 0..6 {
-        let mut socket = ana.enters(&room).await;
+        let mut socket = ana.joins(&room).await;
         for n in 0..=PENDING_MAX {
-            socket.says_surely(&format!("n{n}")).await;
+            socket.says_with_client_id(&format!("n{n}")).await;
         }
-        socket.is_told("overloaded").await;
-        // One more, so that the pause is known when it is read.
-        socket.says_surely("more").await;
-        socket.is_told("overloaded").await;
+        socket.receives_error("overloaded").await;
+        // One more, so that the pause applies when it is read.
+        socket.says_with_client_id("more").await;
+        socket.receives_error("overloaded").await;
         sockets.push(socket);
     }
     holder.batch_execute("ROLLBACK").await.expect("the end of the transaction");
     for socket in sockets.iter_mut().rev() {
-        // Read again, and answered; what waits may take a while to be stored.
+        // Read again, and answered; it may take a while until everything is stored.
         loop {
-            let client_id = socket.says_surely("again").await;
+            let client_id = socket.says_with_client_id("again").await;
             let answer = socket.answer_to(&client_id).await;
             if answer["type"] == "ack" {
                 break;

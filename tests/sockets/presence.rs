@@ -1,26 +1,26 @@
-//! Who is there, and who types.
+//! Presence and typing.
 
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::people::text;
 use crate::shared;
+use crate::users::text;
 
 #[tokio::test]
-async fn others_see_one_come_and_go() {
+async fn others_see_a_user_come_and_go() {
     let server = shared().await;
-    let (ana, ben) = (server.person("ana").await, server.person("ben").await);
+    let (ana, ben) = (server.user("ana").await, server.user("ben").await);
     let room = ana.makes_group(&[&ben]).await;
-    let mut a = ana.enters(&room).await;
-    let b = ben.enters(&room).await;
+    let mut a = ana.joins(&room).await;
+    let b = ben.joins(&room).await;
     assert_eq!(
         a.next_is("presence").await,
         json!({"type": "presence", "room_id": room, "user_id": ben.id, "status": "online", "last_seen": null})
     );
-    let second = ben.enters(&room).await;
+    let second = ben.joins(&room).await;
     b.closes().await;
-    a.has_heard_nothing().await;
+    a.receives_nothing().await;
     let since = Instant::now();
     second.closes().await;
     let gone = a.next_is("presence").await;
@@ -30,31 +30,31 @@ async fn others_see_one_come_and_go() {
 }
 
 #[tokio::test]
-async fn who_comes_is_told_who_is_there_already_wherever_they_are_signed_in() {
+async fn a_new_socket_learns_who_is_online_anywhere() {
     let server = shared().await;
-    let (ana, ben) = (server.person("ana").await, server.person("ben").await);
+    let (ana, ben) = (server.user("ana").await, server.user("ben").await);
     let room = ana.makes_group(&[&ben]).await;
-    let (_list, _) = ben.signs_in().await;
-    let mut a = ana.way_into(&room).opens().await.expect("a socket");
+    let (_list, _) = ben.opens_user_socket().await;
+    let mut a = ana.room_socket(&room).opens().await.expect("a socket");
     a.next_is("connection_established").await;
     a.next_is("read_state").await;
     assert_eq!(a.next_is("presence_state").await["online"], json!([ana.id, ben.id]));
-    a.has_heard_nothing().await;
+    a.receives_nothing().await;
 }
 
 #[tokio::test]
-async fn typing_is_told_to_the_others_only_and_within_its_budget() {
+async fn typing_is_sent_only_to_others_and_rate_limited() {
     let server = shared().await;
-    let (ana, ben) = (server.person("ana").await, server.person("ben").await);
+    let (ana, ben) = (server.user("ana").await, server.user("ben").await);
     let room = ana.makes_group(&[&ben]).await;
-    let mut a = ana.enters(&room).await;
-    let mut b = ben.enters(&room).await;
-    a.hears("presence").await;
+    let mut a = ana.joins(&room).await;
+    let mut b = ben.joins(&room).await;
+    a.receives("presence").await;
     for n in 0..200 {
         b.sends(json!({"type": "typing", "is_typing": n % 2 == 0})).await;
     }
     b.sends(json!({"type": "typing", "is_typing": true})).await;
-    b.has_heard_nothing().await;
+    b.receives_nothing().await;
     let frame = a.next_is("typing").await;
     assert_eq!(
         frame,
@@ -63,7 +63,7 @@ async fn typing_is_told_to_the_others_only_and_within_its_budget() {
     );
     let mut states = vec![true];
     loop {
-        let frame = a.hears("typing").await;
+        let frame = a.receives("typing").await;
         let is_typing = frame["is_typing"].as_bool().expect("a boolean");
         states.push(is_typing);
         if states.len() == 5 {
@@ -77,11 +77,11 @@ async fn typing_is_told_to_the_others_only_and_within_its_budget() {
 #[tokio::test]
 async fn typing_ends_with_the_message_and_with_the_connection() {
     let server = shared().await;
-    let (ana, ben) = (server.person("ana").await, server.person("ben").await);
+    let (ana, ben) = (server.user("ana").await, server.user("ben").await);
     let room = ana.makes_group(&[&ben]).await;
-    let mut a = ana.enters(&room).await;
-    let mut b = ben.enters(&room).await;
-    a.hears("presence").await;
+    let mut a = ana.joins(&room).await;
+    let mut b = ben.joins(&room).await;
+    a.receives("presence").await;
     b.sends(json!({"type": "typing", "is_typing": true})).await;
     assert_eq!(a.next_is("typing").await["is_typing"], true);
     b.says("done").await;
@@ -96,24 +96,23 @@ async fn typing_ends_with_the_message_and_with_the_connection() {
 }
 
 #[tokio::test]
-async fn a_room_that_shrinks_to_where_presence_is_told_tells_it_anew() {
+async fn a_room_that_shrinks_below_the_limit_resends_presence() {
     let server = shared().await;
-    let (ana, ben, cleo) =
-        (server.person("ana").await, server.person("ben").await, server.person("cleo").await);
-    let crowd = server.crowd(198).await;
+    let (ana, ben, cleo) = (server.user("ana").await, server.user("ben").await, server.user("cleo").await);
+    let crowd = server.create_users(198).await;
     let ids: Vec<i64> = crowd.iter().copied().chain([ben.id, cleo.id]).collect();
     let room = json!({"room_type": "group", "name": "Crowd", "participant_ids": ids});
     let room = text(&ana.posts("rooms/", room).await["id"]);
-    let mut a = ana.way_into(&room).opens().await.expect("a socket");
+    let mut a = ana.room_socket(&room).opens().await.expect("a socket");
     a.next_is("connection_established").await;
     a.next_is("read_state").await;
-    let mut b = ben.way_into(&room).opens().await.expect("a socket");
+    let mut b = ben.room_socket(&room).opens().await.expect("a socket");
     b.next_is("connection_established").await;
     b.next_is("read_state").await;
-    a.has_heard_nothing().await;
+    a.receives_nothing().await;
     ana.removes(&cleo, &room).await;
     let mut told = std::collections::BTreeMap::new();
-    a.hears("participant_left").await;
+    a.receives("participant_left").await;
     for _ in 0..200 {
         let frame = a.next_is("presence").await;
         told.insert(frame["user_id"].as_i64(), frame["status"] == "online");

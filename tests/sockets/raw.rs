@@ -9,26 +9,26 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::node::Node;
-use crate::people::Person;
-use crate::socket::PATIENCE;
+use crate::socket::TIMEOUT;
+use crate::users::TestUser;
 use crate::{limited, shared};
 
-/// The request for a socket of a room.
-fn request(person: &Person, room: &str) -> String {
+/// The upgrade request for a room.
+fn request(user: &TestUser, room: &str) -> String {
     format!(
         "GET /ws/chat/{room}/?token={}&since=0 HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\n\
          Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
          Sec-WebSocket-Version: 13\r\n\r\n",
-        person.token
+        user.token
     )
 }
 
-/// Opens a socket by hand, with a receive buffer of this size.
-async fn opened_by_hand(person: &Person, room: &str, receive_bytes: u32) -> TcpStream {
+/// Opens a socket on a plain connection with a receive buffer of this size.
+async fn opened_by_hand(user: &TestUser, room: &str, receive_bytes: u32) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(receive_bytes).expect("a buffer");
-    let mut stream = socket.connect(person.address).await.expect("a connection");
-    stream.write_all(request(person, room).as_bytes()).await.expect("a request");
+    let mut stream = socket.connect(user.address).await.expect("a connection");
+    stream.write_all(request(user, room).as_bytes()).await.expect("a request");
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\n") {
         answer.push(stream.read_u8().await.expect("an answer"));
@@ -37,7 +37,7 @@ async fn opened_by_hand(person: &Person, room: &str, receive_bytes: u32) -> TcpS
     stream
 }
 
-/// Reads to the end; gives the frames' count and the close code.
+/// Reads to the end. Returns the number of frames and the close code.
 async fn read_to_the_end(mut stream: TcpStream) -> (usize, Option<u16>) {
     let (mut frames, mut code) = (0, None);
     let read = async {
@@ -56,15 +56,15 @@ async fn read_to_the_end(mut stream: TcpStream) -> (usize, Option<u16>) {
             }
         }
     };
-    let ended: Result<std::io::Result<()>, _> = tokio::time::timeout(PATIENCE, read).await;
+    let ended: Result<std::io::Result<()>, _> = tokio::time::timeout(TIMEOUT, read).await;
     assert!(ended.is_ok(), "the connection ends");
     (frames, code)
 }
 
 #[tokio::test]
-async fn each_breach_of_the_protocol_has_its_close_code_at_once() {
+async fn each_protocol_violation_is_closed_with_its_code_at_once() {
     let server = shared().await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let room = ana.makes_group(&[]).await;
     let huge = |length: u64| [&b"\x81\xff"[..], &length.to_be_bytes(), b"abcd"].concat();
     let fragments = [&b"\x01\x80abcd"[..], &b"\x00\x80abcd".repeat(64)].concat();
@@ -93,9 +93,9 @@ async fn each_breach_of_the_protocol_has_its_close_code_at_once() {
 }
 
 #[tokio::test]
-async fn claims_of_huge_frames_take_no_memory() {
+async fn announced_huge_frames_take_no_memory() {
     let server = limited().await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let room = ana.makes_group(&[]).await;
     let mut claims = Vec::new();
     let claim = [&b"\x81\xff"[..], &(1_u64 << 30).to_be_bytes(), b"abcd", &[7; 60_000]].concat();
@@ -116,9 +116,9 @@ async fn claims_of_huge_frames_take_no_memory() {
 }
 
 #[tokio::test]
-async fn a_client_that_closes_is_answered_and_let_go() {
+async fn a_closing_client_is_answered_and_disconnected() {
     let server = shared().await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let room = ana.makes_group(&[]).await;
     let mut stream = opened_by_hand(&ana, &room, 65_536).await;
     let since = Instant::now();
@@ -128,24 +128,24 @@ async fn a_client_that_closes_is_answered_and_let_go() {
 }
 
 #[tokio::test]
-async fn who_asks_for_a_socket_and_is_gone_leaves_nothing_behind() {
+async fn a_client_that_disconnects_during_the_handshake_leaves_nothing() {
     const TIMES: usize = 100;
     let server = Node::start(&[("RATE_LIMITS", "off")]).await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let room = ana.makes_group(&[]).await;
-    let before = server.holds().await;
+    let before = server.resource_usage().await;
     let comes_and_goes = async || {
-        // Request and end are there before the server looks.
+        // The request and the end of the connection are there before the server reads.
         let mut stream = TcpStream::connect(ana.address).await.expect("a connection");
         stream.write_all(request(&ana, &room).as_bytes()).await.expect("a request");
         stream.shutdown().await.expect("an end");
         let mut answer = Vec::new();
-        let _reset = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an end");
+        let _reset = tokio::time::timeout(TIMEOUT, stream.read_to_end(&mut answer)).await.expect("an end");
     };
     join_all((0..TIMES).map(|_| comes_and_goes())).await;
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + TIMEOUT;
     loop {
-        let now = server.holds().await;
+        let now = server.resource_usage().await;
         if now.sessions == 0 && now.descriptors < before.descriptors + TIMES / 4 {
             return;
         }
@@ -157,9 +157,9 @@ async fn who_asks_for_a_socket_and_is_gone_leaves_nothing_behind() {
 #[tokio::test]
 async fn the_tenth_bad_frame_in_a_minute_ends_the_socket() {
     let server = shared().await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let room = ana.makes_group(&[]).await;
-    let mut a = ana.enters(&room).await;
+    let mut a = ana.joins(&room).await;
     let bad = [
         "{",
         "[]",
@@ -173,41 +173,41 @@ async fn the_tenth_bad_frame_in_a_minute_ends_the_socket() {
     ];
     for frame in bad {
         a.sends_raw(Message::text(frame)).await;
-        assert_eq!(a.is_told("bad_frame").await["room_id"], room, "{frame}");
+        assert_eq!(a.receives_error("bad_frame").await["room_id"], room, "{frame}");
     }
     a.says("still here").await;
     a.sees("still here").await;
     a.sends_raw(Message::text("[".repeat(60_000))).await;
-    a.is_told("bad_frame").await;
+    a.receives_error("bad_frame").await;
     assert_eq!(a.is_closed().await, 4400);
 }
 
 #[tokio::test]
-async fn a_frame_for_another_room_is_a_bad_one() {
+async fn a_frame_for_another_room_is_a_bad_frame() {
     let server = shared().await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let (room, other) = (ana.makes_group(&[]).await, ana.makes_group(&[]).await);
-    let mut a = ana.enters(&room).await;
+    let mut a = ana.joins(&room).await;
     a.sends(json!({"type": "chat_message", "room_id": other, "message": "astray"})).await;
-    a.is_told("bad_frame").await;
+    a.receives_error("bad_frame").await;
     for kind in ["subscribe", "unsubscribe"] {
         a.sends(json!({"type": kind, "room_id": room})).await;
-        a.is_told("bad_frame").await;
+        a.receives_error("bad_frame").await;
     }
     a.sends(json!({"type": "chat_message", "room_id": room, "message": "well sent"})).await;
     a.sees("well sent").await;
 }
 
 #[tokio::test]
-async fn floods_are_refused_and_then_ended() {
+async fn floods_are_refused_and_then_closed() {
     let server = limited().await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let room = ana.makes_group(&[]).await;
-    let mut a = ana.enters(&room).await;
+    let mut a = ana.joins(&room).await;
     for n in 0..210 {
         a.sends(json!({"type": "ping", "n": n})).await;
     }
-    let error = a.is_told("rate_limited").await;
+    let error = a.receives_error("rate_limited").await;
     assert!(error["retry_after"].as_f64().is_some_and(|after| after > 0.0), "{error}");
     for n in 0..200 {
         a.sends(json!({"type": "ping", "n": n})).await;
@@ -220,45 +220,45 @@ async fn floods_are_refused_and_then_ended() {
 }
 
 #[tokio::test]
-async fn a_reader_that_stops_is_closed_and_told_when_it_reads_again() {
+async fn a_stopped_reader_is_closed_and_learns_why_when_it_reads() {
     let server = shared().await;
-    let (ana, ben) = (server.person("ana").await, server.person("ben").await);
+    let (ana, ben) = (server.user("ana").await, server.user("ben").await);
     let room = ana.makes_group(&[&ben]).await;
     let stuck = opened_by_hand(&ben, &room, 4_096).await;
-    let mut a = ana.enters(&room).await;
-    let mut b = ben.enters(&room).await;
+    let mut a = ana.joins(&room).await;
+    let mut b = ben.joins(&room).await;
     let text = "x".repeat(4_000);
     for n in 0..400 {
         a.says(&format!("{n}{}", &text[8..])).await;
-        a.hears("chat_message").await;
-        b.hears("chat_message").await;
+        a.receives("chat_message").await;
+        b.receives("chat_message").await;
     }
     a.says("the last").await;
     b.sees("the last").await;
-    // Some seconds after the server has given it up.
+    // Some seconds after the server has given up the connection.
     tokio::time::sleep(Duration::from_secs(4)).await;
     let (frames, code) = read_to_the_end(stuck).await;
     assert_eq!(code, Some(4431));
     assert!(frames < 400, "{frames}");
-    let (_, missed) = ben.returns(&room, 3 + i64::try_from(frames).expect("few") - 5).await;
+    let (_, missed) = ben.resumes(&room, 3 + i64::try_from(frames).expect("few") - 5).await;
     assert_eq!(missed.last().expect("an end")["type"], "synced");
 }
 
 #[tokio::test]
-async fn a_replay_waits_for_a_slow_reader_and_never_closes_it() {
+async fn a_replay_waits_for_a_slow_reader_without_closing_it() {
     let server = shared().await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let room = ana.makes_group(&[]).await;
-    let mut a = ana.enters(&room).await;
+    let mut a = ana.joins(&room).await;
     for n in 0..900 {
         a.says(&format!("{n}{}", "y".repeat(3_900))).await;
-        a.hears("chat_message").await;
+        a.receives("chat_message").await;
     }
     let mut stream = opened_by_hand(&ana, &room, 4_096).await;
     let (mut bytes, mut buffer) = (0, vec![0; 200_000]);
     let since = Instant::now();
     while bytes < 900 * 3_900 {
-        let read = tokio::time::timeout(PATIENCE, stream.read(&mut buffer)).await.expect("more to come");
+        let read = tokio::time::timeout(TIMEOUT, stream.read(&mut buffer)).await.expect("more to come");
         let read = read.expect("an open connection");
         assert!(read > 0, "closed after {bytes} bytes");
         bytes += read;
@@ -269,9 +269,9 @@ async fn a_replay_waits_for_a_slow_reader_and_never_closes_it() {
 }
 
 #[tokio::test]
-async fn what_is_no_upgrade_is_told_so() {
+async fn a_request_that_is_no_upgrade_is_rejected() {
     let server = shared().await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let room = ana.makes_group(&[]).await;
     let ask = async |head: String| {
         let mut stream = TcpStream::connect(server.address).await.expect("a connection");
@@ -298,9 +298,9 @@ async fn what_is_no_upgrade_is_told_so() {
 }
 
 #[tokio::test]
-async fn what_comes_with_the_handshake_is_answered_after_the_greeting() {
+async fn frames_sent_with_the_handshake_are_answered_after_the_greeting() {
     let server = shared().await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let room = ana.makes_group(&[]).await;
     let mut stream = TcpStream::connect(ana.address).await.expect("a connection");
     let frame = br#"{"type":"ping","n":1.5}"#;
@@ -314,23 +314,23 @@ async fn what_comes_with_the_handshake_is_answered_after_the_greeting() {
             heard.push(stream.read_u8().await.expect("an answer"));
         }
     };
-    tokio::time::timeout(PATIENCE, answered).await.expect("an answer in time");
+    tokio::time::timeout(TIMEOUT, answered).await.expect("an answer in time");
     let heard = String::from_utf8_lossy(&heard);
     let at = |what: &str| heard.find(what).unwrap_or_else(|| panic!("{what} in {heard}"));
     assert!(at("connection_established") < at("pong"), "{heard}");
 }
 
 #[tokio::test]
-async fn a_client_that_says_nothing_is_pinged_closed_and_seen_to_go() {
+async fn a_silent_client_is_pinged_closed_and_goes_offline() {
     let server = Node::start(&[("SILENT_SECONDS", "3"), ("PING_SECONDS", "1")]).await;
-    let (ana, ben) = (server.person("ana").await, server.person("ben").await);
+    let (ana, ben) = (server.user("ana").await, server.user("ben").await);
     let room = ana.makes_group(&[&ben]).await;
-    let mut listens = ana.enters(&room).await;
+    let mut listens = ana.joins(&room).await;
     let silent = opened_by_hand(&ben, &room, 65_536).await;
-    // One who reads answers pings, and stays.
+    // A client that reads answers pings, and stays.
     let goes = async {
-        while listens.hears("presence").await["status"] != "offline" {}
-        listens.has_heard().await
+        while listens.receives("presence").await["status"] != "offline" {}
+        listens.received_so_far().await
     };
     let ((frames, code), _) = tokio::join!(read_to_the_end(silent), goes);
     assert_eq!(code, Some(4408));
@@ -338,14 +338,14 @@ async fn a_client_that_says_nothing_is_pinged_closed_and_seen_to_go() {
 }
 
 #[tokio::test]
-async fn handshakes_beyond_the_rate_are_told_when_to_come_back() {
+async fn handshakes_beyond_the_rate_get_a_retry_time() {
     let server = Node::start(&[("RATE_HANDSHAKES", "1:2")]).await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let room = ana.makes_group(&[]).await;
     let mut refused = 0;
     for _ in 0..4 {
-        match ana.way_into(&room).opens().await {
-            Ok(mut socket) => drop(socket.is_greeted().await),
+        match ana.room_socket(&room).opens().await {
+            Ok(mut socket) => drop(socket.reads_greeting().await),
             Err(status) => {
                 assert_eq!(status, 503);
                 refused += 1;

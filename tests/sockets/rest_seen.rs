@@ -1,15 +1,15 @@
-//! What is done over REST is seen live on every socket.
+//! Changes by REST are visible live on every socket.
 
 use serde_json::json;
 
 use crate::shared;
 
 #[tokio::test]
-async fn messages_sent_changed_and_deleted_over_rest_are_seen() {
+async fn sending_editing_and_deleting_over_rest_is_visible() {
     let server = shared().await;
-    let (ana, ben) = (server.person("ana").await, server.person("ben").await);
+    let (ana, ben) = (server.user("ana").await, server.user("ben").await);
     let room = ana.makes_group(&[&ben]).await;
-    let mut b = ben.enters(&room).await;
+    let mut b = ben.joins(&room).await;
 
     let message = ana.posts_message(&room, "sent").await;
     let path = format!("messages/{}/", message["id"].as_str().expect("an id"));
@@ -35,12 +35,11 @@ async fn messages_sent_changed_and_deleted_over_rest_are_seen() {
 }
 
 #[tokio::test]
-async fn people_added_promoted_and_removed_over_rest_are_seen() {
+async fn adding_promoting_and_removing_over_rest_is_visible() {
     let server = shared().await;
-    let (ana, ben, cem) =
-        (server.person("ana").await, server.person("ben").await, server.person("cem").await);
+    let (ana, ben, cem) = (server.user("ana").await, server.user("ben").await, server.user("cem").await);
     let room = ana.makes_group(&[&ben]).await;
-    let mut b = ben.enters(&room).await;
+    let mut b = ben.joins(&room).await;
 
     ana.adds(&cem, &room).await;
     let joined = b.next_is("participant_joined").await["participant"].clone();
@@ -53,7 +52,7 @@ async fn people_added_promoted_and_removed_over_rest_are_seen() {
         (&joined["room"], &joined["is_admin"], &joined["left_at"]),
         (&json!(room), &json!(false), &json!(null))
     );
-    let place = ana.place_of(&cem, &room).await;
+    let place = ana.participant_id(&cem, &room).await;
     ana.patches(&format!("participants/{place}/"), json!({"is_admin": true})).await;
     assert_eq!(b.next_is("participant_updated").await["participant"]["is_admin"], true);
     ana.removes(&cem, &room).await;
@@ -67,20 +66,20 @@ async fn people_added_promoted_and_removed_over_rest_are_seen() {
 }
 
 #[tokio::test]
-async fn a_room_renamed_archived_and_deleted_over_rest_is_seen() {
+async fn renaming_archiving_and_deleting_over_rest_is_visible() {
     let server = shared().await;
-    let (ana, ben) = (server.person("ana").await, server.person("ben").await);
+    let (ana, ben) = (server.user("ana").await, server.user("ben").await);
     let room = ana.makes_group(&[&ben]).await;
-    let mut b = ben.enters(&room).await;
-    let (mut list, _) = ben.signs_in().await;
+    let mut b = ben.joins(&room).await;
+    let (mut list, _) = ben.opens_user_socket().await;
 
     ana.patches(&format!("rooms/{room}/"), json!({"name": "Renamed"})).await;
     assert_eq!(b.next_is("room_updated").await["room"]["name"], "Renamed");
     assert_eq!(list.next_is("inbox").await["display_name"], "Renamed");
-    // What changes nothing is nothing that has happened.
+    // A request that changes nothing creates no event.
     ana.patches(&format!("rooms/{room}/"), json!({"name": "Renamed"})).await;
     ana.posts(&format!("rooms/{room}/unarchive/"), json!({})).await;
-    b.has_heard_nothing().await;
+    b.receives_nothing().await;
     ana.posts(&format!("rooms/{room}/archive/"), json!({})).await;
     assert_eq!(list.next_is("inbox").await["is_active"], false);
     let archived = b.next_is("room_updated").await["room"].clone();
@@ -91,15 +90,15 @@ async fn a_room_renamed_archived_and_deleted_over_rest_is_seen() {
     assert_eq!(list.next_is("inbox").await["is_active"], true);
     ana.deletes(&format!("rooms/{room}/")).await;
     assert_eq!(b.is_closed().await, 4404);
-    assert_eq!(ben.way_into(&room).opens().await.err(), Some(403));
+    assert_eq!(ben.room_socket(&room).opens().await.err(), Some(403));
 }
 
 #[tokio::test]
-async fn a_file_is_seen_with_its_path_and_without_a_signature() {
+async fn a_file_is_announced_with_an_unsigned_path() {
     let server = shared().await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let room = ana.makes_group(&[]).await;
-    let mut a = ana.enters(&room).await;
+    let mut a = ana.joins(&room).await;
     let form = format!(
         "--edge\r\nContent-Disposition: form-data; name=\"room\"\r\n\r\n{room}\r\n--edge\r\n\
          Content-Disposition: form-data; name=\"attachment\"; filename=\"plan.pdf\"\r\n\

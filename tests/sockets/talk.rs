@@ -1,4 +1,4 @@
-//! Sending: what everyone sees of it, and what the sender is told.
+//! Sending: what everyone receives, and how the sender is answered.
 
 use serde_json::json;
 use uuid::Uuid;
@@ -6,15 +6,15 @@ use uuid::Uuid;
 use crate::{limited, shared};
 
 #[tokio::test]
-async fn what_one_says_all_see_and_the_sender_has_the_answer_first() {
+async fn a_message_reaches_everyone_and_the_ack_comes_first() {
     let server = shared().await;
-    let (ana, ben) = (server.person("ana").await, server.person("ben").await);
+    let (ana, ben) = (server.user("ana").await, server.user("ben").await);
     let room = ana.makes_group(&[&ben]).await;
-    let mut a = ana.enters(&room).await;
-    let mut b = ben.enters(&room).await;
-    a.hears("presence").await;
+    let mut a = ana.joins(&room).await;
+    let mut b = ben.joins(&room).await;
+    a.receives("presence").await;
 
-    let client_id = a.says_surely("  hi there \n").await;
+    let client_id = a.says_with_client_id("  hi there \n").await;
     let ack = a.next_is("ack").await;
     let frame = a.next_is("chat_message").await;
     assert_eq!(frame, b.next_is("chat_message").await);
@@ -34,24 +34,24 @@ async fn what_one_says_all_see_and_the_sender_has_the_answer_first() {
 }
 
 #[tokio::test]
-async fn a_text_is_trimmed_and_bounded_and_blank_ones_are_ignored_or_refused() {
+async fn texts_are_trimmed_limited_and_must_not_be_blank() {
     let server = shared().await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let room = ana.makes_group(&[]).await;
-    let mut a = ana.enters(&room).await;
+    let mut a = ana.joins(&room).await;
 
     for blank in ["", "  \n\t", "\u{200b}\u{a0}\u{feff} "] {
         a.says(blank).await;
     }
-    a.has_heard_nothing().await;
-    let client_id = a.says_surely(" \u{200b} ").await;
-    let error = a.is_told("invalid").await;
+    a.receives_nothing().await;
+    let client_id = a.says_with_client_id(" \u{200b} ").await;
+    let error = a.receives_error("invalid").await;
     assert_eq!((&error["client_id"], &error["room_id"]), (&json!(client_id), &json!(room)));
     a.says(&"x".repeat(20_001)).await;
-    assert_eq!(a.is_told("invalid").await["room_id"], room);
+    assert_eq!(a.receives_error("invalid").await["room_id"], room);
     a.says("nul\0inside").await;
-    a.is_told("invalid").await;
-    a.has_heard_nothing().await;
+    a.receives_error("invalid").await;
+    a.receives_nothing().await;
     let longest = "\u{1f600}".repeat(4_000);
     a.says(&format!(" {longest} ")).await;
     a.sees(&longest).await;
@@ -61,17 +61,17 @@ async fn a_text_is_trimmed_and_bounded_and_blank_ones_are_ignored_or_refused() {
 }
 
 #[tokio::test]
-async fn the_same_send_again_is_answered_with_the_first() {
+async fn a_repeated_send_is_answered_like_the_first() {
     let server = shared().await;
-    let (ana, ben) = (server.person("ana").await, server.person("ben").await);
+    let (ana, ben) = (server.user("ana").await, server.user("ben").await);
     let room = ana.makes_group(&[&ben]).await;
-    let mut b = ben.enters(&room).await;
+    let mut b = ben.joins(&room).await;
     let client_id = Uuid::new_v4().to_string();
     let send = json!({"type": "chat_message", "message": "once", "client_id": client_id});
 
     let mut sockets = Vec::new();
     for _ in 0..10 {
-        sockets.push(ana.enters(&room).await);
+        sockets.push(ana.joins(&room).await);
     }
     for socket in &mut sockets {
         for _ in 0..10 {
@@ -82,16 +82,16 @@ async fn the_same_send_again_is_answered_with_the_first() {
     let mut places = std::collections::BTreeSet::new();
     for socket in &mut sockets {
         for _ in 0..10 {
-            let ack = socket.hears("ack").await;
+            let ack = socket.receives("ack").await;
             first += usize::from(ack["duplicate"] == false);
             places.insert(format!("{} {} {}", ack["message_id"], ack["seq"], ack["created_at"]));
         }
     }
     assert_eq!((first, places.len()), (1, 1), "{places:?}");
     b.sees("once").await;
-    b.has_heard_nothing().await;
+    b.receives_nothing().await;
     let (status, body) = ana
-        .asks(
+        .requests(
             reqwest::Method::POST,
             "messages/",
             Some(json!({"room": room, "content": "once", "client_id": client_id})),
@@ -101,32 +101,32 @@ async fn the_same_send_again_is_answered_with_the_first() {
 }
 
 #[tokio::test]
-async fn another_send_under_the_same_name_is_refused() {
+async fn another_send_with_the_same_client_id_is_refused() {
     let server = shared().await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let room = ana.makes_group(&[]).await;
-    let mut a = ana.enters(&room).await;
-    let client_id = a.says_surely("one").await;
+    let mut a = ana.joins(&room).await;
+    let client_id = a.says_with_client_id("one").await;
     let first = a.sees("one").await["message"]["id"].clone();
     for other in [
         json!({"type": "chat_message", "message": "two", "client_id": client_id}),
         json!({"type": "chat_message", "message": "one", "client_id": client_id, "reply_to": first}),
     ] {
         a.sends(other).await;
-        assert_eq!(a.is_told("client_id_conflict").await["client_id"], client_id);
+        assert_eq!(a.receives_error("client_id_conflict").await["client_id"], client_id);
     }
-    a.has_heard_nothing().await;
+    a.receives_nothing().await;
 }
 
 #[tokio::test]
-async fn an_answer_quotes_and_one_to_another_room_is_sent_as_none() {
+async fn a_reply_quotes_and_one_to_another_room_is_sent_without() {
     let server = shared().await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let (room, other) = (ana.makes_group(&[]).await, ana.makes_group(&[]).await);
     let elsewhere = ana.posts_message(&other, "elsewhere").await;
-    let mut a = ana.enters(&room).await;
+    let mut a = ana.joins(&room).await;
     a.says(&"q".repeat(150)).await;
-    let asked = a.hears("chat_message").await["message"].clone();
+    let asked = a.receives("chat_message").await["message"].clone();
 
     a.sends(json!({"type": "chat_message", "message": "answer", "reply_to": asked["id"]})).await;
     let answer = a.sees("answer").await["message"].clone();
@@ -143,63 +143,63 @@ async fn an_answer_quotes_and_one_to_another_room_is_sent_as_none() {
 }
 
 #[tokio::test]
-async fn one_sockets_sends_are_kept_in_their_order() {
+async fn sends_of_one_socket_keep_their_order() {
     let server = shared().await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let room = ana.makes_group(&[]).await;
-    let (mut all, _) = ana.signs_in().await;
-    let mut a = ana.enters(&room).await;
+    let (mut all, _) = ana.opens_user_socket().await;
+    let mut a = ana.joins(&room).await;
     for n in 0..100 {
         all.sends(json!({"type": "chat_message", "room_id": room, "message": format!("n{n}")})).await;
     }
     for n in 0..100 {
-        assert_eq!(a.hears("chat_message").await["message"]["content"], format!("n{n}"));
+        assert_eq!(a.receives("chat_message").await["message"]["content"], format!("n{n}"));
     }
 }
 
 #[tokio::test]
-async fn an_archived_room_takes_nothing_new() {
+async fn an_archived_room_rejects_sends() {
     let server = shared().await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let room = ana.makes_group(&[]).await;
-    let mut a = ana.enters(&room).await;
+    let mut a = ana.joins(&room).await;
     ana.posts_message(&room, "before").await;
     ana.posts(&format!("rooms/{room}/archive/"), json!({})).await;
-    let client_id = a.says_surely("after").await;
-    assert_eq!(a.is_told("archived").await["client_id"], client_id);
+    let client_id = a.says_with_client_id("after").await;
+    assert_eq!(a.receives_error("archived").await["client_id"], client_id);
     a.sends(json!({"type": "typing", "is_typing": true})).await;
-    a.is_told("archived").await;
+    a.receives_error("archived").await;
     a.sends(json!({"type": "mark_room_read"})).await;
-    a.hears("room_marked_read").await;
+    a.receives("room_marked_read").await;
 }
 
 #[tokio::test]
-async fn who_left_a_direct_room_is_joined_again_before_the_message() {
+async fn a_left_direct_room_is_rejoined_before_the_message() {
     let server = shared().await;
-    let (ana, ben) = (server.person("ana").await, server.person("ben").await);
+    let (ana, ben) = (server.user("ana").await, server.user("ben").await);
     let room = ana.opens_direct(&ben).await;
     ben.leaves(&room).await;
-    let mut a = ana.enters(&room).await;
-    let (mut list, _) = ben.signs_in().await;
+    let mut a = ana.joins(&room).await;
+    let (mut list, _) = ben.opens_user_socket().await;
     a.says("come back").await;
     let joined = a.next_is("participant_joined").await;
     assert_eq!(joined["participant"]["user"]["id"], ben.id);
     assert_eq!(a.sees("come back").await["seq"], joined["seq"].as_i64().expect("a position") + 1);
-    assert_eq!(list.hears("room_added").await["room_id"], room);
-    assert_eq!(list.hears("inbox").await["unread_count"], 1);
-    ben.enters(&room).await;
+    assert_eq!(list.receives("room_added").await["room_id"], room);
+    assert_eq!(list.receives("inbox").await["unread_count"], 1);
+    ben.joins(&room).await;
 }
 
 #[tokio::test]
-async fn too_many_messages_are_refused_with_the_time_to_wait() {
+async fn too_many_messages_are_refused_with_a_retry_time() {
     let server = limited().await;
-    let ana = server.person("ana").await;
+    let ana = server.user("ana").await;
     let room = ana.makes_group(&[]).await;
-    let mut a = ana.enters(&room).await;
+    let mut a = ana.joins(&room).await;
     for n in 0..140 {
-        a.says_surely(&format!("n{n}")).await;
+        a.says_with_client_id(&format!("n{n}")).await;
     }
-    let error = a.is_told("rate_limited").await;
+    let error = a.receives_error("rate_limited").await;
     assert!(error["retry_after"].as_f64().is_some_and(|after| after > 0.0 && after < 2.0), "{error}");
     assert!(error["client_id"].is_string() && error["room_id"] == room, "{error}");
 }

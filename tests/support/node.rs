@@ -1,4 +1,6 @@
-//! A real server as a process of its own, on a database of its own in the cluster of this test run.
+//! A server process with its own database, in the PostgreSQL cluster of this test run.
+//!
+//! The binary is the one that was built with the tests, or the one that `CHAT_BIN` names, such as a release.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -6,16 +8,16 @@ use std::time::{Duration, Instant};
 
 use aristay_chat::store::postgres::private::PrivatePostgres;
 
-/// The key that signs the tokens of these tests.
+/// The key that signs the tests' tokens.
 pub const SECRET: &str = "5d0c7b62f14e9a8837c1d2e3f4a5b6978a9b0c1d2e3f40516273849596a7b8c9";
-/// What shows the server's figures.
+/// The token for the server's metrics.
 pub const METRICS_TOKEN: &str = "a-token-for-the-figures-of-the-tests";
-/// How long a start may take, and a stop.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest that a start or a stop may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A server, its settings, and its process while it runs.
+/// A server with its settings, and its process while it runs.
 pub struct Node {
-    /// Where it listens, across restarts.
+    /// Its address, which restarts keep.
     pub address: SocketAddr,
     /// The URL of its database.
     pub database: String,
@@ -24,19 +26,19 @@ pub struct Node {
     process: Option<Process>,
 }
 
-/// What a server holds at a moment.
+/// The resources that a server uses at a moment.
 #[derive(Clone, Copy, Debug)]
-pub struct Holds {
+pub struct ResourceUsage {
     pub descriptors: usize,
     pub threads: usize,
-    /// Sockets that are open, be it that they still wait to be let in.
+    /// Open sockets, including those that aren't admitted yet.
     pub sessions: u64,
     /// Connections to its database.
     pub connections: i64,
     pub resident_kib: u64,
 }
 
-/// A child, with a watcher that kills it when this process is gone, however that came.
+/// A child process, with a watcher that kills it when the test process ends in any way.
 struct Process {
     child: Child,
     watcher: Child,
@@ -52,13 +54,13 @@ impl Drop for Process {
 }
 
 impl Node {
-    /// Starts a server on a fresh database, with these settings beside those of the tests.
+    /// Starts a server on a fresh database, with `settings` in addition to those of the tests.
     pub async fn start(settings: &[(&str, &str)]) -> Self {
         let postgres = PrivatePostgres::shared().await.expect("a PostgreSQL of the tests' own");
         Self::start_on(postgres, settings).await
     }
 
-    /// The same on a cluster that the test may harm.
+    /// Starts a server on a cluster that the test may damage.
     pub async fn start_on(postgres: &PrivatePostgres, settings: &[(&str, &str)]) -> Self {
         let database = postgres.fresh_database(None).await.expect("a database");
         let url = postgres.url();
@@ -71,12 +73,12 @@ impl Node {
             folder: tempfile::tempdir().expect("a folder"),
             process: None,
         };
-        node.begin();
+        node.start_process();
         node
     }
 
     /// Starts another server on the same database.
-    pub fn beside(&self, settings: &[(&str, &str)]) -> Self {
+    pub fn start_peer(&self, settings: &[(&str, &str)]) -> Self {
         let mut node = Self {
             address: free_address(),
             database: self.database.clone(),
@@ -84,35 +86,36 @@ impl Node {
             folder: tempfile::tempdir().expect("a folder"),
             process: None,
         };
-        node.begin();
+        node.start_process();
         node
     }
 
-    /// Sets or changes a setting for the next start.
-    pub fn is_set(&mut self, name: &str, value: &str) {
+    /// Changes a setting for the next start.
+    pub fn configure(&mut self, name: &str, value: &str) {
         self.settings.retain(|(other, _)| other != name);
         self.settings.push((name.into(), value.into()));
     }
 
-    /// Starts the process again after its end, and waits until it serves.
-    pub fn begin(&mut self) {
+    /// Starts the process, and waits until it is ready.
+    pub fn start_process(&mut self) {
         let log = self.folder.path().join("log");
         let log = std::fs::File::options().create(true).append(true).open(log).expect("a log");
-        let child = Command::new(env!("CARGO_BIN_EXE_aristay-chat"))
-            .args(["serve"])
-            .env("BIND", self.address.to_string())
-            .env("DATABASE_URL", &self.database)
-            .env("DATA_DIR", self.folder.path())
-            .env("JWT_SECRET", SECRET)
-            .env("METRICS_TOKEN", METRICS_TOKEN)
-            .env("NODE_ID", format!("node-{}", self.address.port()))
-            .env("WORKERS", "2")
-            .envs(self.settings.iter().cloned())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("the same log"))
-            .stderr(log)
-            .spawn()
-            .expect("the server's binary");
+        let child =
+            Command::new(std::env::var("CHAT_BIN").unwrap_or(env!("CARGO_BIN_EXE_aristay-chat").into()))
+                .args(["serve"])
+                .env("BIND", self.address.to_string())
+                .env("DATABASE_URL", &self.database)
+                .env("DATA_DIR", self.folder.path())
+                .env("JWT_SECRET", SECRET)
+                .env("METRICS_TOKEN", METRICS_TOKEN)
+                .env("NODE_ID", format!("node-{}", self.address.port()))
+                .env("WORKERS", "2")
+                .envs(self.settings.iter().cloned())
+                .stdin(Stdio::null())
+                .stdout(log.try_clone().expect("the same log"))
+                .stderr(log)
+                .spawn()
+                .expect("the server's binary");
         let watcher = Command::new("/bin/sh")
             .args(["-c", "cat > /dev/null; kill -9 $0 2> /dev/null"])
             .arg(child.id().to_string())
@@ -124,11 +127,7 @@ impl Node {
         while !self.is_ready() {
             let process = self.process.as_mut().expect("it was just started");
             let ended = process.child.try_wait().expect("a child");
-            assert!(
-                ended.is_none() && since.elapsed() < PATIENCE,
-                "the server doesn't start: {}",
-                self.log()
-            );
+            assert!(ended.is_none() && since.elapsed() < TIMEOUT, "the server doesn't start: {}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -137,111 +136,110 @@ impl Node {
         use std::io::{Read, Write};
         let Ok(mut stream) = TcpStream::connect(self.address) else { return false };
         let _late = stream.set_read_timeout(Some(Duration::from_secs(2)));
-        let asked =
-            stream.write_all(b"GET /health/ready HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+        let sent = stream.write_all(b"GET /health/ready HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
         let mut answer = [0; 12];
-        asked.and_then(|()| stream.read_exact(&mut answer)).is_ok() && answer.ends_with(b"200")
+        sent.and_then(|()| stream.read_exact(&mut answer)).is_ok() && answer.ends_with(b"200")
     }
 
-    /// Kills the process without a warning.
-    pub fn is_killed(&mut self) {
+    /// Kills the process without warning.
+    pub fn kill(&mut self) {
         self.process = None;
     }
 
-    /// Asks the process to stop, and tells how it ended.
-    pub fn stops(&mut self) -> ExitStatus {
-        self.is_told_to_stop();
-        self.has_ended()
+    /// Stops the process gracefully and returns its exit status.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.send_sigterm();
+        self.wait_for_exit()
     }
 
-    /// Sends the signal that asks for a stop.
-    pub fn is_told_to_stop(&self) {
+    /// Asks the process to stop.
+    pub fn send_sigterm(&self) {
         let told = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
         assert!(told.expect("kill").success());
     }
 
-    /// Waits for the end of the process.
-    pub fn has_ended(&mut self) -> ExitStatus {
+    /// Waits until the process has ended.
+    pub fn wait_for_exit(&mut self) -> ExitStatus {
         let mut process = self.process.take().expect("it runs");
         let since = Instant::now();
         loop {
             if let Some(status) = process.child.try_wait().expect("a child") {
                 return status;
             }
-            assert!(since.elapsed() < PATIENCE, "the server doesn't stop: {}", self.log());
+            assert!(since.elapsed() < TIMEOUT, "the server doesn't stop: {}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// The id of the process.
+    /// Returns the id of the process.
     pub fn pid(&self) -> u32 {
         self.process.as_ref().expect("it runs").child.id()
     }
 
-    /// What the server holds now.
-    pub async fn holds(&self) -> Holds {
+    /// Measures the resources that the server uses now.
+    pub async fn resource_usage(&self) -> ResourceUsage {
         let count = |what| {
             let folder = std::fs::read_dir(format!("/proc/{}/{what}", self.pid()));
             folder.expect("a process that runs").count()
         };
-        Holds {
+        ResourceUsage {
             descriptors: count("fd"),
             threads: count("task"),
-            sessions: self.figure("chat_sessions").await.unwrap_or(0),
+            sessions: self.metric("chat_sessions").await.unwrap_or(0),
             connections: self.connections().await,
             resident_kib: self.resident_kib(),
         }
     }
 
-    /// A figure of the server's own; none while nothing was counted.
-    pub async fn figure(&self, name: &str) -> Option<u64> {
-        let page = self.figures().await;
+    /// Reads a metric of the server; `None` until it was recorded.
+    pub async fn metric(&self, name: &str) -> Option<u64> {
+        let page = self.metrics().await;
         page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
     }
 
-    /// All of the server's own figures.
-    pub async fn figures(&self) -> String {
+    /// Reads all metrics of the server.
+    pub async fn metrics(&self) -> String {
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let asked = http.get(format!("http://{}/metrics", self.address)).bearer_auth(METRICS_TOKEN);
-        asked.send().await.expect("an answer").text().await.expect("a page")
+        let request = http.get(format!("http://{}/metrics", self.address)).bearer_auth(METRICS_TOKEN);
+        request.send().await.expect("an answer").text().await.expect("a page")
     }
 
-    /// The connections to the server's database.
+    /// Counts the connections to the server's database.
     async fn connections(&self) -> i64 {
         const COUNT: &str = "SELECT count(*) FROM pg_stat_activity \
              WHERE datname = current_database() AND pid <> pg_backend_pid()";
-        let asked = tokio_postgres::connect(&self.database, tokio_postgres::NoTls).await;
-        let (client, connection) = asked.expect("a database that is there");
+        let connected = tokio_postgres::connect(&self.database, tokio_postgres::NoTls).await;
+        let (client, connection) = connected.expect("a database");
         let connection = tokio::spawn(connection);
         let count = client.query_one(COUNT, &[]).await.expect("a count").get(0);
         connection.abort();
         count
     }
 
-    /// Makes a person's tokens from before this second void, and tells nobody.
-    pub async fn revokes_in_silence(&self, user: i64, second: i64) {
-        let asked = tokio_postgres::connect(&self.database, tokio_postgres::NoTls).await;
-        let (client, connection) = asked.expect("a database that is there");
+    /// Revokes a user's tokens issued before `second` in the database, without telling the server.
+    pub async fn revokes_tokens_in_database(&self, user: i64, second: i64) {
+        let connected = tokio_postgres::connect(&self.database, tokio_postgres::NoTls).await;
+        let (client, connection) = connected.expect("a database");
         let connection = tokio::spawn(connection);
         let revoke = "UPDATE people SET tokens_valid_from = $2 WHERE id = $1";
-        assert_eq!(client.execute(revoke, &[&user, &second]).await.expect("a person"), 1);
+        assert_eq!(client.execute(revoke, &[&user, &second]).await.expect("a user"), 1);
         connection.abort();
     }
 
-    /// What is in memory of the process, in KiB.
+    /// Returns the resident memory of the process, in KiB.
     pub fn resident_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a status");
         let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("a size");
         line.split_whitespace().nth(1).and_then(|size| size.parse().ok()).expect("a number")
     }
 
-    /// All that the server has logged.
+    /// Returns the server's log.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 }
 
-/// A free port below those that the system gives to clients, which might take it otherwise.
+/// Finds a free port below the ephemeral range, from which a client could take it between two starts.
 fn free_address() -> SocketAddr {
     for _ in 0..1_000 {
         let port = 20_000 + u16::try_from(uuid::Uuid::new_v4().as_u128() % 12_000).expect("below 12,000");

@@ -1,5 +1,5 @@
-//! A TCP proxy that does to connections what networks do: it passes them on, holds them without a word,
-//! or cuts them. It also balances over several servers.
+//! A TCP proxy that simulates network faults: it forwards connections, stalls them silently, or cuts them. It
+//! also balances over several servers.
 //!
 //! Shared by test targets with `#[path]`.
 
@@ -20,22 +20,22 @@ use tokio::{
     time::timeout,
 };
 
-/// What becomes of bytes.
+/// What happens to connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// They go through.
+    /// All bytes are forwarded.
     Pass,
-    /// Those of connections that are open stay where they are, and new connections aren't answered.
+    /// Open connections stall, and new ones aren't answered.
     Hold,
-    /// Those of connections that are open when it begins stay where they are; new ones go through.
+    /// Connections that are open when this mode is set stall; new ones are forwarded.
     HoldOld,
-    /// All connections end, and new ones do at once.
+    /// All connections are closed, and new ones at once.
     Cut,
-    /// What clients say stays where it is; what servers say goes through.
+    /// Bytes from clients stall; bytes from servers are forwarded.
     HoldClients,
 }
 
-/// A proxy on a port of its own.
+/// A proxy on its own port.
 pub(crate) struct Proxy {
     port: u16,
     mode: watch::Sender<(Mode, u64)>,
@@ -44,9 +44,9 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Listens, and passes each connection to the next of `servers` that takes it.
+    /// Listens, and forwards each connection to the next of `servers` that accepts it.
     pub(crate) async fn start(servers: Vec<SocketAddr>) -> Self {
-        let port = super::broker::free_port();
+        let port = super::rabbitmq::free_port();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.unwrap();
         let mode = watch::Sender::new((Mode::Pass, 0));
         let modes = mode.clone();
@@ -56,23 +56,23 @@ impl Proxy {
             let next = Arc::new(AtomicUsize::default());
             while let Ok((client, _)) = listener.accept().await {
                 let servers = known.lock().unwrap().clone();
-                tokio::spawn(carry(client, servers, next.clone(), modes.subscribe()));
+                tokio::spawn(forward(client, servers, next.clone(), modes.subscribe()));
             }
         });
         Self { port, mode, servers, task }
     }
 
-    /// Where it listens.
+    /// Returns the port that the proxy listens on.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    /// Passes new connections to other servers from now on.
-    pub(crate) fn lead_to(&self, servers: Vec<SocketAddr>) {
+    /// Forwards new connections to other servers.
+    pub(crate) fn route_to(&self, servers: Vec<SocketAddr>) {
         *self.servers.lock().unwrap() = servers;
     }
 
-    /// Changes what becomes of bytes from now on.
+    /// Changes what happens to connections.
     pub(crate) fn set(&self, mode: Mode) {
         self.mode.send_modify(|(now, changes)| (*now, *changes) = (mode, *changes + 1));
     }
@@ -85,7 +85,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn carry(
+async fn forward(
     client: TcpStream,
     servers: Vec<SocketAddr>,
     next: Arc<AtomicUsize>,

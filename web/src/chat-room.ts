@@ -1,8 +1,4 @@
-/**
- * The tag: a page of any origin loads this module and has `<chat-room>`, `<chat-badge>` and `<chat-app>`.
- *
- * The last one brings its parts when it is on a page.
- */
+/** The module that pages of any origin load. It defines `<chat-room>`, `<chat-badge>` and `<chat-app>`. */
 import './elements/define.ts'
 
-export { setTexts } from './elements/texts.ts'
+export { setTexts } from './elements/shared/texts.ts'

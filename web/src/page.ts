@@ -1,12 +1,12 @@
-/** The page at `/chat/`: one `<chat-app>` over the whole window. */
+/** The page at `/chat/`: one `<chat-app>` that fills the window. */
 import './chat-room.ts'
 import './elements/define-app.ts'
 
-// Once the page is there: what it keeps for the time without a line must not be in its way.
+// Only once the page has loaded, so that filling the cache does not delay it.
 if (import.meta.env.PROD && 'serviceWorker' in navigator) {
   addEventListener('load', () => {
     const scope = { scope: '/chat/', updateViaCache: 'none' } as const
-    // A browser that refuses, as in a private window, has a page that needs the line.
+    // Where service workers are not available, as in a private window, the page needs a connection.
     navigator.serviceWorker.register('/chat/sw.js', scope).catch(() => {})
   })
 }

@@ -4,7 +4,7 @@ import { type Session, type SessionStore, sessionSource, signOut } from '../src/
 const token = (user: number, seconds: number, name: string) =>
   `${name}.${btoa(JSON.stringify({ user_id: user, exp: Math.floor(Date.now() / 1000) + seconds }))}.x`
 
-/** What the tabs of one browser share, and a server that takes each refresh token once. */
+/** The storage that the tabs of one browser share, and a server that accepts each refresh token once. */
 function browser(session: Session) {
   let kept: Session | null = session
   let queue = Promise.resolve()
@@ -14,8 +14,8 @@ function browser(session: Session) {
     write: next => {
       kept = next
     },
-    alone(act) {
-      const done = queue.then(act)
+    exclusive(action) {
+      const done = queue.then(action)
       queue = done.then(
         () => {},
         () => {},
@@ -33,8 +33,8 @@ function browser(session: Session) {
   return { store, refresh, used }
 }
 
-describe('the session of several tabs', () => {
-  it('is renewed by one of them, and the others take what it got', async () => {
+describe('a session in several tabs', () => {
+  it('is renewed by one tab, and the others use the result', async () => {
     const session = { access: token(7, -10, 'old'), refresh: 'first' }
     const { store, refresh, used } = browser(session)
     const tabs = [1, 2, 3].map(() => sessionSource('', session, store, refresh))
@@ -44,7 +44,7 @@ describe('the session of several tabs', () => {
     expect(store.read()).toEqual({ access: given[0], refresh: 'refresh 1' })
   })
 
-  it("is not another person's who has signed in meanwhile", async () => {
+  it('does not overwrite the session of another user who has signed in meanwhile', async () => {
     const session = { access: token(7, -10, 'old'), refresh: 'first' }
     const { store, refresh } = browser(session)
     const tab = sessionSource('', session, store, refresh) as () => Promise<string>
@@ -53,7 +53,7 @@ describe('the session of several tabs', () => {
     expect(store.read()?.refresh).toBe('theirs')
   })
 
-  it('does not come back when another tab has signed out meanwhile', async () => {
+  it('is not restored after another tab has signed out', async () => {
     const session = { access: token(7, -10, 'old'), refresh: 'first' }
     const { store, refresh } = browser(session)
     const tab = sessionSource('', session, store, refresh) as () => Promise<string>
@@ -67,7 +67,7 @@ describe('the session of several tabs', () => {
 describe('signing out', () => {
   const session = { access: token(7, 3600, 'a'), refresh: 'mine' }
 
-  it('ends the sign-in at the server too, even when the page closes at once', async () => {
+  it('revokes the session at the server, even if the page closes immediately', async () => {
     const calls: [string, RequestInit | undefined][] = []
     await signOut('https://chat.test', session, async (url, init) => {
       calls.push([String(url), init])
@@ -79,13 +79,13 @@ describe('signing out', () => {
     expect(init).toMatchObject({ method: 'POST', keepalive: true, body: '{"refresh":"mine"}' })
   })
 
-  it('asks for nothing where there is no refresh token', async () => {
+  it('sends no request without a refresh token', async () => {
     await signOut('', { ...session, refresh: '' }, () => {
       throw new Error('nothing to end')
     })
   })
 
-  it('is done also when the server is out of reach or refuses', async () => {
+  it('succeeds even if the server is unreachable or refuses', async () => {
     await signOut('', session, () => Promise.reject(new TypeError('offline')))
     await signOut('', session, async () => new Response('{}', { status: 401 }))
   })

@@ -5,14 +5,14 @@ import { describe, expect, it } from 'vitest'
 
 const DIST = new URL('../dist', import.meta.url).pathname
 
-/** What the tag may weigh on the wire, with everything that it loads at once: in brotli, as a browser gets it. */
+/** Maximum size of the tag with everything that it loads immediately, brotli-compressed as browsers get it. */
 const TAG_BYTES_MAX = 30_000
-/** What the whole page loads at once. */
+/** Maximum size of everything that the whole page loads immediately. */
 const PAGE_BYTES_MAX = 55_000
-/** How much more it may be for a client that only takes gzip. */
+/** Maximum size for a client that accepts only gzip, relative to brotli. */
 const GZIP_SHARE_MAX = 1.15
 
-/** Gives a module's file and those of all that it imports statically. */
+/** Returns a module's file and the files that it imports statically. */
 function closure(file: string, found = new Set<string>()): Set<string> {
   if (found.has(file)) return found
   found.add(file)
@@ -25,24 +25,24 @@ function closure(file: string, found = new Set<string>()): Set<string> {
   return found
 }
 
-/** What the server sends for `files`: the compressed form that lies beside each, where it is smaller. */
+/** Returns the size of `files` as the server sends them: compressed where that is smaller. */
 function weight(files: Iterable<string>, end: '.br' | '.gz'): number {
   return [...files].reduce((sum, file) => sum + statSync(existsSync(file + end) ? file + end : file).size, 0)
 }
 
-/** Checks what a closure of modules weighs, in both encodings. */
+/** Checks the size of a set of modules in both encodings. */
 function expectAtMost(bytes_max: number, files: Set<string>): void {
   expect(files.size).toBeGreaterThan(1)
   expect(weight(files, '.br')).toBeLessThanOrEqual(bytes_max)
   expect(weight(files, '.gz')).toBeLessThanOrEqual(bytes_max * GZIP_SHARE_MAX)
 }
 
-describe('what is built', () => {
-  it(`is a tag of at most ${TAG_BYTES_MAX} bytes with all that it loads at once`, () => {
+describe('the build', () => {
+  it(`yields a tag of at most ${TAG_BYTES_MAX} bytes with everything that it loads immediately`, () => {
     expectAtMost(TAG_BYTES_MAX, closure(join(DIST, 'chat-room.js')))
   })
 
-  it(`is a page of at most ${PAGE_BYTES_MAX} bytes`, () => {
+  it(`yields a page of at most ${PAGE_BYTES_MAX} bytes`, () => {
     const html = readFileSync(join(DIST, 'index.html'), 'utf8')
     const scripts = [...html.matchAll(/src="\/chat\/([^"]+\.js)"/g)].map(([, path]) => join(DIST, path!))
     const files = new Set<string>()
@@ -50,7 +50,7 @@ describe('what is built', () => {
     expectAtMost(PAGE_BYTES_MAX, files)
   })
 
-  it('lies compressed beside itself, and means the same', () => {
+  it('stores compressed copies with identical content', () => {
     const all = readdirSync(DIST, { recursive: true, encoding: 'utf8' })
     const texts = all.filter(name => ['.js', '.css', '.json', '.svg', '.html'].includes(extname(name)))
     for (const name of texts.map(name => join(DIST, name))) {
@@ -61,7 +61,7 @@ describe('what is built', () => {
     }
   })
 
-  it('has nothing inline and nothing from elsewhere', () => {
+  it('has no inline code and no external resources', () => {
     const html = readFileSync(join(DIST, 'index.html'), 'utf8')
     expect(html).not.toMatch(/<script(?![^>]*\bsrc=)/)
     expect(html).not.toMatch(/<style|\sstyle=|\son\w+=/)

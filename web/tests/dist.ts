@@ -1,4 +1,4 @@
-/** Builds the page and the tag once before the tests that look at them, as they are shipped. */
+/** Builds the page and the tag once before the tests, which check them as they are shipped. */
 import { execFileSync } from 'node:child_process'
 
 export function setup(): void {

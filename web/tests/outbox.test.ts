@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { memoryStore } from '../src/client/node.ts'
-import { type Draft, Outbox } from '../src/client/outbox.ts'
-import { ChatError } from '../src/client/rest.ts'
+import { ChatError } from '../src/client/errors.ts'
+import { memoryStore } from '../src/client/node-ports.ts'
+import { Outbox, type OutgoingMessage } from '../src/client/outbox.ts'
 
-const draft = (content: string, file = false): Draft => ({
+const outgoing = (content: string, file = false): OutgoingMessage => ({
   client_id: content,
   room_id: 'room',
   content,
@@ -12,9 +12,9 @@ const draft = (content: string, file = false): Draft => ({
   at_ms: Date.now(),
 })
 
-/** An outbox whose sendings end when the test says so. */
-function stage() {
-  const under_way = new Map<string, { resolve: (seq: number) => void; reject: (cause: unknown) => void }>()
+/** Creates an outbox whose requests complete when the test resolves them. */
+function setup() {
+  const sending = new Map<string, { resolve: (seq: number) => void; reject: (cause: unknown) => void }>()
   const changed = new EventTarget()
   const outbox = new Outbox(
     Promise.resolve(memoryStore()),
@@ -25,54 +25,72 @@ function stage() {
         resolve = yes
         reject = no
       })
-      under_way.set(client_id, { resolve, reject })
-      return promise.finally(() => under_way.delete(client_id))
+      sending.set(client_id, { resolve, reject })
+      return promise.finally(() => sending.delete(client_id))
     },
     () => changed.dispatchEvent(new Event('change')),
     () => 0,
   )
-  const states = () => Object.fromEntries(outbox.of('room').map(entry => [entry.content, entry.state]))
+  const states = () => Object.fromEntries(outbox.entriesOf('room').map(entry => [entry.content, entry.state]))
   const until = async (claim: () => boolean) => {
     while (!claim()) await new Promise(done => changed.addEventListener('change', done, { once: true }))
   }
-  return { outbox, under_way, states, until }
+  return { outbox, sending, states, until }
 }
 
 describe('an outbox', () => {
-  it('sends a text while the picture before it is still going up', async () => {
-    const { outbox, under_way, states, until } = stage()
-    outbox.add(draft('picture', true))
-    outbox.add(draft('text'))
-    expect([...under_way.keys()]).toEqual(['picture', 'text'])
-    under_way.get('text')!.resolve(5)
+  it('sends a text while the image before it is still being uploaded', async () => {
+    const { outbox, sending, states, until } = setup()
+    outbox.add(outgoing('picture', true))
+    outbox.add(outgoing('text'))
+    expect([...sending.keys()]).toEqual(['picture', 'text'])
+    sending.get('text')!.resolve(5)
     await until(() => states()['text'] === 'stored')
     expect(states()).toEqual({ picture: 'sending', text: 'stored' })
   })
 
-  it('keeps the order of texts, and that of files', async () => {
-    const { outbox, under_way, states, until } = stage()
+  it('preserves the order of texts and that of files', async () => {
+    const { outbox, sending, states, until } = setup()
     for (const [content, file] of [
       ['text 1', false],
       ['file 1', true],
       ['text 2', false],
       ['file 2', true],
     ] as const)
-      outbox.add(draft(content, file))
-    expect([...under_way.keys()]).toEqual(['text 1', 'file 1'])
-    under_way.get('text 1')!.resolve(5)
+      outbox.add(outgoing(content, file))
+    expect([...sending.keys()]).toEqual(['text 1', 'file 1'])
+    sending.get('text 1')!.resolve(5)
     await until(() => states()['text 2'] === 'sending')
-    expect([...under_way.keys()]).toEqual(['file 1', 'text 2'])
-    under_way.get('file 1')!.resolve(6)
+    expect([...sending.keys()]).toEqual(['file 1', 'text 2'])
+    sending.get('file 1')!.resolve(6)
     await until(() => states()['file 2'] === 'sending')
   })
 
-  it('counts what has failed until it is decided', async () => {
-    const { outbox, under_way, states, until } = stage()
-    outbox.add(draft('refused'))
-    under_way.get('refused')!.reject(new ChatError('invalid', 'no'))
+  it('counts failed messages until they are retried or discarded', async () => {
+    const { outbox, sending, states, until } = setup()
+    outbox.add(outgoing('refused'))
+    sending.get('refused')!.reject(new ChatError('invalid', 'no'))
     await until(() => states()['refused'] === 'failed')
     expect(outbox.failed).toBe(1)
     outbox.discard('refused')
     expect(outbox.failed).toBe(0)
+  })
+
+  it('keeps the order of texts that were sent at once, also in the next tab', async () => {
+    const store = memoryStore()
+    const never = () => new Promise<number>(() => {})
+    const first = new Outbox(Promise.resolve(store), never, () => {})
+    const at_ms = Date.now()
+    for (const content of ['c', 'a', 'b']) first.add({ ...outgoing(content), at_ms })
+    await Promise.resolve()
+    const stored = await store.all()
+    // A database returns them in the order of their random ids.
+    const shuffled = {
+      ...store,
+      all: async () => stored.toSorted((x, y) => x.client_id.localeCompare(y.client_id)),
+    }
+    const second = new Outbox(Promise.resolve(shuffled), never, () => {})
+    await second.load()
+    expect(second.entriesOf('room').map(entry => entry.content)).toEqual(['c', 'a', 'b'])
   })
 })

@@ -6,21 +6,25 @@ import {
   extendNewer,
   extendOlder,
   fold,
-  NEAR_END_MAX,
-  nearEnd,
   openTimeline,
+  RECENT_MESSAGES_MAX,
   type Timeline,
+  trimToRecent,
 } from '../src/client/timeline.ts'
-import type { LogEvent, Room } from '../src/client/wire.ts'
+import type { LogEvent, RestRoom } from '../src/client/wire.ts'
 import { State } from './fake/state.mjs'
 
+/** Users who join, leave and write. */
 const PEOPLE = 4
+/** Users who only react: more than a reaction lists. */
+const REACTORS = 24
+const EMOJI = ['👍', '❤️', '✅']
 
-/** A room in which `steps` have happened; each step is a pair of numbers that chance gives. */
+/** A room after a number of random steps; each step is a pair of random numbers. */
 class World {
   state = new State()
   room
-  /** The room and its whole log as they were told at each `seq`. */
+  /** Each frame of the room's log as it was sent. */
   live: LogEvent[] = []
 
   constructor() {
@@ -28,8 +32,9 @@ class World {
     this.state.onFrame = (_room: unknown, frame: LogEvent) => {
       if (typeof frame.seq === 'number') this.live.push(structuredClone(frame))
     }
-    for (let n = 0; n < PEOPLE; n++) this.state.addUser(`user${n}`, `User ${n}`)
+    for (let n = 0; n < PEOPLE + REACTORS; n++) this.state.addUser(`user${n}`, `User ${n}`)
     this.room = this.state.makeRoom({ room_type: 'group', name: 'start' }, 1, [2])
+    for (let n = 1; n <= REACTORS; n++) this.state.join(this.room, PEOPLE + n, false)
   }
 
   step([kind, choice]: readonly [number, number]): void {
@@ -40,7 +45,9 @@ class World {
     const user = 2 + (choice % (PEOPLE - 1))
     const part = room.parts.get(user)
     if (kind < 4)
-      state.post(room, 1, { content: `text ${choice}`, reply_to: kind === 3 ? message?.id : null }).tell?.()
+      state
+        .post(room, 1, { content: `text ${choice}`, reply_to: kind === 3 ? message?.id : null })
+        .publish?.()
     else if (kind === 4 && message && !message.is_deleted) state.edit(message, `edit ${choice}`)
     else if (kind === 5 && message && !message.is_deleted)
       state.remove(message, choice % 2 ? 'author' : 'moderator')
@@ -49,7 +56,18 @@ class World {
     else if (kind === 7) {
       room.facts.name = `name ${choice}`
       state.record(room, { type: 'room_updated', room: { ...room.facts } })
-    } else state.record(room, { type: 'reaction', emoji: '+1' })
+    } else if (kind === 8) state.record(room, { type: 'something_new', message_id: message?.id })
+    else if (kind === 13) {
+      const thread = { thread_root: message?.is_deleted ? null : message?.id, in_timeline: choice % 2 === 0 }
+      state.post(room, 1, { content: `reply ${choice}`, ...thread }).publish?.()
+    } else if (kind === 14) {
+      const items = [1, 2].map(id => ({ id: String(id), text: `item ${id}`, done_by: null, done_at: null }))
+      state.post(room, 1, { card: { kind: 'checklist', title: `list ${choice}`, items } }).publish?.()
+    } else if (kind > 14 && message) state.tick(message, user, String(1 + (choice % 2)), choice % 3 > 0)
+    else if (message && !message.is_deleted) {
+      const reactor = PEOPLE + 1 + ((choice * 7) % REACTORS)
+      state.react(message, reactor, EMOJI[choice % 3], choice % 4 > 0).publish?.()
+    }
   }
 
   get head(): number {
@@ -63,12 +81,12 @@ class World {
   }
 
   snapshot(from: number): Timeline {
-    const room = structuredClone(this.state.room(this.room, 1)) as unknown as Room
+    const room = structuredClone(this.state.room(this.room, 1)) as unknown as RestRoom
     return openTimeline(room, 'e', this.head, from, this.head, this.events(from, this.head))
   }
 }
 
-/** What the law compares: everything but fields of people that only REST fills. */
+/** What the invariant compares: everything except participant fields that only REST returns. */
 function told(timeline: Timeline) {
   const people = [...timeline.people.values()].map(({ id, user, is_admin }) => ({
     id,
@@ -78,9 +96,9 @@ function told(timeline: Timeline) {
   return { ...timeline, people: people.toSorted((a, b) => a.id - b.id) }
 }
 
-const steps = fc.array(fc.tuple(fc.integer({ min: 0, max: 8 }), fc.nat(50)), { maxLength: 60 })
+const steps = fc.array(fc.tuple(fc.integer({ min: 0, max: 16 }), fc.nat(50)), { maxLength: 60 })
 
-describe('the law of the timeline', () => {
+describe('the invariant of the timeline', () => {
   it('folding events onto a snapshot equals a fresh snapshot', () => {
     fc.assert(
       fc.property(steps, steps, fc.nat(70), fc.boolean(), (before, after, cut, live) => {
@@ -97,7 +115,7 @@ describe('the law of the timeline', () => {
     )
   })
 
-  it('takes each event once, however often and late it comes', () => {
+  it('applies each event once, however often and late it arrives', () => {
     fc.assert(
       fc.property(steps, fc.array(fc.nat(200)), (after, repeats) => {
         const world = new World()
@@ -113,7 +131,7 @@ describe('the law of the timeline', () => {
     )
   })
 
-  it('a stretch put together from pages equals one read whole', () => {
+  it('pages combine to the same timeline as one read', () => {
     fc.assert(
       fc.property(steps, fc.nat(60), fc.nat(60), (all, a, b) => {
         const world = new World()
@@ -132,8 +150,68 @@ describe('the law of the timeline', () => {
   })
 })
 
+describe('pins', () => {
+  it('follow the frames once, as of the revision of the message', () => {
+    const world = new World()
+    world.step([0, 1])
+    const start = world.snapshot(0)
+    const message = (timeline: Timeline) => {
+      const entry = timeline.entries.at(-1)!
+      return entry.kind === 'message' ? entry.message : null
+    }
+    const { id, seq } = message(start)!
+    const pinned_at = '2026-11-30T12:00:00Z'
+    const frame = { type: 'message_pinned', room_id: start.roomId, message_id: id, pinned_by: 2, pinned_at }
+    const pinned = fold(start, { ...frame, seq: seq + 1, pinned: true } as LogEvent)
+    expect(message(pinned)).toMatchObject({ pinned_at, pinned_by: 2, rev: seq + 1 })
+    expect(fold(pinned, { ...frame, seq: seq + 1, pinned_at: null } as LogEvent)).toBe(pinned)
+    const off = { ...frame, seq: seq + 2, pinned: false, pinned_at: null } as LogEvent
+    expect(message(fold(pinned, off))).toMatchObject({ pinned_at: null, rev: seq + 2 })
+    const deleted = {
+      type: 'message_deleted',
+      room_id: start.roomId,
+      message_id: id,
+      seq: seq + 2,
+    } as LogEvent
+    expect(message(fold(pinned, deleted))).toMatchObject({ pinned_at: null, is_deleted: true })
+  })
+})
+
+describe('reactions', () => {
+  it('fold to what a fresh snapshot shows, also beyond the users that are listed', () => {
+    const changes = fc.array(fc.tuple(fc.nat(REACTORS - 1), fc.nat(9)), { minLength: 20, maxLength: 150 })
+    fc.assert(
+      fc.property(changes, fc.nat(150), (all, cut) => {
+        const world = new World()
+        world.step([0, 0])
+        const [message] = world.state.messagesOf(world.room)
+        let start = world.snapshot(0)
+        for (const [at, [user, choice]] of all.entries()) {
+          if (at === cut) start = world.snapshot(0)
+          const emoji = EMOJI[choice % 3 === 2 ? 1 : 0]
+          world.state.react(message, PEOPLE + 1 + user, emoji, choice < 7).publish?.()
+        }
+        const folded = world.live.reduce(fold, start)
+        expect(told(folded)).toEqual(told(world.snapshot(0)))
+      }),
+    )
+  })
+
+  it('change nothing in a message that was read later, and nothing twice', () => {
+    const world = new World()
+    world.step([0, 0])
+    const [message] = world.state.messagesOf(world.room)
+    const early = { ...world.snapshot(0), entries: [] }
+    world.state.react(message, 1, '👍', true).publish?.()
+    const now = world.snapshot(0)
+    // The page with the message was read after the reaction, which arrives afterwards.
+    const mixed: Timeline = { ...early, entries: now.entries }
+    expect(fold(mixed, world.live.at(-1)!).entries).toEqual(now.entries)
+  })
+})
+
 describe('a timeline', () => {
-  it('holds a bounded number of entries and says so', () => {
+  it('holds a bounded number of entries', () => {
     const world = new World()
     for (let n = 0; n < ENTRIES_MAX + 50; n++) world.step([0, n])
     const half = Math.floor(world.head / 2)
@@ -144,19 +222,19 @@ describe('a timeline', () => {
     expect(atHead(grown)).toBe(false)
   })
 
-  it('lets go of what is far above, in messages, once somebody looks at the end', () => {
+  it('drops old messages while the reader is at the end', () => {
     const world = new World()
-    for (let n = 0; n < NEAR_END_MAX; n++) world.step([0, n])
+    for (let n = 0; n < RECENT_MESSAGES_MAX; n++) world.step([0, n])
     const few = world.snapshot(0)
-    expect(nearEnd(few)).toBe(few)
-    for (let n = 0; n < NEAR_END_MAX; n++) world.step([0, n])
-    for (let n = 0; n < NEAR_END_MAX; n++) world.step([7, n])
-    const near = nearEnd(world.snapshot(0))
-    expect(near.entries.filter(entry => entry.kind === 'message')).toHaveLength(NEAR_END_MAX)
+    expect(trimToRecent(few)).toBe(few)
+    for (let n = 0; n < RECENT_MESSAGES_MAX; n++) world.step([0, n])
+    for (let n = 0; n < RECENT_MESSAGES_MAX; n++) world.step([7, n])
+    const near = trimToRecent(world.snapshot(0))
+    expect(near.entries.filter(entry => entry.kind === 'message')).toHaveLength(RECENT_MESSAGES_MAX)
     expect(near).toEqual(world.snapshot(near.from))
   })
 
-  it('does not show what comes live while it looks at the past, and counts it', () => {
+  it('counts live events, without showing them, while the reader is elsewhere', () => {
     const world = new World()
     for (let n = 0; n < 20; n++) world.step([0, n])
     const whole = world.snapshot(0)

@@ -1,4 +1,4 @@
-/** The types that EMBEDDING gives for the tags, against the tags. */
+/** The TypeScript declarations in EMBEDDING, checked against the tags. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import ts from 'typescript'
@@ -10,7 +10,7 @@ const folder = mkdtempSync(join(WEB, 'node_modules/.types-'))
 
 afterAll(() => rmSync(folder, { recursive: true }))
 
-/** What the compiler says about a program that has the types of the document. */
+/** Returns the compiler's errors for a program with these declarations. */
 function faults(program: string): string[] {
   const [, types] = /^```ts\n([\s\S]*?)^```/m.exec(DOC)!
   writeFileSync(join(folder, 'chat.d.ts'), types!)
@@ -24,22 +24,22 @@ function faults(program: string): string[] {
   return ts.getPreEmitDiagnostics(made).map(one => ts.flattenDiagnosticMessageText(one.messageText, '\n'))
 }
 
-describe('the types of the document', () => {
-  it('fit the tags themselves', () => {
+describe('the declarations of the tags', () => {
+  it('match the tags', () => {
     const elements = '../../src/elements'
     expect(
-      faults(`import type { ChatAppTag } from '${elements}/app-tag.ts'
-        import type { ChatBadge } from '${elements}/chat-badge.ts'
-        import type { ChatRoom } from '${elements}/chat-room.ts'
-        import type { ChatEvents } from '${elements}/events.ts'
-        declare const room: ChatRoom, badge: ChatBadge, app: ChatAppTag
+      faults(`import type { ChatApp } from '${elements}/tags/chat-app.ts'
+        import type { ChatBadge } from '${elements}/tags/chat-badge.ts'
+        import type { ChatRoom } from '${elements}/tags/chat-room.ts'
+        import type { ChatEvents } from '${elements}/shared/events.ts'
+        declare const room: ChatRoom, badge: ChatBadge, app: ChatApp
         export const tags: [HTMLElementTagNameMap['chat-room'], HTMLElementTagNameMap['chat-badge'], HTMLElementTagNameMap['chat-app']] = [room, badge, app]
         export const told: HTMLElementEventMap['message-sent']['detail'] = {} as ChatEvents['message-sent']
         export const unread: HTMLElementEventMap['unread-changed']['detail'] = {} as ChatEvents['unread-changed']`),
     ).toEqual([])
   }, 180_000)
 
-  it('help a page that uses them, and tell it what is wrong', () => {
+  it('accept a correct page and reject a wrong one', () => {
     const page = (wanted: string) => `import { setTexts } from 'https://chat.example/chat-room.js'
       setTexts({ write: 'Nachricht' })
       const tag = document.querySelector('chat-room')!

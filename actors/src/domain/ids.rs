@@ -1,4 +1,4 @@
-//! Newtypes for every id and position, so that none can be taken for another.
+//! A newtype for every id and position, so that none can be mistaken for another.
 
 use std::fmt;
 
@@ -22,11 +22,11 @@ macro_rules! id {
 }
 
 id!(
-    /// A person, as the host application numbers people.
+    /// A user, as the host application numbers users.
     UserId(i64)
 );
 id!(
-    /// A person's place in one room; the same one when that person comes back.
+    /// A user in one room; a user who joins again keeps it.
     ParticipantId(i64)
 );
 id!(
@@ -34,7 +34,7 @@ id!(
     RoomId(Uuid)
 );
 id!(
-    /// A message; unique over all rooms.
+    /// A message; unique across rooms.
     MessageId(Uuid)
 );
 id!(
@@ -42,11 +42,11 @@ id!(
     FileId(Uuid)
 );
 id!(
-    /// What a client calls one send of its own, so that a retry is known again.
+    /// A client's own id of one send, by which a retry is recognised.
     ClientId(Uuid)
 );
 id!(
-    /// One history of the database; another one after a restore.
+    /// One history of the database; a restore starts another.
     Epoch(Uuid)
 );
 id!(
@@ -76,6 +76,22 @@ impl fmt::Display for Seq {
     }
 }
 
+/// A position in a user's personal log: 1, 2, 3 … in commit order; 0 is before the first entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PersonalSeq(pub i64);
+
+impl UserId {
+    /// The account in whose name the host application writes.
+    pub const HOST: Self = Self(-1);
+
+    /// Whether this is the account of an integration. The host application numbers its users from 1.
+    #[must_use]
+    pub fn is_integration(self) -> bool {
+        self.0 < 0
+    }
+}
+
 impl RoomId {
     /// Makes a new id; ids made later sort later.
     #[must_use]
@@ -97,8 +113,8 @@ impl MessageId {
         Self(Uuid::now_v7())
     }
 
-    /// Makes the id of the `number`th message that is sent through a node. In place of a UUID's random
-    /// bits are those of the node's id, which no other node has, with the number added.
+    /// The id of message `number` of a node. It is a UUIDv7 whose random bits are those of the node's id,
+    /// which no other node has, plus the number.
     #[must_use]
     pub fn numbered(at: DateTime<Utc>, node: NodeId, number: u64) -> Self {
         let (high, low) = node.0.as_u64_pair();
@@ -107,6 +123,17 @@ impl MessageId {
         unique[2..].copy_from_slice(&low.wrapping_add(number).to_be_bytes());
         let millis = u64::try_from(at.timestamp_millis()).unwrap_or_default();
         Self(uuid::Builder::from_unix_timestamp_millis(millis, &unique).into_uuid())
+    }
+}
+
+impl ClientId {
+    /// The id of one message of a send that makes several: the copy of `source` in `room`, or what is said
+    /// beside the copies there. The same send always gives the same ids.
+    #[must_use]
+    pub fn of_part(self, room: RoomId, source: Option<MessageId>) -> Self {
+        let mut name = room.0.as_bytes().to_vec();
+        name.extend(source.iter().flat_map(|source| source.0.as_bytes()));
+        Self(Uuid::new_v5(&self.0, &name))
     }
 }
 

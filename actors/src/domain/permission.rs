@@ -1,88 +1,85 @@
-//! Who may do what in a room: one table, asked for commands of sockets and of REST alike.
+//! Who may do what in a room: one table for commands of sockets and of REST alike. A room's settings may leave
+//! less to its members, see [`Room::allows`](super::room::Room::allows).
 
-use super::command::Change;
 use super::participant::Role;
-use super::room::RoomType;
+use super::room_type::RoomType;
 
-/// How someone stands to a room.
+/// How a principal stands to a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Not in it, or no longer.
+pub enum AccessLevel {
+    /// Not in it.
     Outsider,
-    /// In it, with this role.
+    /// In it with this role.
     Participant(Role),
-    /// The host application's staff, in the room or not.
+    /// On the host application's staff, in the room or not.
     Staff,
     /// The host application.
     Service,
+    /// An integration of the room.
+    Integration,
 }
 
-/// What one may want to do; each [`Change`] is one of these.
+/// What a command does, as far as permissions tell commands apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deed {
+pub enum Action {
     /// Send a message.
     Post,
-    /// Change or delete one's own message.
+    /// React to a message.
+    React,
+    /// Tick an item or vote for a choice on a card.
+    ChangeCard,
+    /// Mention everyone in a room with many participants.
+    MentionLargeRoom,
+    /// Edit or delete one's own message.
     ChangeOwnMessage,
-    /// Delete another's message, for the sake of the others.
+    /// Delete another user's message.
     ModerateMessage,
-    /// Delete anyone's message, for an account that ends.
+    /// Delete a message because its author's account ends.
     EraseMessage,
-    /// Add and remove people, and change their roles.
-    ChangePeople,
-    /// Go.
+    /// Add and remove participants, and change their roles.
+    ManageParticipants,
+    /// Leave the room.
     Leave,
-    /// Take out a person whose account ends.
+    /// Remove a participant whose account ends.
     Expel,
-    /// Rename, archive, unarchive or delete the room.
-    ChangeRoom,
-    /// Move one's own read mark, mute for oneself.
+    /// Rename, archive, unarchive or delete the room, and change its settings.
+    ManageRoom,
+    /// Pin a message, or end that.
+    Pin,
+    /// Mark one's message as urgent.
+    MarkUrgent,
+    /// Move one's own read mark, mute the room for oneself.
     ChangeOwnState,
 }
 
-impl Standing {
-    /// Whether one who stands so may do `deed` in a room of `room_type`.
+impl AccessLevel {
+    /// Whether a principal of this level may do `action` in a room of `room_type`.
     #[must_use]
-    pub fn may(self, deed: Deed, room_type: RoomType) -> bool {
-        match (self, deed) {
+    pub fn allows(self, action: Action, room_type: RoomType) -> bool {
+        match (self, action) {
             (Self::Outsider, _) => false,
-            (Self::Participant(_), Deed::Expel | Deed::EraseMessage) => false,
-            (Self::Participant(role), Deed::ChangePeople | Deed::ChangeRoom | Deed::ModerateMessage) => {
-                role == Role::Admin && room_type != RoomType::Direct
-            }
+            (Self::Participant(_), Action::Expel | Action::EraseMessage) => false,
+            // What catches the eyes of a whole room is left to those whose room it is.
+            (Self::Participant(Role::Guest), Action::Pin | Action::MarkUrgent) => false,
+            (
+                Self::Participant(role),
+                Action::ManageParticipants
+                | Action::ManageRoom
+                | Action::ModerateMessage
+                | Action::MentionLargeRoom,
+            ) => role == Role::Admin && room_type != RoomType::Direct,
             (Self::Participant(_), _) => true,
-            // What two people say to each other is theirs.
-            (Self::Staff | Self::Service, Deed::ModerateMessage) => room_type != RoomType::Direct,
+            // A conversation of two belongs to the two.
+            (Self::Staff | Self::Service, Action::ModerateMessage) => room_type != RoomType::Direct,
             (Self::Staff, _) => false,
-            (Self::Service, Deed::ChangePeople | Deed::ChangeRoom) => room_type.is_of_host(),
-            (Self::Service, Deed::Expel | Deed::EraseMessage) => true,
+            (Self::Service, Action::ManageParticipants | Action::ManageRoom | Action::Pin | Action::Post) => {
+                room_type.is_host_managed()
+            }
+            (Self::Service, Action::Expel | Action::EraseMessage) => true,
             (Self::Service, _) => false,
+            (Self::Integration, Action::Post) => room_type != RoomType::Direct,
+            (Self::Integration, _) => false,
         }
-    }
-}
-
-impl Change {
-    /// The deed that this change is; a deletion by whether it `is_own`, of what its author deletes.
-    #[must_use]
-    pub fn deed(&self, is_own: bool) -> Deed {
-        match self {
-            Self::Post(_) => Deed::Post,
-            Self::Delete { .. } if !is_own => Deed::ModerateMessage,
-            Self::Erase { .. } => Deed::EraseMessage,
-            Self::Edit { .. } | Self::Delete { .. } => Deed::ChangeOwnMessage,
-            Self::Add { .. } | Self::Remove { .. } | Self::SetRole { .. } => Deed::ChangePeople,
-            Self::Expel { .. } => Deed::Expel,
-            Self::Leave => Deed::Leave,
-            Self::Rename { .. } | Self::Archive | Self::Unarchive | Self::DeleteRoom => Deed::ChangeRoom,
-            Self::Read(_) | Self::Mute { .. } => Deed::ChangeOwnState,
-        }
-    }
-
-    /// Whether an archived room refuses it. Reading, marks, deleting, leaving, muting and an
-    /// admin's work go on.
-    #[must_use]
-    pub fn needs_open_room(&self) -> bool {
-        matches!(self, Self::Post(_) | Self::Edit { .. } | Self::Add { .. })
     }
 }
 
@@ -90,50 +87,108 @@ impl Change {
 mod tests {
     use super::*;
 
-    const ADMIN: Standing = Standing::Participant(Role::Admin);
-    const MEMBER: Standing = Standing::Participant(Role::Member);
+    const ADMIN: AccessLevel = AccessLevel::Participant(Role::Admin);
+    const MEMBER: AccessLevel = AccessLevel::Participant(Role::Member);
+    const GUEST: AccessLevel = AccessLevel::Participant(Role::Guest);
+
+    #[test]
+    fn a_guest_takes_part_and_manages_nothing() {
+        for action in [
+            Action::Post,
+            Action::React,
+            Action::ChangeCard,
+            Action::ChangeOwnMessage,
+            Action::Leave,
+            Action::ChangeOwnState,
+        ] {
+            assert!(GUEST.allows(action, RoomType::Task), "{action:?}");
+        }
+        for action in [
+            Action::Pin,
+            Action::MarkUrgent,
+            Action::MentionLargeRoom,
+            Action::ModerateMessage,
+            Action::ManageParticipants,
+            Action::ManageRoom,
+            Action::Expel,
+            Action::EraseMessage,
+        ] {
+            assert!(!GUEST.allows(action, RoomType::Task), "{action:?}");
+        }
+    }
 
     #[test]
     fn only_admins_and_the_host_change_a_room() {
-        for deed in [Deed::ChangePeople, Deed::ChangeRoom] {
-            assert!(ADMIN.may(deed, RoomType::Group));
-            assert!(!MEMBER.may(deed, RoomType::Group));
-            assert!(!ADMIN.may(deed, RoomType::Direct));
-            assert!(Standing::Service.may(deed, RoomType::Task));
-            assert!(!Standing::Service.may(deed, RoomType::Group));
+        for action in [Action::ManageParticipants, Action::ManageRoom] {
+            assert!(ADMIN.allows(action, RoomType::Group));
+            assert!(!MEMBER.allows(action, RoomType::Group));
+            assert!(!ADMIN.allows(action, RoomType::Direct));
+            assert!(AccessLevel::Service.allows(action, RoomType::Task));
+            assert!(!AccessLevel::Service.allows(action, RoomType::Group));
         }
     }
 
     #[test]
-    fn admins_staff_and_the_host_delete_what_others_wrote_but_not_between_two() {
-        for standing in [ADMIN, Standing::Staff, Standing::Service] {
-            assert!(standing.may(Deed::ModerateMessage, RoomType::Group), "{standing:?}");
-            assert!(!standing.may(Deed::ModerateMessage, RoomType::Direct), "{standing:?}");
+    fn admins_staff_and_the_host_moderate_messages_but_not_in_direct_rooms() {
+        for access_level in [ADMIN, AccessLevel::Staff, AccessLevel::Service] {
+            assert!(access_level.allows(Action::ModerateMessage, RoomType::Group), "{access_level:?}");
+            assert!(!access_level.allows(Action::ModerateMessage, RoomType::Direct), "{access_level:?}");
         }
-        assert!(!MEMBER.may(Deed::ModerateMessage, RoomType::Group));
-        for deed in [Deed::Post, Deed::ChangeOwnMessage, Deed::ChangePeople, Deed::ChangeRoom, Deed::Expel] {
-            assert!(!Standing::Staff.may(deed, RoomType::Task), "{deed:?}");
-        }
-    }
-
-    #[test]
-    fn an_outsider_may_nothing() {
-        for deed in [
-            Deed::Post,
-            Deed::ChangeOwnMessage,
-            Deed::ModerateMessage,
-            Deed::Leave,
-            Deed::ChangeOwnState,
-            Deed::Expel,
+        assert!(!MEMBER.allows(Action::ModerateMessage, RoomType::Group));
+        for action in [
+            Action::Post,
+            Action::ChangeCard,
+            Action::ChangeOwnMessage,
+            Action::ManageParticipants,
+            Action::ManageRoom,
+            Action::Expel,
         ] {
-            assert!(!Standing::Outsider.may(deed, RoomType::Group), "{deed:?}");
+            assert!(!AccessLevel::Staff.allows(action, RoomType::Task), "{action:?}");
         }
     }
 
     #[test]
-    fn the_host_never_speaks() {
-        assert!(!Standing::Service.may(Deed::Post, RoomType::Task));
-        assert!(!Standing::Service.may(Deed::ChangeOwnMessage, RoomType::Task));
-        assert!(Standing::Service.may(Deed::EraseMessage, RoomType::Direct));
+    fn everyone_in_a_room_pins_and_the_host_does_where_it_manages() {
+        for room_type in [RoomType::Direct, RoomType::Group, RoomType::Task] {
+            assert!(ADMIN.allows(Action::Pin, room_type) && MEMBER.allows(Action::Pin, room_type));
+            assert!(!AccessLevel::Staff.allows(Action::Pin, room_type));
+            assert_eq!(AccessLevel::Service.allows(Action::Pin, room_type), room_type == RoomType::Task);
+        }
+    }
+
+    #[test]
+    fn an_outsider_may_do_nothing() {
+        for action in [
+            Action::Post,
+            Action::ChangeCard,
+            Action::ChangeOwnMessage,
+            Action::ModerateMessage,
+            Action::Leave,
+            Action::Pin,
+            Action::ChangeOwnState,
+            Action::Expel,
+        ] {
+            assert!(!AccessLevel::Outsider.allows(action, RoomType::Group), "{action:?}");
+        }
+    }
+
+    #[test]
+    fn the_host_sends_messages_where_it_manages_and_edits_none() {
+        assert!(AccessLevel::Service.allows(Action::Post, RoomType::Task));
+        assert!(!AccessLevel::Service.allows(Action::Post, RoomType::Group));
+        assert!(!AccessLevel::Service.allows(Action::Post, RoomType::Direct));
+        assert!(!AccessLevel::Service.allows(Action::ChangeCard, RoomType::Task));
+        assert!(!AccessLevel::Service.allows(Action::ChangeOwnMessage, RoomType::Task));
+        assert!(AccessLevel::Service.allows(Action::EraseMessage, RoomType::Direct));
+    }
+
+    #[test]
+    fn an_integration_sends_messages_and_does_nothing_else() {
+        assert!(AccessLevel::Integration.allows(Action::Post, RoomType::Group));
+        assert!(!AccessLevel::Integration.allows(Action::Post, RoomType::Direct));
+        for action in [Action::React, Action::ChangeOwnMessage, Action::MentionLargeRoom, Action::ManageRoom]
+        {
+            assert!(!AccessLevel::Integration.allows(action, RoomType::Task), "{action:?}");
+        }
     }
 }

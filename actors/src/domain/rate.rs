@@ -1,4 +1,4 @@
-//! A rate with a burst: the generic cell rate algorithm, on a clock that is handed in.
+//! A rate with a burst: the generic cell rate algorithm (GCRA), on a clock that the caller passes in.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// `per_second` uses a second, `burst` at once; 0 a second lifts the limit.
+    /// A rate of `per_second`, with `burst` at once; 0 per second means no limit.
     #[must_use]
     pub fn new(per_second: f64, burst: u32) -> Self {
         let every = if per_second > 0.0 { Duration::from_secs_f64(1.0 / per_second) } else { Duration::ZERO };
@@ -23,7 +23,7 @@ impl Rate {
     pub const UNLIMITED: Self = Self { every: Duration::ZERO, burst: 1 };
 }
 
-/// What one has left of a [`Rate`].
+/// What is left of a [`Rate`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Budget {
     /// When the next use would be due if uses came evenly, on the caller's clock.
@@ -31,15 +31,24 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Takes one use at `now`, or tells how long to wait for it.
+    /// Takes one use at `now`.
     ///
     /// # Errors
-    /// The time after which one use is free again.
+    /// How long to wait for the next use.
     pub fn take(&mut self, rate: Rate, now: Duration) -> Result<(), Duration> {
+        self.take_many(rate, 1, now)
+    }
+
+    /// Takes all of `uses` at `now`, or none; more than the burst count as the whole burst.
+    ///
+    /// # Errors
+    /// How long to wait for as many.
+    pub fn take_many(&mut self, rate: Rate, uses: usize, now: Duration) -> Result<(), Duration> {
         if rate.every.is_zero() {
             return Ok(());
         }
-        let due = self.due.max(now);
+        let uses = u32::try_from(uses).unwrap_or(u32::MAX).clamp(1, rate.burst);
+        let due = self.due.max(now) + rate.every * (uses - 1);
         let ahead = rate.every * (rate.burst - 1);
         if due > now + ahead {
             return Err(due - now - ahead);
@@ -48,12 +57,12 @@ impl Budget {
         Ok(())
     }
 
-    /// Gives one use back, for one that came to nothing.
+    /// Gives one use back.
     pub fn give_back(&mut self, rate: Rate) {
         self.due = self.due.saturating_sub(rate.every);
     }
 
-    /// Whether nothing is owed at `now`, so that it can be forgotten.
+    /// Whether the whole burst is available at `now`, so that the budget need not be kept.
     #[must_use]
     pub fn is_full(&self, now: Duration) -> bool {
         self.due <= now
@@ -78,6 +87,20 @@ mod tests {
         assert!(budget.is_full(now + Duration::from_secs(1)));
         budget.give_back(rate);
         assert_eq!(budget.take(rate, now + Duration::from_millis(100)), Ok(()));
+    }
+
+    #[test]
+    fn several_uses_are_taken_together_or_not_at_all() {
+        let rate = Rate::new(10.0, 5);
+        let (mut budget, now) = (Budget::default(), Duration::from_secs(5));
+        assert_eq!(budget.take_many(rate, 3, now), Ok(()));
+        assert_eq!(budget.take_many(rate, 3, now), Err(Duration::from_millis(100)));
+        assert_eq!(budget.take_many(rate, 2, now), Ok(()));
+        assert_eq!(budget.take(rate, now), Err(Duration::from_millis(100)));
+        // More than the burst is possible when nothing was used for long enough.
+        let later = now + Duration::from_secs(1);
+        assert_eq!(budget.take_many(rate, 50, later), Ok(()));
+        assert_eq!(budget.take_many(rate, 50, later), Err(Duration::from_millis(500)));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Signals: what is true now and needs no memory. The newest wins, any may be dropped, and the state
-//! they tell of is told anew on each connection.
+//! Signals: what is true now and needs no log. The newest one wins, any may be dropped, and each connection
+//! starts with the state that they describe.
 
 use std::sync::Arc;
 
@@ -8,45 +8,47 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{MessageId, Seq, UserId};
 
-/// Something about a room that has no position in its log.
+/// A change in a room that has no position in its log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Signal {
-    /// Someone's read mark moved forward.
+    /// A read mark moved forward.
     Read(ReadMark),
-    /// Someone began or ceased to type.
+    /// A user started or stopped typing.
     Typing {
-        /// Who.
+        /// The user.
         user: UserId,
-        /// That person's username.
+        /// That user's username.
         username: Arc<str>,
-        /// Whether typing.
+        /// Whether the user is typing.
         is_typing: bool,
     },
-    /// Someone came online or went.
+    /// A user went online or offline.
     Presence {
-        /// Who.
+        /// The user.
         user: UserId,
-        /// Whether online.
+        /// Whether the user is online.
         online: bool,
-        /// When last seen, for one who went.
+        /// When the user was last seen; only for one who went offline.
         last_seen: Option<DateTime<Utc>>,
     },
-    /// Someone muted the room, or lifted that; for that person's own badges.
-    Muted {
-        /// Who.
+    /// What only the user sees of the room changed: muting, settings, what counts as unread. For that user's
+    /// own list and badges.
+    #[serde(rename = "muted")]
+    OwnState {
+        /// The user.
         user: UserId,
     },
 }
 
-/// How far someone has read.
+/// How far a user has read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadMark {
-    /// Who.
+    /// The user.
     pub user: UserId,
-    /// The position up to which all is read.
+    /// The position up to which everything is read.
     pub up_to: Seq,
-    /// The newest message at or before that position; none where that is not known.
+    /// The newest message at or before that position, where it is known.
     pub message: Option<MessageId>,
     /// When the mark moved there.
     pub at: DateTime<Utc>,

@@ -1,18 +1,22 @@
-//! What may stand in a text, and how it is cut.
+//! Which texts are accepted, and how they are cut.
 
-/// The most Unicode code points of one message.
+/// The most Unicode code points in a message.
 pub const CONTENT_CHARS_MAX: usize = 4_000;
-/// The most of one that is sent on a socket without a `client_id`: nobody would hear that it was refused.
+/// The most in a message that a socket sends without a `client_id`: its client would not learn of a refusal.
 pub const CONTENT_CHARS_KEPT: usize = 20_000;
-/// The most Unicode code points of a room's name, a title, and an attachment's name.
+/// The most Unicode code points in a draft, which need not be a message yet.
+pub const DRAFT_CHARS_MAX: usize = 20_000;
+/// The most Unicode code points in a room's name, a title or an attachment's name.
 pub const NAME_CHARS_MAX: usize = 255;
-/// How much of a text stands in a preview or a quote, in code points.
+/// The most in a room's description.
+pub const DESCRIPTION_CHARS_MAX: usize = 1_000;
+/// The code points of a preview or a quote.
 pub const PREVIEW_CHARS: usize = 100;
 
-/// Why a text isn't taken.
+/// Why a text isn't accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
-    /// Nothing to see is left of it.
+    /// It shows nothing.
     #[error("This field may not be blank.")]
     Blank,
     /// More code points than are allowed.
@@ -29,31 +33,39 @@ pub fn prefix(text: &str, chars: usize) -> &str {
     text.char_indices().nth(chars).map_or(text, |(end, _)| &text[..end])
 }
 
-/// Trims a message's text of at most `chars_max` code points and checks it; blank is an error.
+/// Trims and checks a message's text of at most `chars_max` code points.
 ///
 /// # Errors
-/// [`TextError`] says what is wrong with it.
+/// [`TextError::Blank`], and as [`optional`].
 pub fn content(text: &str, chars_max: usize) -> Result<&str, TextError> {
     let text = optional(text, chars_max)?;
     if text.is_empty() { Err(TextError::Blank) } else { Ok(text) }
 }
 
-/// Trims a text that may be missing; what is blank becomes empty.
+/// Trims and checks a text that may be missing; a blank one becomes empty.
 ///
 /// # Errors
 /// [`TextError::TooLong`] over `chars_max` code points, [`TextError::Nul`].
 pub fn optional(text: &str, chars_max: usize) -> Result<&str, TextError> {
-    let text = text.trim();
+    let text = verbatim(text.trim(), chars_max)?;
+    if text.chars().all(is_blank) { Ok("") } else { Ok(text) }
+}
+
+/// Checks a text that stays as it is.
+///
+/// # Errors
+/// As [`optional`].
+pub fn verbatim(text: &str, chars_max: usize) -> Result<&str, TextError> {
     if text.contains('\0') {
         return Err(TextError::Nul);
     }
     if text.chars().nth(chars_max).is_some() {
         return Err(TextError::TooLong(chars_max));
     }
-    if text.chars().all(is_blank) { Ok("") } else { Ok(text) }
+    Ok(text)
 }
 
-/// Trims a name that may be empty; one that only looks so is an error.
+/// Trims and checks a name that may be empty; one that merely looks empty is an error.
 ///
 /// # Errors
 /// As [`optional`], and [`TextError::Blank`].
@@ -64,13 +76,13 @@ pub fn name(text: &str, chars_max: usize) -> Result<&str, TextError> {
     }
 }
 
-/// White space and what shows nothing: a text of these alone is blank. Beside others they stay: some join
-/// the parts of an emoji, or give a letter its form.
+/// White space and characters that show nothing: a text of these alone is blank. Beside others they stay:
+/// some join the parts of an emoji, or give a letter its form.
 fn is_blank(c: char) -> bool {
     c.is_whitespace() || c.is_control() || is_ignorable(c) || is_filler(c)
 }
 
-/// Unicode's `Default_Ignorable_Code_Point`: what a font that doesn't know of it shows as nothing.
+/// Unicode's `Default_Ignorable_Code_Point`: what a font without a glyph for it doesn't show.
 fn is_ignorable(c: char) -> bool {
     matches!(c, '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}'
         | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
@@ -78,8 +90,8 @@ fn is_ignorable(c: char) -> bool {
         | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
-/// What has a place of its own and nothing in it: an empty Braille cell, the anchors of annotations, the
-/// musical null notehead, the joiners and blanks of hieroglyphs and of shorthand.
+/// Characters with a width and no glyph: the empty Braille cell, annotation anchors, the musical null notehead,
+/// the joiners and blanks of hieroglyphs and of shorthand.
 fn is_filler(c: char) -> bool {
     matches!(c, '\u{2800}' | '\u{FFF9}'..='\u{FFFB}' | '\u{1D159}' | '\u{13430}'..='\u{13442}' | '\u{16FE4}')
 }
@@ -127,6 +139,11 @@ mod tests {
         assert_eq!((name(" \n", 9), name(" a ", 9)), (Ok(""), Ok("a")));
         assert_eq!(content("\u{202E}abc"), Ok("\u{202E}abc"));
         assert_eq!(content("a\0b"), Err(TextError::Nul));
+        assert_eq!((verbatim(" a\n", 3), verbatim("", 3)), (Ok(" a\n"), Ok("")));
+        assert_eq!(
+            (verbatim("abcd", 3), verbatim("\0", 3)),
+            (Err(TextError::TooLong(3)), Err(TextError::Nul))
+        );
     }
 
     #[test]

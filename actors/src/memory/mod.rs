@@ -2,8 +2,12 @@
 
 #![allow(clippy::disallowed_types, reason = "what several engines of one test share")]
 
+pub mod broker;
+pub mod connection;
 pub mod engine;
-pub mod link;
-mod shelf;
+mod faults;
+pub(crate) mod mailbox;
+mod personal_table;
+mod room_table;
 pub mod store;
-pub mod wire;
+pub mod switchboard;

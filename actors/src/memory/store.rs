@@ -1,5 +1,5 @@
-//! The store in memory. Each call is one step: nothing comes between its reading and its writing, and
-//! with the same calls and faults it gives the same answers.
+//! The store in memory. Each call is one step, without anything between its reads and its writes, and the
+//! same calls with the same faults give the same answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,83 +9,38 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeZone, Utc};
 use uuid::Uuid;
 
-use super::shelf::{People, Shelf, author_as_now, member_as_now};
-use crate::domain::command::{Command, OpenRoom, Opened, Outcome, Refusal};
+pub use super::faults::{CallFate, Fault, Faults, NoFaults, StoreCall};
+use super::personal_table::PersonalTables;
+use super::room_table::{RoomTable, UserDirectory, current_participant, current_summary, mark_guests};
+use crate::domain::aggregate::RoomAggregate;
+use crate::domain::command::{Command, CommandOutcome, OpenRoom, OpenedRoom, Refusal};
 use crate::domain::event::Event;
-use crate::domain::ids::{Epoch, ParticipantId, RoomId, Seq, UserId};
-use crate::domain::ledger::Ledger;
-use crate::domain::message::Message;
-use crate::domain::person::{Author, Person};
+use crate::domain::features::Entrants;
+use crate::domain::ids::{Epoch, FileId, ParticipantId, PersonalSeq, RoomId, Seq, UserId};
+use crate::domain::message::{Message, NO_MESSAGES_TEXT};
+use crate::domain::permission::AccessLevel;
+use crate::domain::personal::{Draft, PersonalPage};
 use crate::domain::room::RoomType;
+use crate::domain::user::{User, UserSummary};
 use crate::ports::clock::Clock;
 use crate::ports::store::{
-    Changes, Cursor, InboxRoom, PersonChange, RoomSnapshot, Store, StoreError, Visit, Visitor,
+    AdmittedUser, Changes, Cursor, InboxRoom, JoinContext, OpenedInbox, RoomSnapshot, Store, StoreError,
+    UserAccess,
 };
 
-/// How long a lane waits for a room that another transaction holds.
+/// How long an append waits for a room whose lock another transaction holds.
 const LOCK_WITHIN: Duration = Duration::from_millis(1_500);
-/// How often it looks.
+/// How often the lock is tried meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-
-/// A call of the store, as [`Faults`] sees it.
-#[derive(Clone, Copy, Debug)]
-#[allow(missing_docs, reason = "each is the call of that name")]
-pub enum Call<'a> {
-    Append { batch: &'a [Arc<Command>], wait: bool },
-    OpenRoom(&'a OpenRoom),
-    Snapshot(RoomId),
-    Events(RoomId),
-    Changes,
-    Inbox(UserId),
-    Person(UserId),
-}
-
-/// What happens to a call.
-#[derive(Clone, Debug, Default)]
-pub struct Fault {
-    /// How long until it is done.
-    pub before: Duration,
-    /// What becomes of it then.
-    pub fate: Fate,
-    /// How long until the answer is there.
-    pub after: Duration,
-}
-
-/// What becomes of a call.
-#[derive(Clone, Debug, Default)]
-pub enum Fate {
-    /// It is done, and says so.
-    #[default]
-    Done,
-    /// It isn't done.
-    Fails(StoreError),
-    /// It is done, and its answer is lost.
-    Lost,
-}
-
-/// Decides what happens to each call.
-pub trait Faults: Send + Sync + 'static {
-    /// Asked once at each call.
-    fn strike(&self, call: Call<'_>) -> Fault;
-}
-
-/// All goes well.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoFaults;
-
-impl Faults for NoFaults {
-    fn strike(&self, _: Call<'_>) -> Fault {
-        Fault::default()
-    }
-}
 
 type Veto = Box<dyn Fn(&Command) -> bool + Send>;
 
 struct State {
-    people: People,
-    /// What is said last of people's names and right to be here, and in which commit.
-    rights: BTreeMap<UserId, (PersonChange, u64)>,
-    shelves: BTreeMap<RoomId, Shelf>,
+    users: UserDirectory,
+    /// The last change of each user's name or access, and its commit.
+    access: BTreeMap<UserId, (UserAccess, u64)>,
+    tables: BTreeMap<RoomId, RoomTable>,
+    personal: PersonalTables,
     participants: i64,
     commits: u64,
     held: BTreeSet<RoomId>,
@@ -93,7 +48,7 @@ struct State {
     epoch: Epoch,
 }
 
-/// A store that forgets all when it is dropped.
+/// A store whose content ends with it.
 #[allow(clippy::disallowed_types, reason = "the port is shared between threads, and each call is one step")]
 pub struct MemoryStore {
     state: Mutex<State>,
@@ -108,13 +63,14 @@ impl Default for MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store whose calls meet `faults`.
+    /// An empty store with `faults`.
     #[must_use]
     pub fn new(faults: impl Faults) -> Self {
         let state = State {
-            people: BTreeMap::new(),
-            rights: BTreeMap::new(),
-            shelves: BTreeMap::new(),
+            users: BTreeMap::new(),
+            access: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            personal: PersonalTables::default(),
             participants: 0,
             commits: 0,
             held: BTreeSet::new(),
@@ -124,34 +80,47 @@ impl MemoryStore {
         Self { state: Mutex::new(state), faults: Box::new(faults), clock: Clock::start(start()) }
     }
 
-    /// Puts a person into the directory, or changes what it says.
-    pub fn put_person(&self, author: Author, is_active: bool) {
+    /// Adds a user to the directory, or changes one.
+    pub fn put_user(&self, summary: UserSummary, is_active: bool) {
         let mut state = self.state();
-        let kept = state.rights.get(&author.id).and_then(|(right, _)| right.tokens_valid_from);
-        state.set_right(PersonChange { user: author.id, is_active, tokens_valid_from: kept });
-        let is_staff = state.people.get(&author.id).is_some_and(|person| person.is_staff);
-        state.people.insert(author.id, Person { author, is_active, is_staff, tokens_valid_from: kept });
+        let id = summary.id;
+        let tokens_valid_from = state.access.get(&id).and_then(|(access, _)| access.tokens_valid_from);
+        state.set_access(UserAccess { user: id, is_active, tokens_valid_from });
+        let is_staff = state.users.get(&id).is_some_and(|user| user.is_staff);
+        let user = User { summary, is_active, is_staff, tokens_valid_from, is_guest: false };
+        state.users.insert(id, user);
     }
 
-    /// Says whether a person of the directory is of the staff.
+    /// Sets whether a user of the directory is on the staff.
     pub fn set_staff(&self, user: UserId, is_staff: bool) {
-        if let Some(person) = self.state().people.get_mut(&user) {
-            person.is_staff = is_staff;
+        if let Some(user) = self.state().users.get_mut(&user) {
+            user.is_staff = is_staff;
         }
     }
 
-    /// Makes a person's tokens from before `second` (Unix time) void.
+    /// Revokes a user's tokens that were issued before `second` (Unix time).
     pub fn revoke_tokens(&self, user: UserId, second: i64) {
         let mut state = self.state();
-        if let Some((right, _)) = state.rights.get(&user).copied() {
-            state.set_right(PersonChange { tokens_valid_from: Some(second), ..right });
-            if let Some(person) = state.people.get_mut(&user) {
-                person.tokens_valid_from = Some(second);
+        if let Some((access, _)) = state.access.get(&user).copied() {
+            state.set_access(UserAccess { tokens_valid_from: Some(second), ..access });
+            if let Some(user) = state.users.get_mut(&user) {
+                user.tokens_valid_from = Some(second);
             }
         }
     }
 
-    /// Holds a room's lock, as another transaction would, or lets it go.
+    /// Stores a user's draft in a room, as the server does; an empty one is ended. Returns the personal log's head.
+    pub fn put_draft(&self, user: UserId, room: RoomId, content: &str) -> PersonalSeq {
+        let updated_at = self.now();
+        let mut state = self.state();
+        state.commits += 1;
+        let commit = state.commits;
+        let draft = Draft { room, content: content.to_owned(), reply_to: None, updated_at };
+        state.personal.put_draft(user, draft, commit);
+        state.personal.bounds(user).head
+    }
+
+    /// Locks a room, as another transaction would, or unlocks it.
     pub fn hold(&self, room: RoomId, is_held: bool) {
         let mut state = self.state();
         if is_held {
@@ -161,12 +130,12 @@ impl MemoryStore {
         };
     }
 
-    /// Refuses the rows of commands for which `veto` is true.
+    /// Refuses the rows of the commands that `veto` selects.
     pub fn refuse(&self, veto: impl Fn(&Command) -> bool + Send + 'static) {
         self.state().veto = Box::new(veto);
     }
 
-    /// Begins a new history.
+    /// Starts another history.
     pub fn set_epoch(&self, epoch: Epoch) {
         self.state().epoch = epoch;
     }
@@ -175,29 +144,29 @@ impl MemoryStore {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A date that moves with the clock alone, so that a run can be repeated.
+    /// A date that moves with the clock alone, so that runs are reproducible.
     fn now(&self) -> DateTime<Utc> {
         self.clock.date()
     }
 
-    async fn meet<T>(
+    async fn with_faults<T>(
         &self,
-        call: Call<'_>,
-        act: impl AsyncFnOnce() -> Result<T, StoreError>,
+        call: StoreCall<'_>,
+        operation: impl AsyncFnOnce() -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let fault = self.faults.strike(call);
+        let fault = self.faults.fault_for(call);
         pause(fault.before).await;
-        if let Fate::Fails(error) = fault.fate {
+        if let CallFate::Fails(error) = fault.fate {
             pause(fault.after).await;
             return Err(error);
         }
-        let done = act().await;
+        let done = operation().await;
         pause(fault.after).await;
         match (fault.fate, call) {
-            (Fate::Lost, Call::Append { .. } | Call::OpenRoom(_)) => {
+            (CallFate::AnswerLost, StoreCall::Append { .. } | StoreCall::OpenRoom(_)) => {
                 done.and(Err(StoreError::OutcomeUnknown))
             }
-            (Fate::Lost, _) => Err(StoreError::Unavailable("the answer was lost".into())),
+            (CallFate::AnswerLost, _) => Err(StoreError::Unavailable("the answer was lost".into())),
             _ => done,
         }
     }
@@ -225,180 +194,212 @@ async fn pause(time: Duration) {
 }
 
 impl State {
-    fn set_right(&mut self, right: PersonChange) {
+    fn set_access(&mut self, access: UserAccess) {
         self.commits += 1;
-        self.rights.insert(right.user, (right, self.commits));
+        self.access.insert(access.user, (access, self.commits));
     }
 
     fn append(
         &mut self,
         batch: &[Arc<Command>],
         now: DateTime<Utc>,
-    ) -> Result<Vec<Option<Result<Outcome, Refusal>>>, StoreError> {
-        let mut wanted: BTreeMap<RoomId, Vec<&Command>> = BTreeMap::new();
+    ) -> Result<Vec<Option<Result<CommandOutcome, Refusal>>>, StoreError> {
+        let mut by_room: BTreeMap<RoomId, Vec<&Command>> = BTreeMap::new();
         for command in batch {
-            wanted.entry(command.room).or_default().push(command);
+            by_room.entry(command.room).or_default().push(command);
         }
-        let mut ledgers = BTreeMap::new();
-        for (room, commands) in wanted {
-            let Some(shelf) = self.shelves.get(&room).filter(|_| !self.held.contains(&room)) else {
+        let mut aggregates = BTreeMap::new();
+        for (room, commands) in by_room {
+            let Some(table) = self.tables.get(&room).filter(|_| !self.held.contains(&room)) else {
                 continue;
             };
-            let mut ledger = shelf.ledger(&commands, &self.people, now);
-            let adds = commands.iter().filter(|command| command.needs().person.is_some());
-            ledger.fresh_ids = fresh_ids(&mut self.participants, adds.count());
-            ledgers.insert(room, ledger);
+            let mut aggregate = table.aggregate(&commands, &self.users, now);
+            mark_guests(&mut aggregate.users, &self.tables);
+            let adds = commands.iter().filter(|command| command.required_state().added_user.is_some());
+            aggregate.fresh_ids = fresh_ids(&mut self.participants, adds.count());
+            let files = commands.iter().flat_map(|command| command.required_state().files);
+            let is_there = |file: &FileId| self.tables.values().any(|table| table.carries(*file));
+            aggregate.files = files.filter(is_there).collect();
+            aggregates.insert(room, aggregate);
         }
         let mut answers = Vec::with_capacity(batch.len());
         for command in batch {
-            answers.push(match ledgers.get_mut(&command.room) {
-                Some(ledger) => Some(ledger.apply(command)),
-                None if self.shelves.contains_key(&command.room) => None,
+            answers.push(match aggregates.get_mut(&command.room) {
+                Some(aggregate) => Some(aggregate.apply(command)),
+                None if self.tables.contains_key(&command.room) => None,
                 None => Some(Err(Refusal::RoomNotFound)),
             });
         }
-        let is_done = |answer: &Option<Result<Outcome, Refusal>>| matches!(answer, Some(Ok(_)));
+        let is_done = |answer: &Option<Result<CommandOutcome, Refusal>>| matches!(answer, Some(Ok(_)));
         if batch.iter().zip(&answers).any(|(command, answer)| is_done(answer) && (self.veto)(command)) {
             return Err(StoreError::RowRefused);
         }
         self.commits += 1;
-        for (room, ledger) in &ledgers {
-            if let Some(shelf) = self.shelves.get_mut(room) {
-                shelf.take(ledger, self.commits);
+        for (room, aggregate) in &aggregates {
+            if let Some(table) = self.tables.get_mut(room) {
+                table.store(aggregate, self.commits);
+            }
+            for change in &aggregate.personal_changes {
+                self.personal.append(*change, self.commits);
             }
         }
         for (command, answer) in batch.iter().zip(&answers) {
-            if let (Some(Ok(outcome)), Some(shelf)) = (answer, self.shelves.get_mut(&command.room)) {
-                shelf.record(command, outcome, self.commits);
+            if let (Some(Ok(outcome)), Some(table)) = (answer, self.tables.get_mut(&command.room)) {
+                table.record(outcome, self.commits);
             }
         }
         Ok(answers)
     }
 
-    fn open_room(&mut self, open: &OpenRoom, now: DateTime<Utc>) -> Result<Opened, Refusal> {
-        let people = open.cast(&self.people)?;
-        if self.shelves.contains_key(&open.id) {
-            return Ok(Opened { room: open.id, made: true, events: Vec::new() });
+    fn open_room(&mut self, open: &OpenRoom, now: DateTime<Utc>) -> Result<OpenedRoom, Refusal> {
+        let mut known = self.users.clone();
+        mark_guests(&mut known, &self.tables);
+        let entrants = open.entrants(&known)?;
+        if self.tables.contains_key(&open.id) {
+            let unknown = entrants.unknown;
+            return Ok(OpenedRoom { room: open.id, created: true, events: Vec::new(), unknown });
         }
-        let fresh = fresh_ids(&mut self.participants, people.len());
-        let (mut ledger, events, made) = match self.find(open) {
+        let can_create = open.can_create(&entrants);
+        let Entrants { users, unknown } = entrants;
+        let fresh = fresh_ids(&mut self.participants, users.len());
+        let (mut aggregate, events, created) = match self.find_unique(open) {
             Some(room) => {
-                let shelf = &self.shelves[&room];
-                let mut ledger = Ledger::new(shelf.room.clone(), now.max(shelf.room.modified_at));
-                shelf.lend_roster(&mut ledger, &self.people);
-                ledger.people = people.into_iter().map(|(person, _)| (person.author.id, person)).collect();
-                ledger.fresh_ids = fresh;
-                let events = ledger.reopen(open)?;
-                (ledger, events, false)
+                let table = &self.tables[&room];
+                let mut aggregate = RoomAggregate::new(table.room.clone(), now.max(table.room.modified_at));
+                table.load_roster(&mut aggregate, &self.users);
+                aggregate.users = users.into_iter().map(|(user, _)| (user.summary.id, user)).collect();
+                aggregate.fresh_ids = fresh;
+                let events = aggregate.reopen_room(open)?;
+                (aggregate, events, false)
             }
-            None if open.may_make() => {
-                let (ledger, events) = Ledger::found(open, people, fresh, now);
-                (ledger, events, true)
+            None if can_create => {
+                let (aggregate, events) = RoomAggregate::create_room(open, users, fresh, now);
+                (aggregate, events, true)
             }
             None => return Err(Refusal::Forbidden),
         };
-        let room = ledger.room.id;
-        ledger.messages.clear();
+        let room = aggregate.room.id;
+        aggregate.messages.clear();
         self.commits += 1;
         let commit = self.commits;
-        let shelf = self.shelves.entry(room).or_insert_with(|| Shelf::new(ledger.room.clone(), commit));
-        shelf.take(&ledger, commit);
-        shelf.extend(&events, commit);
-        Ok(Opened { room, made, events })
+        let table = self.tables.entry(room).or_insert_with(|| RoomTable::new(aggregate.room.clone(), commit));
+        table.store(&aggregate, commit);
+        table.append(&events, commit);
+        Ok(OpenedRoom { room, created, events, unknown })
     }
 
-    /// The room there may be only one of.
-    fn find(&self, open: &OpenRoom) -> Option<RoomId> {
+    /// The room that there may be only one of.
+    fn find_unique(&self, open: &OpenRoom) -> Option<RoomId> {
         let pair = open.pair();
-        let is_it = |shelf: &Shelf| match open.room_type {
+        let is_it = |table: &RoomTable| match open.room_type {
             RoomType::Group => false,
             RoomType::Direct => pair.is_some_and(|(low, high)| {
-                shelf.room.room_type == RoomType::Direct
-                    && shelf.places.contains_key(&low)
-                    && shelf.places.contains_key(&high)
+                table.room.room_type == RoomType::Direct
+                    && table.participants.contains_key(&low)
+                    && table.participants.contains_key(&high)
             }),
-            RoomType::Task | RoomType::Property => shelf.room.subject == open.subject,
+            RoomType::Task | RoomType::Property => table.room.subject == open.subject,
         };
-        self.shelves.values().find(|shelf| !shelf.room.is_deleted && is_it(shelf)).map(|shelf| shelf.room.id)
+        self.tables.values().find(|table| !table.room.is_deleted && is_it(table)).map(|table| table.room.id)
     }
 
-    fn snapshot(&self, room: RoomId, visitors: &[UserId], roster: bool) -> Option<RoomSnapshot> {
-        let shelf = self.shelves.get(&room).filter(|shelf| !shelf.room.is_deleted)?;
-        let visitors: BTreeSet<UserId> = visitors.iter().copied().collect();
-        let visitors = visitors.into_iter().filter_map(|user| {
-            let place = shelf.places.get(&user)?;
-            let member = member_as_now(place, &self.people);
-            let may = member.is_active && member.participant.is_in();
-            let (person, unread) = (member.participant.user, shelf.unread(place));
-            may.then_some(Visitor { person, unread })
+    fn snapshot(
+        &self,
+        room: RoomId,
+        candidates: &[UserId],
+        roster: bool,
+        now: DateTime<Utc>,
+    ) -> Option<RoomSnapshot> {
+        let table = self.tables.get(&room).filter(|table| !table.room.is_deleted)?;
+        let candidates: BTreeSet<UserId> = candidates.iter().copied().collect();
+        let candidates = candidates.into_iter().filter_map(|user| {
+            let row = table.participants.get(&user)?;
+            let state = current_participant(row, &self.users);
+            let is_admitted = state.is_active && state.participant.is_current();
+            let (role, access_level) =
+                (state.participant.role, AccessLevel::Participant(state.participant.role));
+            is_admitted.then(|| AdmittedUser {
+                unread: table.unread(row),
+                role,
+                is_staff: self.users.get(&user).is_some_and(|user| user.is_staff),
+                visible_from: state.participant.visible_from,
+                next_post_at: table.room.next_post_at(access_level, table.last_post(user), now),
+                user: state.participant.user,
+            })
         });
-        let mut places: Vec<_> =
-            shelf.places.values().filter(|place| roster && place.member.participant.is_in()).collect();
-        places.sort_by_key(|place| place.member.participant.id);
+        let mut rows: Vec<_> =
+            table.participants.values().filter(|row| roster && row.state.participant.is_current()).collect();
+        rows.sort_by_key(|row| row.state.participant.id);
         Some(RoomSnapshot {
-            room: shelf.room.clone(),
-            visitors: visitors.collect(),
-            roster: places.iter().map(|place| member_as_now(place, &self.people).participant).collect(),
-            marks: places.iter().filter_map(|place| shelf.mark(place)).collect(),
+            room: table.room.clone(),
+            admitted_users: candidates.collect(),
+            roster: rows.iter().map(|row| current_participant(row, &self.users).participant).collect(),
+            marks: rows.iter().filter_map(|row| table.mark(row)).collect(),
         })
     }
 
     fn changes(&self, since: Option<u64>) -> Changes {
         let since = since.unwrap_or(self.commits);
-        let grown = self.shelves.values().filter(|shelf| shelf.grown > since);
-        let moved = self.shelves.iter().flat_map(|(room, shelf)| {
-            let moved = shelf.places.values().filter(|place| place.moved.is_some_and(|(_, at)| at > since));
-            moved.filter_map(|place| Some((*room, shelf.mark(place)?)))
+        let grown = self.tables.values().filter(|table| table.grown > since);
+        let moved = self.tables.iter().flat_map(|(room, table)| {
+            let moved = table.participants.values().filter(|row| row.moved.is_some_and(|(_, at)| at > since));
+            moved.filter_map(|row| Some((*room, table.mark(row)?)))
         });
         let joined: BTreeSet<_> =
-            grown.clone().flat_map(|shelf| shelf.joined(since).map(|user| (shelf.room.id, user))).collect();
-        let muted = self.shelves.iter().flat_map(|(room, shelf)| {
-            let muted = shelf.places.iter().filter(|(_, place)| place.muted_in.is_some_and(|at| at > since));
-            muted.map(|(user, _)| (*room, *user))
+            grown.clone().flat_map(|table| table.joined(since).map(|user| (table.room.id, user))).collect();
+        let changed = self.tables.iter().flat_map(|(room, table)| {
+            let changed =
+                table.participants.iter().filter(|(_, row)| row.changed_in.is_some_and(|at| at > since));
+            changed.map(|(user, _)| (*room, *user))
         });
-        let people = self.rights.values().filter(|(_, commit)| *commit > since);
+        let people = self.access.values().filter(|(_, commit)| *commit > since);
         Changes {
             epoch: self.epoch,
             next: Cursor(self.commits.to_string().into()),
-            rooms: grown.map(|shelf| (shelf.room.id, shelf.room.head)).collect(),
+            rooms: grown.map(|table| (table.room.id, table.room.head)).collect(),
             joined: joined.into_iter().collect(),
             marks: moved.collect(),
-            mutes: muted.collect(),
+            own_states: changed.collect(),
             people: people.map(|(change, _)| *change).collect(),
+            personal: self.personal.grown(since),
         }
     }
 
     fn inbox(&self, user: UserId, rooms: Option<&[RoomId]>, now: DateTime<Utc>) -> Vec<InboxRoom> {
-        let mut shelves: Vec<&Shelf> = self
-            .shelves
+        let mut tables: Vec<&RoomTable> = self
+            .tables
             .values()
-            .filter(|shelf| {
-                !shelf.room.is_deleted && rooms.is_none_or(|rooms| rooms.contains(&shelf.room.id))
+            .filter(|table| {
+                !table.room.is_deleted && rooms.is_none_or(|rooms| rooms.contains(&table.room.id))
             })
             .collect();
-        shelves.sort_by_key(|shelf| (std::cmp::Reverse(shelf.room.modified_at), shelf.room.id));
-        shelves.into_iter().filter_map(|shelf| self.inbox_room(shelf, user, now)).collect()
+        tables.sort_by_key(|table| (std::cmp::Reverse(table.room.modified_at), table.room.id));
+        tables.into_iter().filter_map(|table| self.inbox_room(table, user, now)).collect()
     }
 
-    fn inbox_room(&self, shelf: &Shelf, user: UserId, now: DateTime<Utc>) -> Option<InboxRoom> {
-        let place = shelf.places.get(&user).filter(|place| place.member.participant.is_in())?;
-        let is_direct = shelf.room.room_type == RoomType::Direct;
+    fn inbox_room(&self, table: &RoomTable, user: UserId, now: DateTime<Utc>) -> Option<InboxRoom> {
+        let row = table.participants.get(&user).filter(|row| row.state.participant.is_current())?;
+        let is_direct = table.room.room_type == RoomType::Direct;
         let partner =
-            shelf.places.values().find(|place| is_direct && place.member.participant.user.id != user);
-        let partner = partner.map(|partner| member_as_now(partner, &self.people).participant.user);
-        let last = shelf.last_message();
-        let member = &place.member;
+            table.participants.values().find(|row| is_direct && row.state.participant.user.id != user);
+        let partner = partner.map(|partner| current_participant(partner, &self.users).participant.user);
+        let last = table.last_message().filter(|last| row.state.participant.can_see(last.seq));
+        let state = &row.state;
         Some(InboxRoom {
-            room: shelf.room.clone(),
-            unread_after: member.participant.unread_after(),
-            unread: shelf.unread(place),
-            is_muted: member.is_muted && member.muted_until.is_none_or(|until| until > now),
-            muted_until: member.muted_until.filter(|until| member.is_muted && *until > now),
-            display_name: shelf.room.display_name(partner.as_ref().map(|partner| &*partner.full_name)),
+            room: table.room.clone(),
+            unread_after: state.participant.unread_after(),
+            unread: table.unread(row),
+            mentions: table.unread_mentions(row),
+            is_muted: state.is_muted && state.muted_until.is_none_or(|until| until > now),
+            muted_until: state.muted_until.filter(|until| state.is_muted && *until > now),
+            level: state.level,
+            is_favourite: state.is_favourite,
+            is_marked_unread: state.participant.unread_from.is_some(),
+            display_name: table.room.display_name(partner.as_ref().map(|partner| &*partner.full_name)),
             partner,
-            last_message_preview: last.map_or_else(|| "No messages yet".to_owned(), Message::preview),
-            last_message_time: last.map_or(shelf.room.created_at, |last| last.created_at),
-            last_message_sender: last.map(|last| author_as_now(&last.sender, &self.people)),
+            last_message_preview: last.map_or_else(|| NO_MESSAGES_TEXT.to_owned(), Message::preview),
+            last_message_time: last.map_or(table.room.created_at, |last| last.created_at),
+            last_message_sender: last.map(|last| current_summary(&last.sender, &self.users)),
         })
     }
 }
@@ -417,8 +418,8 @@ impl Store for MemoryStore {
         &self,
         batch: &[Arc<Command>],
         wait: bool,
-    ) -> Result<Vec<Option<Result<Outcome, Refusal>>>, StoreError> {
-        self.meet(Call::Append { batch, wait }, async || {
+    ) -> Result<Vec<Option<Result<CommandOutcome, Refusal>>>, StoreError> {
+        self.with_faults(StoreCall::Append { batch, wait }, async || {
             if let (true, Some(command)) = (wait, batch.first()) {
                 self.wait_for(command.room).await?;
             }
@@ -428,52 +429,80 @@ impl Store for MemoryStore {
         .await
     }
 
-    async fn open_room(&self, open: &OpenRoom) -> Result<Result<Opened, Refusal>, StoreError> {
-        self.meet(Call::OpenRoom(open), async || {
+    async fn open_room(&self, open: &OpenRoom) -> Result<Result<OpenedRoom, Refusal>, StoreError> {
+        self.with_faults(StoreCall::OpenRoom(open), async || {
             let now = self.now();
             Ok(self.state().open_room(open, now))
         })
         .await
     }
 
-    async fn visit(&self, room: RoomId, visitors: &[UserId], roster: bool) -> Result<Visit, StoreError> {
-        self.meet(Call::Snapshot(room), async || {
-            let state = self.state();
-            let rights = visitors.iter().filter_map(|user| Some(state.rights.get(user)?.0)).collect();
-            Ok(Visit { room: state.snapshot(room, visitors, roster), rights })
+    async fn join_context(
+        &self,
+        room: RoomId,
+        candidates: &[UserId],
+        roster: bool,
+    ) -> Result<JoinContext, StoreError> {
+        self.with_faults(StoreCall::Snapshot(room), async || {
+            let (now, state) = (self.now(), self.state());
+            let rights = candidates.iter().filter_map(|user| Some(state.access.get(user)?.0)).collect();
+            Ok(JoinContext { room: state.snapshot(room, candidates, roster, now), rights })
         })
         .await
     }
 
     async fn events(&self, room: RoomId, after: Seq, limit: usize) -> Result<Vec<Event>, StoreError> {
-        self.meet(Call::Events(room), async || {
+        self.with_faults(StoreCall::Events(room), async || {
             let state = self.state();
-            let shelf = state.shelves.get(&room);
-            Ok(shelf.map(|shelf| shelf.events(after, limit, &state.people)).unwrap_or_default())
+            let table = state.tables.get(&room);
+            Ok(table.map(|table| table.events(after, limit, &state.users)).unwrap_or_default())
         })
         .await
     }
 
     async fn changes(&self, since: Option<Cursor>) -> Result<Changes, StoreError> {
-        self.meet(Call::Changes, async || {
+        self.with_faults(StoreCall::Changes, async || {
             Ok(self.state().changes(since.and_then(|since| since.0.parse().ok())))
         })
         .await
     }
 
     async fn inbox(&self, user: UserId, rooms: Option<&[RoomId]>) -> Result<Vec<InboxRoom>, StoreError> {
-        self.meet(Call::Inbox(user), async || {
+        self.with_faults(StoreCall::Inbox(user), async || {
             let now = self.now();
             Ok(self.state().inbox(user, rooms, now))
         })
         .await
     }
 
-    async fn person(&self, user: UserId) -> Result<Option<(Author, PersonChange)>, StoreError> {
-        self.meet(Call::Person(user), async || {
+    async fn open_inbox(&self, user: UserId) -> Result<OpenedInbox, StoreError> {
+        self.with_faults(StoreCall::Inbox(user), async || {
+            let now = self.now();
             let state = self.state();
-            let known = state.people.get(&user).zip(state.rights.get(&user));
-            Ok(known.map(|(person, (right, _))| (person.author.clone(), *right)))
+            Ok(OpenedInbox { rooms: state.inbox(user, None, now), personal: state.personal.bounds(user) })
+        })
+        .await
+    }
+
+    async fn personal_log(
+        &self,
+        user: UserId,
+        after: PersonalSeq,
+        limit: usize,
+    ) -> Result<PersonalPage, StoreError> {
+        self.with_faults(StoreCall::PersonalLog(user), async || {
+            let now = self.now();
+            let state = self.state();
+            Ok(state.personal.page(user, after, limit, &state.tables, now))
+        })
+        .await
+    }
+
+    async fn user(&self, user: UserId) -> Result<Option<(UserSummary, UserAccess)>, StoreError> {
+        self.with_faults(StoreCall::User(user), async || {
+            let state = self.state();
+            let known = state.users.get(&user).zip(state.access.get(&user));
+            Ok(known.map(|(user, (access, _))| (user.summary.clone(), *access)))
         })
         .await
     }

@@ -1,126 +1,138 @@
-//! Carries out batches of jobs at the store, and makes of its answers what becomes of each.
+//! Appends batches of commands to the store, and says what became of each command.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Job, Verdict};
-use crate::domain::command::{Command, Outcome, Refusal};
+use super::queue::QueuedCommand;
+use crate::domain::command::{Command, CommandOutcome, Refusal};
 use crate::domain::ids::RoomId;
 use crate::error::EngineError;
 use crate::ports::store::{Store, StoreError};
 
-/// What became of each job.
-pub(super) type Verdicts = Vec<(Job, Verdict)>;
+/// What became of a command.
+pub(super) enum CommandResult {
+    Committed(Box<CommandOutcome>),
+    Failed(EngineError),
+    /// The command was not stored and is to be retried. The first one of a batch says why.
+    Retry(Option<StoreError>),
+}
 
-/// Carries out a batch, halving it around rows that the store refuses. Gives back the jobs of rooms
-/// whose lock another transaction holds.
-pub(super) async fn run(store: &dyn Store, batch: Vec<Job>) -> (Verdicts, Vec<Job>) {
-    let mut verdicts = Vec::with_capacity(batch.len());
-    let mut locked: Vec<Job> = Vec::new();
-    let mut put_off: BTreeSet<RoomId> = BTreeSet::new();
+pub(super) type CommandResults = Vec<(QueuedCommand, CommandResult)>;
+
+/// Appends a batch, and bisects it around rows that the store refuses. Returns the commands of rooms whose
+/// lock another transaction holds beside the results.
+pub(super) async fn append_batch(
+    store: &dyn Store,
+    batch: Vec<QueuedCommand>,
+) -> (CommandResults, Vec<QueuedCommand>) {
+    let mut results = Vec::with_capacity(batch.len());
+    let mut locked: Vec<QueuedCommand> = Vec::new();
+    let mut deferred: BTreeSet<RoomId> = BTreeSet::new();
     let mut parts = vec![batch];
     while let Some(part) = parts.pop() {
-        // What follows a locked command of the same room waits with it, or the order would break; and
-        // what follows one that is tried again, too.
-        let (late, part): (Vec<Job>, Vec<Job>) = part
-            .into_iter()
-            .partition(|job| locked.iter().any(|other| other.command.room == job.command.room));
+        // To keep the order of a room, whatever follows a locked or retried command waits with it.
+        let (late, part): (Vec<QueuedCommand>, Vec<QueuedCommand>) =
+            part.into_iter().partition(|queued| locked.iter().any(|other| other.room() == queued.room()));
         locked.extend(late);
-        let (late, part): (Vec<Job>, Vec<Job>) =
-            part.into_iter().partition(|job| put_off.contains(&job.command.room));
-        verdicts.extend(late.into_iter().map(|job| (job, Verdict::Again(None))));
+        let (late, part): (Vec<QueuedCommand>, Vec<QueuedCommand>) =
+            part.into_iter().partition(|queued| deferred.contains(&queued.room()));
+        results.extend(late.into_iter().map(|queued| (queued, CommandResult::Retry(None))));
         if part.is_empty() {
             continue;
         }
         match append(store, &part, false).await {
             Ok(outcomes) => {
-                for (job, outcome) in part.into_iter().zip(outcomes) {
+                for (queued, outcome) in part.into_iter().zip(outcomes) {
                     match outcome {
-                        Some(outcome) => verdicts.push((job, verdict(outcome))),
-                        None => locked.push(job),
+                        Some(outcome) => results.push((queued, result(outcome))),
+                        None => locked.push(queued),
                     }
                 }
             }
-            Err(StoreError::RowRefused) if part.len() > 1 => halve(part, &mut parts),
+            Err(StoreError::RowRefused) if part.len() > 1 => bisect(part, &mut parts),
             Err(StoreError::Locked) => locked.extend(part),
             Err(error) => {
-                if is_again(&error) {
-                    put_off.extend(part.iter().map(|job| job.command.room));
+                if is_retryable(&error) {
+                    deferred.extend(part.iter().map(QueuedCommand::room));
                 }
-                fail(part, &error, &mut verdicts);
+                fail(part, &error, &mut results);
             }
         }
     }
-    (verdicts, locked)
+    (results, locked)
 }
 
-/// Carries out the jobs of one locked room, waiting for its lock.
-pub(super) async fn run_alone(store: &dyn Store, jobs: Vec<Job>) -> (Verdicts, Vec<Job>) {
-    let mut verdicts = Vec::with_capacity(jobs.len());
-    let mut parts = vec![jobs];
+/// Appends the commands of one room, and waits for its lock. Returns those that are still locked beside the
+/// results.
+pub(super) async fn append_locked_room(
+    store: &dyn Store,
+    commands: Vec<QueuedCommand>,
+) -> (CommandResults, Vec<QueuedCommand>) {
+    let mut results = Vec::with_capacity(commands.len());
+    let mut parts = vec![commands];
     while let Some(part) = parts.pop() {
         match append(store, &part, true).await {
             Ok(outcomes) => {
-                for (job, outcome) in part.into_iter().zip(outcomes) {
-                    verdicts.push((job, outcome.map_or(Verdict::Again(None), verdict)));
+                for (queued, outcome) in part.into_iter().zip(outcomes) {
+                    results.push((queued, outcome.map_or(CommandResult::Retry(None), result)));
                 }
             }
-            Err(StoreError::RowRefused) if part.len() > 1 => halve(part, &mut parts),
+            Err(StoreError::RowRefused) if part.len() > 1 => bisect(part, &mut parts),
             Err(StoreError::Locked) => {
                 parts.push(part);
-                return (verdicts, parts.into_iter().rev().flatten().collect());
+                return (results, parts.into_iter().rev().flatten().collect());
             }
-            Err(error) if is_again(&error) => {
-                // All of it again, in the same order.
+            Err(error) if is_retryable(&error) => {
+                // Everything that is left is retried, in the same order.
                 parts.push(part);
-                fail(parts.into_iter().rev().flatten(), &error, &mut verdicts);
+                fail(parts.into_iter().rev().flatten(), &error, &mut results);
                 break;
             }
-            Err(error) => fail(part, &error, &mut verdicts),
+            Err(error) => fail(part, &error, &mut results),
         }
     }
-    (verdicts, Vec::new())
+    (results, Vec::new())
 }
 
-/// Whether nothing was stored and trying again may help.
-fn is_again(error: &StoreError) -> bool {
+/// Whether nothing was stored and a retry may succeed.
+fn is_retryable(error: &StoreError) -> bool {
     matches!(error, StoreError::Unavailable(_) | StoreError::Locked)
 }
 
 async fn append(
     store: &dyn Store,
-    part: &[Job],
+    part: &[QueuedCommand],
     wait: bool,
-) -> Result<Vec<Option<Result<Outcome, Refusal>>>, StoreError> {
-    let commands: Vec<Arc<Command>> = part.iter().map(|job| job.command.clone()).collect();
+) -> Result<Vec<Option<Result<CommandOutcome, Refusal>>>, StoreError> {
+    let commands: Vec<Arc<Command>> = part.iter().map(|queued| queued.command.clone()).collect();
     store.append(&commands, wait).await
 }
 
-fn verdict(outcome: Result<Outcome, Refusal>) -> Verdict {
+fn result(outcome: Result<CommandOutcome, Refusal>) -> CommandResult {
     match outcome {
-        Ok(outcome) => Verdict::Done(Box::new(outcome)),
-        Err(refusal) => Verdict::Failed(EngineError::Refused(refusal)),
+        Ok(outcome) => CommandResult::Committed(Box::new(outcome)),
+        Err(refusal) => CommandResult::Failed(EngineError::Refused(refusal)),
     }
 }
 
-/// Puts both halves back, the first on top.
-fn halve(mut part: Vec<Job>, parts: &mut Vec<Vec<Job>>) {
+/// Replaces a part by its halves. The first half comes first.
+fn bisect(mut part: Vec<QueuedCommand>, parts: &mut Vec<Vec<QueuedCommand>>) {
     let second = part.split_off(part.len() / 2);
     parts.push(second);
     parts.push(part);
 }
 
-fn fail(part: impl IntoIterator<Item = Job>, error: &StoreError, verdicts: &mut Verdicts) {
-    if !is_again(error) {
+fn fail(part: impl IntoIterator<Item = QueuedCommand>, error: &StoreError, results: &mut CommandResults) {
+    if !is_retryable(error) {
         tracing::warn!(%error, "a batch was not stored");
     }
     let mut cause = Some(error.clone());
-    for job in part {
-        let verdict = match error {
-            StoreError::RowRefused => Verdict::Failed(EngineError::Refused(Refusal::Rejected)),
-            StoreError::OutcomeUnknown => Verdict::Failed(EngineError::OutcomeUnknown),
-            StoreError::Unavailable(_) | StoreError::Locked => Verdict::Again(cause.take()),
+    for queued in part {
+        let result = match error {
+            StoreError::RowRefused => CommandResult::Failed(EngineError::Refused(Refusal::Rejected)),
+            StoreError::OutcomeUnknown => CommandResult::Failed(EngineError::OutcomeUnknown),
+            StoreError::Unavailable(_) | StoreError::Locked => CommandResult::Retry(cause.take()),
         };
-        verdicts.push((job, verdict));
+        results.push((queued, result));
     }
 }

@@ -6,8 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 /// A clock that never goes backwards.
 ///
-/// It reads tokio's clock, so that a test which pauses that one pauses this one too. It is told the
-/// date once, at its start.
+/// It follows tokio's clock, so a test that pauses that one pauses this one too. The date is set once, at
+/// the start.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     origin: tokio::time::Instant,
@@ -15,19 +15,19 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Starts a clock at zero; `date` is what the calendar says then.
+    /// Starts a clock at zero, when the date is `date`.
     #[must_use]
     pub fn start(date: DateTime<Utc>) -> Self {
         Self { origin: tokio::time::Instant::now(), date }
     }
 
-    /// The time since the start: what the engine orders and expires by.
+    /// The time since the start, by which the engine orders and expires.
     #[must_use]
     pub fn now(&self) -> Duration {
         self.origin.elapsed()
     }
 
-    /// The date, for people to read; nothing is ordered or expires by it.
+    /// The date, for display only; nothing is ordered or expires by it.
     #[must_use]
     pub fn date(&self) -> DateTime<Utc> {
         self.date + TimeDelta::from_std(self.now()).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Who someone is: the server's to say.
+//! Verifying tokens, which is up to the server.
 
 use std::time::Duration;
 
@@ -7,22 +7,22 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::ids::UserId;
 
-/// What a valid token says, as far as a session needs it.
+/// The claims of a valid token, as far as a session needs them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Credential {
-    /// Whose it is.
+    /// The user.
     pub user: UserId,
     /// When it was issued; Unix time in seconds.
     pub issued_at: i64,
-    /// When it ends, for the client to read.
+    /// When it expires, for the client to read.
     pub expires_at: DateTime<Utc>,
-    /// In what time it ends.
+    /// The time until then.
     pub expires_in: Duration,
 }
 
-/// Reads tokens.
+/// Verifies tokens.
 #[async_trait]
 pub trait Identity: Send + Sync + 'static {
-    /// What `token` says, when it is valid now.
+    /// The claims of `token` if it is valid now.
     async fn verify(&self, token: &str) -> Option<Credential>;
 }

@@ -1,7 +1,7 @@
-//! What the engine needs of the world. The server fills each port in; the memory ports serve tests.
+//! What the engine needs from outside. The server implements each port; the memory ports serve tests.
 
+pub mod broker;
 pub mod clock;
+pub mod connection;
 pub mod identity;
-pub mod link;
 pub mod store;
-pub mod wire;

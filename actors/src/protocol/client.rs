@@ -1,12 +1,16 @@
 //! Frames from clients.
 
 use serde::Deserialize;
-use serde_json::Number;
 use serde_json::value::RawValue;
+use serde_json::{Number, Value};
 use uuid::Uuid;
 
 use super::surrogates;
-use crate::domain::ids::{ClientId, Epoch, MessageId, RoomId, Seq};
+use crate::domain::card::CardChange;
+use crate::domain::command::{ReadTarget, RoomChange};
+use crate::domain::ids::{ClientId, Epoch, MessageId, RoomId, Seq, UserId};
+use crate::domain::mentions::Mentions;
+use crate::domain::thread::ThreadPlace;
 
 /// What a client asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,63 +19,106 @@ pub enum ClientFrame {
     ChatMessage {
         /// The text as it came, not yet trimmed.
         text: String,
-        /// What it answers; a malformed id answers nothing.
+        /// The message that it replies to; a malformed id means none.
         reply_to: Option<MessageId>,
+        /// What else it carries.
+        extras: SentExtras,
         /// What the client calls this send.
         client_id: Option<ClientId>,
     },
-    /// Began or ceased to type.
+    /// Report that the user started or stopped typing.
     Typing {
-        /// Whether typing.
+        /// Whether the user is typing.
         is_typing: bool,
     },
-    /// Has read up to a message.
-    ReadReceipt {
-        /// Which one.
+    /// React to a message, or take a reaction back.
+    React {
+        /// The message.
         message: MessageId,
+        /// The text as it came, perhaps no emoji.
+        emoji: String,
+        /// Whether the reaction shall be there.
+        on: bool,
+        /// What the client calls the command.
+        client_id: Option<ClientId>,
     },
-    /// Has read all.
-    MarkRoomRead,
-    /// Is anyone there?
+    /// Change the room by a command that needs nothing but the frame.
+    Change {
+        /// The change.
+        change: RoomChange,
+        /// What the client calls the command, where the frame has a `client_id`.
+        client_id: Option<ClientId>,
+    },
+    /// Ask for a pong.
     Ping {
-        /// Comes back in the answer.
+        /// Repeated in the pong.
         n: Option<Number>,
     },
-    /// A newer token.
+    /// Renew the session's token.
     Auth {
-        /// It.
+        /// The newer token.
         token: String,
     },
-    /// Turn a room's frames on.
+    /// Subscribe to a room.
     Subscribe {
-        /// The position after which events are wanted.
+        /// The position to resume after.
         since: Option<Seq>,
         /// The history that the position is of.
         epoch: Option<Epoch>,
     },
-    /// Turn a room's frames off.
+    /// Unsubscribe from a room.
     Unsubscribe,
+}
+
+/// What a message that is sent carries beside its text and what it replies to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SentExtras {
+    /// The card as it came, perhaps none that is accepted.
+    pub card: Option<Value>,
+    /// The thread that it stands in.
+    pub thread: Option<ThreadPlace>,
+    /// Whom it mentions.
+    pub mentions: Mentions,
+}
+
+impl ClientFrame {
+    /// A frame that moves the read mark.
+    #[must_use]
+    pub fn read(target: ReadTarget) -> Self {
+        Self::Change { change: RoomChange::Read(target), client_id: None }
+    }
+
+    /// What the client calls the command that the frame asks for.
+    #[must_use]
+    pub fn client_id(&self) -> Option<ClientId> {
+        match self {
+            Self::ChatMessage { client_id, .. }
+            | Self::React { client_id, .. }
+            | Self::Change { client_id, .. } => *client_id,
+            _ => None,
+        }
+    }
 }
 
 /// A frame with the room that it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Addressed {
+pub struct AddressedFrame {
     /// The room; on a room's own socket it may be left out.
     pub room: Option<RoomId>,
     /// The frame.
     pub frame: ClientFrame,
 }
 
-/// Why a frame isn't understood, with what of it was, for the answer.
+/// Why a frame isn't understood, with the parts that were, for the error frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadFrame {
-    /// What is wrong, in a few words that repeat nothing of the frame.
+    /// What is wrong, without repeating anything of the frame.
     pub message: &'static str,
     /// The `client_id` that it carried.
     pub client_id: Option<ClientId>,
     /// The room that it named.
     pub room: Option<RoomId>,
-    /// Whether it is of a type that isn't known here, and may mean something elsewhere.
+    /// Whether its type is unknown here; it may mean something to another server.
     pub is_unknown: bool,
 }
 
@@ -86,6 +133,10 @@ struct Fields<'a> {
     #[serde(borrow)]
     client_id: Option<&'a RawValue>,
     #[serde(borrow)]
+    mentions: Option<&'a RawValue>,
+    #[serde(borrow)]
+    mention_room: Option<&'a RawValue>,
+    #[serde(borrow)]
     is_typing: Option<&'a RawValue>,
     #[serde(borrow)]
     message_id: Option<&'a RawValue>,
@@ -99,6 +150,20 @@ struct Fields<'a> {
     token: Option<&'a RawValue>,
     #[serde(borrow)]
     n: Option<&'a RawValue>,
+    #[serde(borrow)]
+    emoji: Option<&'a RawValue>,
+    #[serde(borrow)]
+    on: Option<&'a RawValue>,
+    #[serde(borrow)]
+    card: Option<&'a RawValue>,
+    #[serde(borrow)]
+    thread_root: Option<&'a RawValue>,
+    #[serde(borrow)]
+    in_timeline: Option<&'a RawValue>,
+    #[serde(borrow)]
+    item: Option<&'a RawValue>,
+    #[serde(borrow)]
+    choice: Option<&'a RawValue>,
 }
 
 /// Reads one field, `None` when it is missing or null.
@@ -106,21 +171,21 @@ fn field<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Result<Option<T>,
     raw.map_or(Ok(None), |raw| serde_json::from_str(raw.get()))
 }
 
-/// Decodes one frame; a half of a UTF-16 pair that stands alone is U+FFFD.
+/// Decodes one frame. A lone half of a UTF-16 surrogate pair becomes U+FFFD.
 ///
 /// # Errors
-/// [`BadFrame`] for what is no JSON object, has an unknown type, or lacks a field.
-pub fn decode(text: &str) -> Result<Addressed, BadFrame> {
-    read(text).or_else(|bad| surrogates::mended(text).map_or(Err(bad), |mended| read(&mended)))
+/// [`BadFrame`] for anything but a JSON object with a known type and the fields of that type.
+pub fn decode(text: &str) -> Result<AddressedFrame, BadFrame> {
+    read(text).or_else(|bad| surrogates::replace_lone(text).map_or(Err(bad), |mended| read(&mended)))
 }
 
-fn read(text: &str) -> Result<Addressed, BadFrame> {
+fn read(text: &str) -> Result<AddressedFrame, BadFrame> {
     let bad = |message| BadFrame { message, client_id: None, room: None, is_unknown: false };
     let fields: Fields<'_> =
         serde_json::from_str(text).map_err(|_| bad("not a JSON object of the protocol"))?;
     let client_id = field::<Uuid>(fields.client_id);
     let room = field::<Uuid>(fields.room_id);
-    // What is understood of it goes into the answer.
+    // The error frame repeats these.
     let named = (client_id.as_ref().ok().copied().flatten(), room.as_ref().ok().copied().flatten());
     let bad = |message| BadFrame {
         message,
@@ -132,25 +197,69 @@ fn read(text: &str) -> Result<Addressed, BadFrame> {
     let room = room.map_err(|_| bad("room_id must be a UUID"))?.map(RoomId);
     let kind: Option<&str> = field(fields.kind).map_err(|_| bad("type must be a plain string"))?;
     let frame = match kind.ok_or_else(|| bad("type is missing"))? {
-        "chat_message" => ClientFrame::ChatMessage {
-            text: field(fields.message).ok().flatten().ok_or_else(|| bad("message must be a string"))?,
-            reply_to: field::<Uuid>(fields.reply_to).ok().flatten().map(MessageId),
-            client_id,
-        },
+        "chat_message" => {
+            let card = field(fields.card).map_err(|_| bad("card must be an object"))?;
+            let text = match field(fields.message) {
+                Ok(None) if card.is_some() => String::new(),
+                text => text.ok().flatten().ok_or_else(|| bad("message must be a string"))?,
+            };
+            let reply_to = field::<Uuid>(fields.reply_to).ok().flatten().map(MessageId);
+            let root = field(fields.thread_root).map_err(|_| bad("thread_root must be a UUID"))?;
+            let in_timeline =
+                field(fields.in_timeline).map_err(|_| bad("in_timeline must be a boolean"))?.unwrap_or(true);
+            if root.is_none() && !in_timeline {
+                return Err(bad("in_timeline is for messages with a thread_root"));
+            }
+            let thread = root.map(|root| ThreadPlace { root: MessageId(root), in_timeline });
+            let mentions = Mentions::new(
+                field::<Vec<UserId>>(fields.mentions)
+                    .map_err(|_| bad("mentions must be a list of ids"))?
+                    .unwrap_or_default(),
+                field(fields.mention_room)
+                    .map_err(|_| bad("mention_room must be a boolean"))?
+                    .unwrap_or_default(),
+            );
+            ClientFrame::ChatMessage {
+                text,
+                reply_to,
+                extras: SentExtras { card, thread, mentions },
+                client_id,
+            }
+        }
         "typing" => ClientFrame::Typing {
             is_typing: field(fields.is_typing)
                 .ok()
                 .flatten()
                 .ok_or_else(|| bad("is_typing must be a boolean"))?,
         },
-        "read_receipt" => ClientFrame::ReadReceipt {
+        "read_receipt" => {
+            let message = field::<Uuid>(fields.message_id).ok().flatten().map(MessageId);
+            let message = message.ok_or_else(|| bad("message_id must be a UUID"))?;
+            ClientFrame::read(ReadTarget::Message(message))
+        }
+        "mark_room_read" => ClientFrame::read(ReadTarget::Head),
+        "react" => ClientFrame::React {
             message: field::<Uuid>(fields.message_id)
                 .ok()
                 .flatten()
                 .map(MessageId)
                 .ok_or_else(|| bad("message_id must be a UUID"))?,
+            emoji: field(fields.emoji).ok().flatten().ok_or_else(|| bad("emoji must be a string"))?,
+            on: field(fields.on).ok().flatten().ok_or_else(|| bad("on must be a boolean"))?,
+            client_id,
         },
-        "mark_room_read" => ClientFrame::MarkRoomRead,
+        "card" => ClientFrame::Change {
+            change: RoomChange::ChangeCard {
+                message: field::<Uuid>(fields.message_id)
+                    .ok()
+                    .flatten()
+                    .map(MessageId)
+                    .ok_or_else(|| bad("message_id must be a UUID"))?,
+                change: card_change(&fields)
+                    .ok_or_else(|| bad("item or choice must be a string, on a boolean"))?,
+            },
+            client_id,
+        },
         "ping" => ClientFrame::Ping { n: field(fields.n).map_err(|_| bad("n must be a number"))? },
         "auth" => ClientFrame::Auth {
             token: field(fields.token).ok().flatten().ok_or_else(|| bad("token must be a string"))?,
@@ -165,7 +274,18 @@ fn read(text: &str) -> Result<Addressed, BadFrame> {
         "unsubscribe" => ClientFrame::Unsubscribe,
         _ => return Err(BadFrame { is_unknown: true, ..bad("unknown type") }),
     };
-    Ok(Addressed { room, frame })
+    Ok(AddressedFrame { room, frame })
+}
+
+/// Reads what a frame does to a card, `None` when it doesn't say one thing.
+fn card_change(fields: &Fields<'_>) -> Option<CardChange> {
+    let (item, choice) = (field(fields.item).ok()?, field(fields.choice).ok()?);
+    let on = field(fields.on).ok()??;
+    match (item, choice) {
+        (Some(id), None) => Some(CardChange::Item { id, on }),
+        (None, Some(id)) => Some(CardChange::Choice { id, on }),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -175,24 +295,48 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn reads_a_message() {
-        let frame = decode(r#"{"type":"chat_message","message":"h\u00e9 \"x\"","extra":{"a":[1]}}"#);
-        let text = "hé \"x\"".to_owned();
-        assert_eq!(
-            frame,
-            Ok(Addressed {
-                room: None,
-                frame: ClientFrame::ChatMessage { text, reply_to: None, client_id: None }
-            })
-        );
+    /// A message of a text alone.
+    fn message(text: &str) -> ClientFrame {
+        let (text, extras) = (text.to_owned(), SentExtras::default());
+        ClientFrame::ChatMessage { text, reply_to: None, extras, client_id: None }
     }
 
     #[test]
-    fn a_stray_reply_is_dropped_and_a_wrong_field_is_not() {
+    fn reads_a_message() {
+        let frame = decode(r#"{"type":"chat_message","message":"h\u00e9 \"x\"","extra":{"a":[1]}}"#);
+        assert_eq!(frame, Ok(AddressedFrame { room: None, frame: message("hé \"x\"") }));
+    }
+
+    #[test]
+    fn mentions_are_ids_and_a_flag() {
+        let decoded = |fields: &str| {
+            let text = format!(r#"{{"type":"chat_message","message":"a",{fields}}}"#);
+            match decode(&text).ok()?.frame {
+                ClientFrame::ChatMessage { extras, .. } => Some(extras.mentions),
+                _ => None,
+            }
+        };
+        let users = |users: &[i64]| users.iter().copied().map(UserId).collect::<Vec<_>>();
+        assert_eq!(decoded(r#""mentions":[7,5,7]"#), Some(Mentions::new(users(&[7, 5]), false)));
+        assert_eq!(decoded(r#""mentions":null,"mention_room":true"#), Some(Mentions::new(users(&[]), true)));
+        for bad in [
+            r#""mentions":7"#,
+            r#""mentions":["7"]"#,
+            r#""mentions":[1.5]"#,
+            r#""mentions":[9223372036854775808]"#,
+            r#""mentions":{"users":[7]}"#,
+            r#""mention_room":"yes""#,
+            r#""mention_room":1"#,
+        ] {
+            assert_eq!(decoded(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_reply_is_ignored_and_other_wrong_fields_are_refused() {
         let frame =
             decode(r#"{"type":"chat_message","message":"a","reply_to":7}"#).map(|addressed| addressed.frame);
-        assert_eq!(frame, Ok(ClientFrame::ChatMessage { text: "a".into(), reply_to: None, client_id: None }));
+        assert_eq!(frame, Ok(message("a")));
         for bad in [
             "",
             "null",
@@ -204,6 +348,13 @@ mod tests {
             r#"{"type":"typing","is_typing":true,"is_typing":false}"#,
             r#"{"type":"chat_message"}"#,
             r#"{"type":"chat_message","message":{"a":1}}"#,
+            r#"{"type":"chat_message","card":null}"#,
+            r#"{"type":"chat_message","message":"a","thread_root":"x"}"#,
+            r#"{"type":"chat_message","message":"a","in_timeline":false}"#,
+            r#"{"type":"card","message_id":"0190a000-0000-7000-8000-000000000001","item":"a"}"#,
+            r#"{"type":"card","message_id":"0190a000-0000-7000-8000-000000000001","item":5,"on":true}"#,
+            r#"{"type":"card","message_id":"0190a000-0000-7000-8000-000000000001","item":"a","choice":"a","on":true}"#,
+            r#"{"type":"card","item":"a","on":true}"#,
             r#"{"type":"read_receipt","message_id":"x"}"#,
             r#"{"type":"subscribe","since":-1}"#,
             r#"{"type":"nonsense"}"#,
@@ -216,11 +367,10 @@ mod tests {
     }
 
     #[test]
-    fn half_an_emoji_is_no_bad_frame() {
+    fn half_an_emoji_is_accepted() {
         let frame =
             decode(r#"{"type":"chat_message","message":"cut \ud83d"}"#).map(|addressed| addressed.frame);
-        let text = "cut \u{FFFD}".into();
-        assert_eq!(frame, Ok(ClientFrame::ChatMessage { text, reply_to: None, client_id: None }));
+        assert_eq!(frame, Ok(message("cut \u{FFFD}")));
     }
 
     #[test]
@@ -237,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_frame_still_tells_its_client_id_and_its_room() {
+    fn a_bad_frame_still_has_its_client_id_and_its_room() {
         let id = "0190a000-0000-7000-8000-000000000001";
         let bad = decode(&format!(r#"{{"type":"chat_message","client_id":"{id}","room_id":"{id}"}}"#))
             .expect_err("no message");
@@ -247,8 +397,12 @@ mod tests {
 
     /// JSON of any shape, with the names that frames use among its keys.
     fn json() -> impl Strategy<Value = Value> {
-        let key = prop_oneof!["type|message|client_id|reply_to|room_id|since|epoch|n|token", "\\PC{0,8}"];
-        let kind = "chat_message|typing|read_receipt|mark_room_read|subscribe|unsubscribe|auth|ping";
+        let key = prop_oneof![
+            "type|message|client_id|reply_to|room_id|since|epoch|n|token|message_id|emoji|on|card|item|choice|thread_root|in_timeline|mentions|mention_room",
+            "\\PC{0,8}"
+        ];
+        let kind =
+            "chat_message|typing|read_receipt|mark_room_read|subscribe|unsubscribe|auth|ping|react|card";
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),
@@ -273,7 +427,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_no_object_is_no_frame(value in json()) {
+        fn only_objects_are_frames(value in json()) {
             let frame = decode(&value.to_string());
             prop_assert!(value.is_object() || frame.is_err(), "{:?}", frame);
         }

@@ -1,33 +1,33 @@
 //! Why a connection ends.
 
-/// A WebSocket close code that the engine gives.
+/// A WebSocket close code that the server sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseCode {
-    /// Both are done.
+    /// Both sides are done.
     Normal,
     /// A panic or another fault of the engine.
     Internal,
     /// The server restarts.
     Restarting,
-    /// Ten bad frames in a minute.
+    /// Too many bad frames in a minute.
     BadFrames,
     /// The token is missing, invalid, expired or revoked.
     Unauthorized,
-    /// Not, or no longer, in the room; or no such room.
+    /// The user isn't in the room, or there is no such room.
     NotInRoom,
-    /// The room was deleted while one was in.
+    /// The room was deleted.
     RoomDeleted,
-    /// Nothing was heard for too long.
+    /// The client sent nothing for too long.
     Silent,
-    /// Too many sockets of one person.
+    /// The user has too many sockets.
     TooManySockets,
-    /// Too many refusals in a short time.
+    /// Too many rate-limit refusals in a short time.
     TooManyRefusals,
     /// The reader is too slow; it may resume.
     TooSlow,
-    /// The client ends it, with this code.
+    /// The client closes the connection, with this code.
     Echoed(u16),
-    /// A code that the framing gives.
+    /// A protocol error of the framing, with this code.
     Framing(u16),
 }
 
@@ -51,7 +51,7 @@ impl CloseCode {
         }
     }
 
-    /// A few words for a person who debugs a client.
+    /// A short reason, for debugging a client.
     #[must_use]
     pub fn reason(self) -> &'static str {
         match self {

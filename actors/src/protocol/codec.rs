@@ -1,4 +1,4 @@
-//! Encoding: a frame becomes the bytes of one WebSocket text frame, once, however many read it.
+//! Encoding: a frame becomes the bytes of one WebSocket text frame, once for all receivers.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const HEADER_MAX: usize = 10;
 
 /// Encodes a frame as one WebSocket text frame, header included.
 #[must_use]
-pub fn encode(frame: &ServerFrame<'_>) -> Bytes {
+pub fn encode(frame: &impl Serialize) -> Bytes {
     let mut out = BytesMut::with_capacity(512);
     out.put_bytes(0, HEADER_MAX);
     let mut writer = out.writer();
@@ -27,21 +27,21 @@ pub fn encode(frame: &ServerFrame<'_>) -> Bytes {
     seal(TEXT, writer.into_inner())
 }
 
-/// Encodes a frame as JSON alone, for answers of REST.
+/// Encodes a frame as JSON alone, for REST.
 #[must_use]
-pub fn encode_json(frame: &ServerFrame<'_>) -> Vec<u8> {
+pub fn encode_json(frame: &impl Serialize) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
     write_json(&mut out, frame);
     out
 }
 
-/// What a socket is told when the engine did not do what was asked.
+/// The error frame of an engine error.
 #[must_use]
-pub fn refusal(error: &EngineError, room_id: Option<RoomId>, client_id: Option<ClientId>) -> Bytes {
+pub fn engine_error(error: &EngineError, room_id: Option<RoomId>, client_id: Option<ClientId>) -> Bytes {
     self::error(error.code(), &error.to_string(), room_id, client_id, error.retry_after())
 }
 
-/// The same for what the engine wasn't asked at all; `retry_after` is told in seconds, to the millisecond.
+/// An error frame. `retry_after` is sent in seconds, rounded up to the millisecond.
 #[must_use]
 pub fn error(
     code: ErrorCode,
@@ -58,7 +58,7 @@ fn write_json(out: impl std::io::Write, frame: &impl Serialize) {
     serde_json::to_writer(out, frame).expect("frames are plain structs with string keys, written to memory");
 }
 
-/// Puts the header in front of a payload that left room for it.
+/// Puts the header in front of a payload that has left room for it.
 fn seal(opcode: u8, mut out: BytesMut) -> Bytes {
     let length = out.len() - HEADER_MAX;
     let header = header(opcode, length);
@@ -84,7 +84,7 @@ fn header(opcode: u8, length: usize) -> Vec<u8> {
     header
 }
 
-/// Frames `payload`, which is UTF-8 text already.
+/// A text frame of `payload`, which is UTF-8.
 #[must_use]
 pub fn text(payload: &[u8]) -> Bytes {
     control_or_text(TEXT, payload)
@@ -96,7 +96,7 @@ pub fn close(code: CloseCode) -> Bytes {
     close_because(code, code.reason())
 }
 
-/// A close frame with another reason than its code's, of 123 bytes at most.
+/// A close frame with a reason of its own, of at most 123 bytes.
 #[must_use]
 pub fn close_because(code: CloseCode, reason: &str) -> Bytes {
     let mut payload = code.code().to_be_bytes().to_vec();
@@ -110,7 +110,7 @@ pub fn ping() -> Bytes {
     Bytes::from_static(&[PING, 0])
 }
 
-/// The answer to a ping of the WebSocket protocol.
+/// A pong of the WebSocket protocol.
 #[must_use]
 pub fn pong(payload: &[u8]) -> Bytes {
     control_or_text(PONG, payload)

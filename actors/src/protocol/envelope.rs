@@ -1,5 +1,5 @@
-//! Envelopes: what nodes tell each other. A hint, sealed, of one version; all it says can be read
-//! from the store as well. The broker that carries it can neither read it nor make one.
+//! Envelopes: what nodes send each other. An envelope is a sealed hint; all that it says can be read from the
+//! store as well. The broker can neither read nor forge one.
 
 use bytes::Bytes;
 use chacha20poly1305::aead::{AeadInOut, Generate, KeyInit};
@@ -8,23 +8,23 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::domain::event::Event;
-use crate::domain::ids::{Epoch, NodeId, RoomId, UserId};
+use crate::domain::ids::{Epoch, NodeId, PersonalSeq, RoomId, UserId};
 use crate::domain::signal::Signal;
-use crate::ports::store::PersonChange;
+use crate::ports::store::UserAccess;
 
-/// The version of envelopes; another one is not read.
+/// The version of envelopes; others are ignored.
 const VERSION: u8 = 1;
-/// The bytes in front: a number that is used once. It is drawn at random, which 24 bytes bear.
+/// The length of the nonce in front. It is random, which is safe at 24 bytes.
 const NONCE: usize = 24;
-/// The bytes at the end, by which a change shows.
+/// The length of the authentication tag at the end.
 const TAG: usize = 16;
 
-/// The key that the nodes of one installation seal envelopes with.
+/// The key with which the nodes of one installation seal envelopes.
 #[derive(Clone)]
-pub struct LinkKey(XChaCha20Poly1305);
+pub struct EnvelopeKey(XChaCha20Poly1305);
 
-impl LinkKey {
-    /// A key of any length.
+impl EnvelopeKey {
+    /// A key derived from bytes of any length.
     #[must_use]
     pub fn new(key: &[u8]) -> Self {
         let key: [u8; 32] = Sha256::digest(key).into();
@@ -32,33 +32,36 @@ impl LinkKey {
     }
 }
 
-/// What one node tells others.
+/// A message from one node to others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope {
     version: u8,
-    /// Who sends it.
+    /// The sender.
     pub node: NodeId,
-    /// The history that it speaks of. After a restore another one has taken its positions.
+    /// The history that its positions belong to; a restore starts another.
     pub epoch: Epoch,
-    /// What it says.
+    /// The notices.
     pub notices: Vec<Notice>,
 }
 
-/// One thing that a node tells others.
+/// One thing that a node reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Notice {
-    /// Events of one room, committed, in order.
+    /// Committed events of one room, in order.
     Events(RoomId, Vec<Event>),
     /// A signal of a room.
     Signal(RoomId, Signal),
-    /// These people have sockets at the sender; all of them, told again and again.
+    /// All users who have sockets on the sender; sent periodically.
     Online(Vec<UserId>),
-    /// This person came to the sender, or went.
+    /// A user went online or offline on the sender.
     Presence(UserId, bool),
-    /// Someone's right to be here changed.
-    Person(PersonChange),
-    /// The sender stops; its people are about to come back elsewhere.
+    /// A user's access changed.
+    #[serde(rename = "person")]
+    UserAccess(UserAccess),
+    /// A user's personal log reaches up to here.
+    PersonalLog(UserId, PersonalSeq),
+    /// The sender stops; its users are about to reconnect elsewhere.
     Leaving,
 }
 
@@ -69,9 +72,9 @@ impl Envelope {
         Self { version: VERSION, node, epoch, notices }
     }
 
-    /// The sealed bytes of this envelope.
+    /// Seals the envelope.
     #[must_use]
-    pub fn seal(&self, key: &LinkKey) -> Bytes {
+    pub fn seal(&self, key: &EnvelopeKey) -> Bytes {
         let nonce = XNonce::generate();
         let mut out = nonce.to_vec();
         serde_json::to_writer(&mut out, self).expect("envelopes are plain structs, written to memory");
@@ -81,9 +84,9 @@ impl Envelope {
         out.into()
     }
 
-    /// Reads an envelope that was sealed with the same key and is of this version.
+    /// Opens an envelope that was sealed with the same key and is of this version.
     #[must_use]
-    pub fn open(bytes: &[u8], key: &LinkKey) -> Option<Self> {
+    pub fn open(bytes: &[u8], key: &EnvelopeKey) -> Option<Self> {
         let (nonce, rest) = bytes.split_first_chunk::<NONCE>()?;
         let (body, tag) = rest.split_last_chunk::<TAG>()?;
         let mut body = body.to_vec();
@@ -100,7 +103,7 @@ mod tests {
 
     #[test]
     fn only_an_unchanged_envelope_of_the_same_key_opens() {
-        let key = LinkKey::new(b"one");
+        let key = EnvelopeKey::new(b"one");
         let envelope = Envelope::new(
             NodeId(Uuid::from_u128(7)),
             Epoch(Uuid::from_u128(8)),
@@ -108,7 +111,7 @@ mod tests {
         );
         let sealed = envelope.seal(&key);
         assert_eq!(Envelope::open(&sealed, &key), Some(envelope.clone()));
-        assert_eq!(Envelope::open(&sealed, &LinkKey::new(b"two")), None);
+        assert_eq!(Envelope::open(&sealed, &EnvelopeKey::new(b"two")), None);
         for at in 0..sealed.len() {
             let mut bent = sealed.to_vec();
             bent[at] ^= 1;
@@ -119,9 +122,10 @@ mod tests {
         let newer = Envelope { version: VERSION + 1, ..envelope };
         assert_eq!(Envelope::open(&newer.seal(&key), &key), None);
     }
+
     #[test]
-    fn the_broker_reads_nothing_of_it() {
-        let key = LinkKey::new(b"one");
+    fn the_broker_can_not_read_it() {
+        let key = EnvelopeKey::new(b"one");
         let node = NodeId(Uuid::from_u128(7));
         let envelope = Envelope::new(node, Epoch(Uuid::from_u128(8)), vec![Notice::Leaving]);
         let (sealed, again) = (envelope.seal(&key), envelope.seal(&key));
@@ -129,10 +133,17 @@ mod tests {
         assert!(!sealed.windows(7).any(|bytes| bytes == b"leaving"));
     }
 
+    #[test]
+    fn a_users_access_has_the_name_that_older_nodes_read() {
+        let access = UserAccess { user: UserId(3), is_active: true, tokens_valid_from: None };
+        let notice = serde_json::to_value(Notice::UserAccess(access)).expect("JSON");
+        assert!(notice.get("person").is_some(), "{notice}");
+    }
+
     proptest::proptest! {
         #[test]
-        fn bytes_that_nobody_sealed_open_nothing(bytes in proptest::collection::vec(0u8.., 0..400)) {
-            proptest::prop_assert_eq!(Envelope::open(&bytes, &LinkKey::new(b"one")), None);
+        fn forged_bytes_do_not_open(bytes in proptest::collection::vec(0u8.., 0..400)) {
+            proptest::prop_assert_eq!(Envelope::open(&bytes, &EnvelopeKey::new(b"one")), None);
         }
     }
 }

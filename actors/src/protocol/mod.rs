@@ -4,5 +4,6 @@ pub mod client;
 pub mod close;
 pub mod codec;
 pub mod envelope;
+pub mod personal;
 pub mod server;
 pub mod surrogates;

@@ -1,12 +1,13 @@
-//! Halves of UTF-16 pairs in JSON, as JavaScript and Dart write a text that was cut within an emoji.
+//! Lone halves of UTF-16 surrogate pairs in JSON, as JavaScript and Dart write a text that was cut within an
+//! emoji.
 
 use std::borrow::Cow;
 
-/// `json` with U+FFFD in place of each half that stands alone; `None` when there is none of them.
+/// `json` with U+FFFD in place of each lone half; none if there are none.
 #[must_use]
-pub fn mended(json: &str) -> Option<String> {
+pub fn replace_lone(json: &str) -> Option<String> {
     let mut mended = Cow::Borrowed(json);
-    // From behind, so that what was found stays where it is.
+    // From the end, so that the earlier positions stay valid.
     for at in lone_halves(json).into_iter().rev() {
         mended.to_mut().replace_range(at..at + ESCAPE, "\\ufffd");
     }
@@ -31,14 +32,14 @@ fn lone_halves(json: &str) -> Vec<usize> {
                 lone.push(at);
                 at += ESCAPE;
             }
-            // Whatever follows the backslash is escaped by it, another backslash too.
+            // The backslash escapes whatever follows, another backslash too.
             _ => at = (at + 2).min(json.len()),
         }
     }
     lone
 }
 
-/// The code unit that is escaped at `at`.
+/// The code unit whose escape begins at `at`.
 fn unit(json: &str, at: usize) -> Option<u16> {
     let digits = json.get(at..at + ESCAPE)?.strip_prefix("\\u")?;
     digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then(|| u16::from_str_radix(digits, 16).ok())?
@@ -56,12 +57,12 @@ mod tests {
             (r#""\\\ud83d\\ud83d""#, r#""\\\ufffd\\ud83d""#),
             (r#"\ud83d\n\udE00"#, r#"\ufffd\n\ufffd"#),
         ] {
-            assert_eq!(mended(json).as_deref(), Some(expected), "{json}");
+            assert_eq!(replace_lone(json).as_deref(), Some(expected), "{json}");
         }
         for whole in
             ["", "\\", "ä\\", r#""\ud83d\ude00""#, r#""\\ud83d""#, r#""\ud83""#, "\\u+d80", "\\ü\\uä"]
         {
-            assert_eq!(mended(whole), None, "{whole}");
+            assert_eq!(replace_lone(whole), None, "{whole}");
         }
     }
 }

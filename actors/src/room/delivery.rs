@@ -1,52 +1,43 @@
-//! Telling what was committed: in `seq` order, each event once, holes filled from the store.
+//! Delivery of what was committed: in `seq` order, each event once, gaps filled from the store.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{AsyncContext, Context, Handler, Message};
+use actix::{AsyncContext, Context, Handler};
 
 use super::RoomActor;
-use super::guests::{Guests, States};
 use super::ring::BatchBuilder;
-use crate::domain::event::{Event, EventBody};
+use super::subscriptions::{RoomSubscriptions, StateFrames};
+use crate::domain::event::{AudienceChange, Event};
 use crate::domain::ids::{RoomId, Seq, UserId};
 use crate::domain::signal::ReadMark;
 use crate::limits;
-use crate::outbox::{SignalKey, SignalKind};
-use crate::people::Watch;
+use crate::messages::registry::InvalidateUser;
+use crate::messages::room::{RoomEvents, RoomHead};
+use crate::messages::switchboard::{
+    BroadcastSignal, DeliverBatch, FrameBatch, OutboxId, SignalKey, SignalKind,
+};
+use crate::messages::users::WatchPresence;
 use crate::ports::store::StoreError;
 use crate::protocol::close::CloseCode;
 use crate::protocol::codec;
 use crate::protocol::server::ServerFrame;
-use crate::registry::Forget;
-use crate::switchboard::{Batch, Broadcast, Deliver, OutboxId};
 
-/// Events of this room, committed somewhere, in order.
-#[derive(Clone, Message)]
-#[rtype(result = "()")]
-pub struct Events(pub Arc<Vec<Event>>);
-
-impl Handler<Events> for RoomActor {
+impl Handler<RoomEvents> for RoomActor {
     type Result = ();
 
-    fn handle(&mut self, Events(events): Events, ctx: &mut Self::Context) {
+    fn handle(&mut self, RoomEvents(events): RoomEvents, ctx: &mut Self::Context) {
         self.deliver(&events, ctx);
     }
 }
 
-/// The log reaches at least this far.
-#[derive(Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct HeadIs(pub Seq);
-
-impl Handler<HeadIs> for RoomActor {
+impl Handler<RoomHead> for RoomActor {
     type Result = ();
 
-    fn handle(&mut self, HeadIs(head): HeadIs, ctx: &mut Self::Context) {
-        if !self.is_of_this_history(ctx) {
+    fn handle(&mut self, RoomHead(head): RoomHead, ctx: &mut Self::Context) {
+        if !self.is_current_epoch(ctx) {
             return;
         }
-        self.heard = self.heard.max(head);
+        self.head_hint = self.head_hint.max(head);
         let Some(view) = &mut self.view else { return };
         view.head = view.head.max(head);
         if view.head > view.delivered {
@@ -55,29 +46,29 @@ impl Handler<HeadIs> for RoomActor {
     }
 }
 
-impl Handler<Forget> for RoomActor {
+impl Handler<InvalidateUser> for RoomActor {
     type Result = ();
 
-    fn handle(&mut self, Forget { user }: Forget, _: &mut Self::Context) {
+    fn handle(&mut self, InvalidateUser { user }: InvalidateUser, _: &mut Self::Context) {
         if let Some(view) = &mut self.view {
-            view.ring.forget_person(user);
+            view.ring.invalidate_user(user);
         }
     }
 }
 
-/// What a delivered event means for some of the guests.
-enum Departure {
-    Of(UserId),
-    OfAll,
+/// Whose subscriptions a delivered event ends.
+enum Removal {
+    User(UserId),
+    Everyone,
 }
 
 impl RoomActor {
-    /// Tells guests the events that follow what they have been told; keeps what came too early.
+    /// Delivers the events that follow what was delivered, and keeps those that came too early.
     pub(super) fn deliver(&mut self, events: &[Event], ctx: &mut Context<Self>) {
-        if !self.is_of_this_history(ctx) {
+        if !self.is_current_epoch(ctx) {
             return;
         }
-        self.heard = events.iter().map(|event| event.seq).fold(self.heard, Seq::max);
+        self.head_hint = events.iter().map(|event| event.seq).fold(self.head_hint, Seq::max);
         let Some(view) = &mut self.view else { return };
         let mut early = Vec::new();
         let mut next: Vec<&Event> = Vec::with_capacity(events.len());
@@ -94,7 +85,7 @@ impl RoomActor {
         self.deliver_in_order(&next, ctx);
         let Some(view) = &mut self.view else { return };
         for event in early {
-            if view.ahead.len() < limits::REPLAY_PAGE {
+            if view.ahead.len() < limits::REPLAY_PAGE_EVENTS {
                 view.ahead.insert(event.seq, event);
             }
         }
@@ -113,105 +104,102 @@ impl RoomActor {
         if !found.is_empty() {
             self.deliver_in_order(&found.iter().collect::<Vec<_>>(), ctx);
         }
-        self.expect_what_is_missing(ctx);
+        self.expect_missing(ctx);
     }
 
-    /// Tells guests these events, which follow `delivered` without a hole.
+    /// Delivers events that follow `delivered` without a gap.
     fn deliver_in_order(&mut self, events: &[&Event], ctx: &mut Context<Self>) {
         if events.is_empty() || self.view.is_none() {
             return;
         }
         for event in events {
-            if let EventBody::MessagePosted(message) = &event.body {
-                self.found_in_log(message);
+            if let Some(message) = event.body.facts().new_message() {
+                self.answer_from_log(message);
             }
         }
         let Some(view) = &mut self.view else { return };
         let showed_presence = view.shows_presence();
         let mut builder = BatchBuilder::after(view.delivered);
-        let mut departures = Vec::new();
-        let mut comers = Vec::new();
-        let mut returning = Vec::new();
+        let mut removals = Vec::new();
+        let mut joined = Vec::new();
+        let mut rejoined = Vec::new();
         for event in events {
             let frame = event_frame(event);
-            builder.push(&frame);
+            builder.push(&frame, event.shows_since());
             view.ring.push(frame, event);
             view.delivered = event.seq;
-            match &event.body {
-                EventBody::RoomCreated(room) | EventBody::RoomUpdated(room) => {
-                    view.is_archived = room.archived_at.is_some();
-                }
-                EventBody::ParticipantJoined(participant) => {
-                    let user = participant.user.id;
-                    view.people.insert(user);
-                    self.states = States::default();
-                    if participant.read_seq > Seq::START {
-                        let mark =
-                            ReadMark { user, up_to: participant.read_seq, message: None, at: event.at };
-                        self.marks.entry(user).or_insert(mark);
-                        returning.push(user);
-                    }
-                    comers.push(user);
-                }
-                EventBody::ParticipantLeft(participant) => {
-                    let user = participant.user.id;
-                    view.people.remove(&user);
-                    self.states = States::default();
-                    view.online.remove(&user);
-                    departures.push(Departure::Of(user));
-                }
-                EventBody::RoomDeleted => departures.push(Departure::OfAll),
-                _ => {}
+            let facts = event.body.facts();
+            if let Some(room) = facts.room() {
+                view.is_archived = room.archived_at.is_some();
             }
-            if !departures.is_empty() {
-                // Who goes hears this event and nothing after it.
-                let batch = std::mem::replace(&mut builder, BatchBuilder::after(view.delivered)).finish();
-                send_batch(&self.guests, self.room, batch);
-                #[cfg(feature = "planted-bugs")]
-                if crate::planted::Bug::NoCutOff.is_planted() {
-                    departures.clear();
+            if let Some(participant) = facts.joined() {
+                let user = participant.user.id;
+                view.participants.insert(user);
+                self.state_frames = StateFrames::default();
+                if participant.read_seq > Seq::START {
+                    let mark = ReadMark { user, up_to: participant.read_seq, message: None, at: event.at };
+                    self.marks.entry(user).or_insert(mark);
+                    rejoined.push(user);
                 }
-                for departure in departures.drain(..) {
-                    let (who, code) = match departure {
-                        Departure::Of(user) => (Some(user), CloseCode::NotInRoom),
-                        Departure::OfAll => (None, CloseCode::RoomDeleted),
+                joined.push(user);
+            }
+            if let Some(participant) = facts.left() {
+                let user = participant.user.id;
+                view.participants.remove(&user);
+                self.state_frames = StateFrames::default();
+                view.online.remove(&user);
+                removals.push(Removal::User(user));
+            }
+            if facts.audience == AudienceChange::Closed {
+                removals.push(Removal::Everyone);
+            }
+            if !removals.is_empty() {
+                // Whoever is removed gets this event and nothing after it.
+                let batch = std::mem::replace(&mut builder, BatchBuilder::after(view.delivered)).finish();
+                send_batch(&self.subscriptions, self.room, batch);
+                #[cfg(feature = "injected-bugs")]
+                if crate::injected_bugs::InjectedBug::KeepRemovedSubscriber.is_injected() {
+                    removals.clear();
+                }
+                for removal in removals.drain(..) {
+                    let (who, code) = match removal {
+                        Removal::User(user) => (Some(user), CloseCode::NotInRoom),
+                        Removal::Everyone => (None, CloseCode::RoomDeleted),
                     };
-                    self.guests.dismiss(who, self.room, &ctx.address(), code);
+                    self.subscriptions.evict(who, event.seq, self.room, code);
                 }
             }
         }
-        send_batch(&self.guests, self.room, builder.finish());
-        for user in returning {
-            self.tell_returned(user, ctx);
+        send_batch(&self.subscriptions, self.room, builder.finish());
+        for user in rejoined {
+            self.send_rejoined_mark(user, ctx);
         }
         for event in events {
-            match &event.body {
-                EventBody::MessagePosted(message) => self.stopped_typing(message.sender.id, ctx),
-                EventBody::ParticipantLeft(participant) => self.stopped_typing(participant.user.id, ctx),
-                _ => {}
+            if let Some(user) = event.body.facts().stops_typing {
+                self.stopped_typing(user, ctx);
             }
         }
         if let Some(view) = self.view.as_ref().filter(|view| view.shows_presence()) {
-            // A room that was too large for that begins anew, for what changed meanwhile was told to nobody.
-            let users = if showed_presence { comers } else { view.people.iter().copied().collect() };
+            // A room that was too large for that begins anew: nobody was told what changed meanwhile.
+            let users = if showed_presence { joined } else { view.participants.iter().copied().collect() };
             if !users.is_empty() {
-                let (room, addr, anew) = (self.room, ctx.address(), !showed_presence);
-                self.core.people.do_send(Watch { room, addr, users, anew });
+                let (instance, room, anew) = (self.instance, self.address.clone(), !showed_presence);
+                self.deps.users.tell(WatchPresence { instance, room, users, anew });
             }
         }
         self.advance_all(ctx);
-        self.sleep_when_idle(ctx);
+        self.retire_when_idle(ctx);
     }
 
-    /// Waits for what was heard of and has not come.
-    pub(super) fn expect_what_is_missing(&mut self, ctx: &mut Context<Self>) {
+    /// Waits for events that were heard of and have not come.
+    pub(super) fn expect_missing(&mut self, ctx: &mut Context<Self>) {
         if self.view.as_ref().is_some_and(|view| view.head > view.delivered) {
-            self.expect_gap(limits::GAP_PATIENCE, ctx);
+            self.schedule_gap_fill(limits::GAP_READ_DELAY, ctx);
         }
     }
 
-    /// Waits a while for the link or the store, then reads what is missing.
-    fn expect_gap(&mut self, patience: Duration, ctx: &mut Context<Self>) {
+    /// Waits a while for the broker or the store, then reads what is missing.
+    fn schedule_gap_fill(&mut self, patience: Duration, ctx: &mut Context<Self>) {
         let Some(view) = &mut self.view else { return };
         if view.gap_is_due {
             return;
@@ -235,9 +223,9 @@ impl RoomActor {
         }
         self.reading_gap = true;
         metrics::counter!("chat_gap_reads_total").increment(1);
-        let (store, room, after, head) = (self.core.store.clone(), self.room, view.delivered, view.head);
-        let waiting = self.guests.waiting_for_more_than(after);
-        let read = async move { store.events(room, after, limits::REPLAY_PAGE).await };
+        let (store, room, after, head) = (self.deps.store.clone(), self.room, view.delivered, view.head);
+        let waiting = self.subscriptions.awaiting_beyond(after);
+        let read = async move { store.events(room, after, limits::REPLAY_PAGE_EVENTS).await };
         Self::after(ctx, read, move |room, events: Result<Vec<Event>, StoreError>, ctx| {
             room.reading_gap = false;
             match events {
@@ -246,25 +234,26 @@ impl RoomActor {
                     if let (Some(view), true) = (&mut room.view, events.is_empty())
                         && view.head == head
                     {
-                        // What was heard of isn't in the log, or of a kind that this version doesn't know: a
-                        // forged or broken hint, or a newer node.
+                        // What was heard of isn't in the log, or is of a kind that this version doesn't know:
+                        // a forged or broken hint, or a newer node.
                         view.head = view.delivered;
                         view.ahead.clear();
                         let reached = view.delivered;
-                        room.guests.break_off(|id, behind| behind.target > reached && waiting.contains(&id));
+                        room.subscriptions
+                            .close_stuck(|id, catch_up| catch_up.target > reached && waiting.contains(&id));
                     }
                     room.deliver(&events, ctx);
                 }
                 Err(error) => {
                     tracing::warn!(room = %room.room, %error, "could not read what follows");
-                    room.expect_gap(limits::GAP_RETRY, ctx);
+                    room.schedule_gap_fill(limits::GAP_RETRY_DELAY, ctx);
                 }
             }
             room.advance_all(ctx);
         });
     }
 
-    /// Tells all live guests a signal.
+    /// Sends a signal to all live subscribers, except those of one user.
     pub(super) fn broadcast(
         &self,
         kind: SignalKind,
@@ -274,28 +263,28 @@ impl RoomActor {
     ) {
         let bytes = codec::encode(frame);
         let key = SignalKey { kind, room: self.room, user };
-        for (worker, switchboard) in self.guests.boards() {
+        for (worker, switchboard) in self.subscriptions.switchboards() {
             // Outboxes of different threads may have the same id.
             let excepted: Vec<OutboxId> = except
                 .into_iter()
-                .flat_map(|user| self.guests.of(user))
-                .filter(|seat| seat.guest.outbox.worker == worker)
-                .map(|seat| seat.guest.outbox.id)
+                .flat_map(|user| self.subscriptions.of(user))
+                .filter(|subscription| subscription.subscriber.outbox.worker == worker)
+                .map(|subscription| subscription.subscriber.outbox.id)
                 .collect();
-            switchboard.do_send(Broadcast { key, bytes: bytes.clone(), excepted });
+            switchboard.tell(BroadcastSignal { key, bytes: bytes.clone(), excepted });
         }
     }
 }
 
-/// The frame of an event. A deletion of the room has none; its place is held by an empty one, for
-/// every position has exactly one.
+/// Encodes the frame of an event. The deletion of a room has an empty one, because every position has exactly
+/// one frame.
 pub(super) fn event_frame(event: &Event) -> bytes::Bytes {
-    ServerFrame::of_event(event).map(|frame| codec::encode(&frame)).unwrap_or_default()
+    event.frame().map(|frame| codec::encode(&frame)).unwrap_or_default()
 }
 
-fn send_batch(guests: &Guests, room: RoomId, batch: Option<Batch>) {
+fn send_batch(subscriptions: &RoomSubscriptions, room: RoomId, batch: Option<FrameBatch>) {
     let Some(batch) = batch else { return };
-    for (_, switchboard) in guests.boards() {
-        switchboard.do_send(Deliver { room, batch: batch.clone() });
+    for (_, switchboard) in subscriptions.switchboards() {
+        switchboard.tell(DeliverBatch { room, batch: batch.clone() });
     }
 }

@@ -1,63 +1,46 @@
-//! The newest frames of a room, kept for those who come back.
+//! The newest frames of a room, kept for clients that come back.
 //!
-//! A replay tells everything as it is now. So a frame is taken out when a later event changes what it
-//! tells of; whoever comes to its place is given what follows from the store.
+//! A replay shows everything as it is now. So a frame is dropped when a later event changes what it
+//! shows; a replay that reaches its place goes on from the store.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::domain::event::{Event, EventBody};
-use crate::domain::ids::{MessageId, Seq, UserId};
-use crate::domain::message::Message;
+use crate::domain::event::{Event, Outdated, Shown};
+use crate::domain::ids::{Seq, UserId};
 use crate::limits;
-use crate::switchboard::Batch;
+use crate::messages::switchboard::FrameBatch;
 
 /// Frames of consecutive positions, bounded in number and bytes.
 #[derive(Default)]
 pub(super) struct Ring {
-    frames: VecDeque<Kept>,
+    frames: VecDeque<RingEntry>,
     last: Seq,
     bytes: usize,
     changes: u64,
-    /// The page that was asked for last: whoever is at the same position shares its bytes.
-    page: Option<Batch>,
+    /// The page that was asked for last. Subscribers at the same position share its bytes.
+    page: Option<FrameBatch>,
 }
 
-/// A frame and what it tells of.
-struct Kept {
-    /// None: it is no longer true.
+/// A frame, and the messages and users that it shows.
+struct RingEntry {
+    /// None once it is no longer true.
     frame: Option<Bytes>,
-    /// The message, and the one that it answers.
-    messages: [Option<MessageId>; 2],
-    /// The person who wrote it or whose place it is, and the author of the message that it answers.
-    people: [Option<UserId>; 2],
+    shown: Shown,
+    /// See [`Event::shows_since`].
+    shows_since: Seq,
 }
 
-impl Kept {
+impl RingEntry {
     fn of(frame: Bytes, event: &Event) -> Self {
-        let (messages, people) = match &event.body {
-            EventBody::MessagePosted(message) | EventBody::MessageEdited(message) => told_by(message),
-            EventBody::MessageDeleted { message, .. } => ([Some(*message), None], [None; 2]),
-            EventBody::ParticipantJoined(participant)
-            | EventBody::ParticipantLeft(participant)
-            | EventBody::ParticipantUpdated(participant) => ([None; 2], [Some(participant.user.id), None]),
-            EventBody::RoomCreated(_) | EventBody::RoomUpdated(_) | EventBody::RoomDeleted => {
-                ([None; 2], [None; 2])
-            }
-        };
-        // A room is changed, in its time of activity, by every event that follows.
-        let is_of_room = messages == [None; 2] && people == [None; 2];
-        Self { frame: Some(frame).filter(|_| !is_of_room), messages, people }
+        let shown = event.body.facts().shown();
+        Self {
+            frame: Some(frame).filter(|_| shown.is_some()),
+            shown: shown.unwrap_or_default(),
+            shows_since: event.shows_since(),
+        }
     }
-}
-
-fn told_by(message: &Message) -> ([Option<MessageId>; 2], [Option<UserId>; 2]) {
-    let quote = message.reply_to.as_ref();
-    (
-        [Some(message.id), quote.map(|quote| quote.id)],
-        [Some(message.sender.id), quote.map(|quote| quote.sender)],
-    )
 }
 
 impl Ring {
@@ -66,36 +49,34 @@ impl Ring {
         Self { last, ..Self::default() }
     }
 
-    /// How often something has changed. What was read from the log before a change may be untrue after it.
+    /// The number of changes so far. What was read from the log before a change may be outdated after it.
     pub(super) fn changes(&self) -> u64 {
         self.changes
     }
 
-    /// Takes in the frame of the next position, and takes out those that its event makes untrue.
+    /// Appends the frame of the next position, and drops those that its event outdates.
     pub(super) fn push(&mut self, frame: Bytes, event: &Event) {
-        match &event.body {
-            EventBody::MessageEdited(message) => self.spoil(|kept| kept.messages.contains(&Some(message.id))),
-            EventBody::MessageDeleted { message, .. } => {
-                self.spoil(|kept| kept.messages.contains(&Some(*message)));
+        for outdated in event.body.facts().outdated() {
+            match outdated {
+                Outdated::Message(id) => {
+                    self.invalidate(|entry| entry.shown.messages.contains(&Some(id)));
+                }
+                Outdated::User(user) => self.invalidate_user(user),
             }
-            EventBody::ParticipantJoined(participant)
-            | EventBody::ParticipantLeft(participant)
-            | EventBody::ParticipantUpdated(participant) => self.forget_person(participant.user.id),
-            _ => {}
         }
         self.changed();
         self.last = self.last.next();
-        let kept = Kept::of(frame, event);
-        self.bytes += kept.frame.as_ref().map_or(0, Bytes::len);
-        self.frames.push_back(kept);
+        let entry = RingEntry::of(frame, event);
+        self.bytes += entry.frame.as_ref().map_or(0, Bytes::len);
+        self.frames.push_back(entry);
         while self.frames.len() > limits::RING_FRAMES_MAX || self.bytes > limits::RING_BYTES_MAX {
             let Some(oldest) = self.frames.pop_front() else { break };
             self.bytes -= oldest.frame.as_ref().map_or(0, Bytes::len);
         }
     }
 
-    /// Takes in frames of the log that end where these begin, or later, as far as there is room: whoever
-    /// comes back next from so far is given them without a read.
+    /// Prepends frames of the log that end where these begin, or later, as far as there is room: the next
+    /// client that comes back from as far is given them without a read.
     pub(super) fn push_before(&mut self, frames: &[Bytes], events: &[&Event]) {
         for (frame, event) in frames.iter().zip(events).rev() {
             let missing = self.last.0 - event.seq.0;
@@ -104,20 +85,20 @@ impl Ring {
                 Ok(missing) if missing > self.frames.len() => break,
                 _ => continue,
             }
-            let kept = Kept::of(frame.clone(), event);
-            let bytes = self.bytes + kept.frame.as_ref().map_or(0, Bytes::len);
+            let entry = RingEntry::of(frame.clone(), event);
+            let bytes = self.bytes + entry.frame.as_ref().map_or(0, Bytes::len);
             if self.frames.len() >= limits::RING_FRAMES_MAX || bytes > limits::RING_BYTES_MAX {
                 break;
             }
             self.bytes = bytes;
-            self.frames.push_front(kept);
+            self.frames.push_front(entry);
         }
     }
 
-    /// Takes out the frames that name this person, who may have another name now, or none.
-    pub(super) fn forget_person(&mut self, user: UserId) {
+    /// Drops the frames that show this user, who may have another name now, or none.
+    pub(super) fn invalidate_user(&mut self, user: UserId) {
         self.changed();
-        self.spoil(|kept| kept.people.contains(&Some(user)));
+        self.invalidate(|entry| entry.shown.users.contains(&Some(user)));
     }
 
     fn changed(&mut self) {
@@ -125,28 +106,29 @@ impl Ring {
         self.page = None;
     }
 
-    fn spoil(&mut self, is_untrue: impl Fn(&Kept) -> bool) {
-        for kept in self.frames.iter_mut().filter(|kept| is_untrue(kept)) {
-            self.bytes -= kept.frame.take().map_or(0, |frame| frame.len());
+    fn invalidate(&mut self, is_untrue: impl Fn(&RingEntry) -> bool) {
+        for entry in self.frames.iter_mut().filter(|entry| is_untrue(entry)) {
+            self.bytes -= entry.frame.take().map_or(0, |frame| frame.len());
         }
     }
 
-    /// The frames after `position`, at most `frames_max` and about `bytes_max`, which are the same each
-    /// time; none when the first of them isn't here.
-    pub(super) fn page(&mut self, position: Seq, frames_max: usize, bytes_max: usize) -> Option<Batch> {
+    /// Returns the frames after `position`, at most `frames_max` and about `bytes_max`, which must be the
+    /// same in each call. None if the first of them isn't here.
+    pub(super) fn page(&mut self, position: Seq, frames_max: usize, bytes_max: usize) -> Option<FrameBatch> {
         if self.page.as_ref().is_none_or(|page| page.after != position) {
             self.page = self.build_page(position, frames_max, bytes_max);
         }
         self.page.clone()
     }
 
-    fn build_page(&self, position: Seq, frames_max: usize, bytes_max: usize) -> Option<Batch> {
+    fn build_page(&self, position: Seq, frames_max: usize, bytes_max: usize) -> Option<FrameBatch> {
         let missing = usize::try_from(self.last.0 - position.0).ok()?;
         let skip = self.frames.len().checked_sub(missing)?;
         let mut builder = BatchBuilder::after(position);
-        let whole = self.frames.iter().skip(skip).map_while(|kept| kept.frame.as_ref());
-        for frame in whole.take(frames_max) {
-            builder.push(frame);
+        let entries = self.frames.iter().skip(skip);
+        let whole = entries.map_while(|entry| Some((entry.frame.as_ref()?, entry.shows_since)));
+        for (frame, shows_since) in whole.take(frames_max) {
+            builder.push(frame, shows_since);
             if builder.len() >= bytes_max {
                 break;
             }
@@ -155,22 +137,24 @@ impl Ring {
     }
 }
 
-/// Puts frames one behind the other.
+/// Joins frames of consecutive positions into one batch.
 pub(super) struct BatchBuilder {
     after: Seq,
     first: Option<Bytes>,
     bytes: Vec<u8>,
     ends: Vec<u32>,
+    older: Vec<(Seq, Seq)>,
 }
 
 impl BatchBuilder {
     /// A batch that begins after `after`.
     pub(super) fn after(after: Seq) -> Self {
-        Self { after, first: None, bytes: Vec::new(), ends: Vec::new() }
+        Self { after, first: None, bytes: Vec::new(), ends: Vec::new(), older: Vec::new() }
     }
 
-    /// Adds the frame of the next position. A batch of one shares its bytes.
-    pub(super) fn push(&mut self, frame: &Bytes) {
+    /// Adds the frame of the next position, which shows something from `shows_since` on. A batch of one frame
+    /// shares its bytes.
+    pub(super) fn push(&mut self, frame: &Bytes, shows_since: Seq) {
         if self.ends.is_empty() {
             self.first = Some(frame.clone());
         } else {
@@ -181,6 +165,10 @@ impl BatchBuilder {
             self.bytes.extend_from_slice(frame);
         }
         self.ends.push(u32::try_from(self.len()).unwrap_or(u32::MAX));
+        let position = Seq(self.after.0 + i64::try_from(self.ends.len()).unwrap_or(i64::MAX));
+        if shows_since < position {
+            self.older.push((position, shows_since));
+        }
     }
 
     /// The bytes so far.
@@ -188,13 +176,14 @@ impl BatchBuilder {
         self.first.as_ref().map_or(self.bytes.len(), Bytes::len)
     }
 
-    /// The batch; none without frames.
-    pub(super) fn finish(self) -> Option<Batch> {
+    /// Returns the batch; none without frames.
+    pub(super) fn finish(self) -> Option<FrameBatch> {
         if self.ends.is_empty() {
             return None;
         }
         let bytes = self.first.unwrap_or_else(|| self.bytes.into());
-        Some(Batch { after: self.after, bytes, ends: self.ends.into() })
+        let older = (!self.older.is_empty()).then(|| self.older.into());
+        Some(FrameBatch { after: self.after, bytes, ends: self.ends.into(), older })
     }
 }
 
@@ -204,7 +193,9 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::ids::RoomId;
+    use crate::domain::event::EventBody;
+    use crate::domain::features::MessageDeletion;
+    use crate::domain::ids::{MessageId, RoomId};
     use crate::domain::message::RemovedBy;
 
     fn event(seq: i64, body: EventBody) -> Event {
@@ -214,10 +205,11 @@ mod tests {
     fn deletion(seq: i64, message: u128) -> Event {
         let message = MessageId(Uuid::from_u128(message));
         let (sent, sender, removed_by) = (Seq(1), UserId(1), RemovedBy::Author);
-        event(seq, EventBody::MessageDeleted { message, sent, sender, removed_by, reason: None })
+        let deletion = MessageDeletion { message, sent, sender, removed_by, reason: None, thread: None };
+        event(seq, EventBody::MessageDeleted(Box::new(deletion)))
     }
 
-    /// A ring whose frames each tell of a message of their own.
+    /// A ring whose frames each show a message of their own.
     fn ring(last: i64) -> Ring {
         let mut ring = Ring::after(Seq(10));
         for seq in 11..=last {

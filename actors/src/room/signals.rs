@@ -1,133 +1,99 @@
-//! Typing, read marks and presence in a room: told to who is here, and to other nodes.
+//! Typing, read marks and presence in a room, sent to its subscribers and to other nodes.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{AsyncContext, Context, Handler, Message, MessageResult};
+use actix::{AsyncContext, Context, Handler, MessageResult};
 
 use super::RoomActor;
-use super::guests::States;
-use super::typing::TypingNow;
+use super::subscriptions::StateFrames;
+use super::typing::TypingUpdate;
 use crate::domain::command::Refusal;
 use crate::domain::ids::UserId;
 use crate::domain::signal::{ReadMark, Signal};
 use crate::error::EngineError;
-use crate::outbox::SignalKind;
+use crate::messages::relay::PublishSignal;
+use crate::messages::room::{ListTyping, RemoteSignal, SetTyping};
+use crate::messages::switchboard::SignalKind;
+use crate::messages::users::PresenceChanged;
 use crate::protocol::codec;
 use crate::protocol::server::ServerFrame;
-use crate::relay::Tell;
-use crate::session::SessionId;
 
-/// How often typing is looked at while anyone types.
-const LAPSE_EVERY: Duration = Duration::from_millis(500);
-
-/// A session says whether its person is typing.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct SetTyping {
-    /// Which one.
-    pub session: SessionId,
-    /// The person's name.
-    pub username: Arc<str>,
-    /// Whether typing.
-    pub is_typing: bool,
-}
+/// How often typing is checked for expiry while anyone types.
+const TYPING_CHECK_EVERY: Duration = Duration::from_millis(500);
 
 impl Handler<SetTyping> for RoomActor {
     type Result = ();
 
     fn handle(&mut self, typing: SetTyping, ctx: &mut Self::Context) {
         let SetTyping { session, username, is_typing } = typing;
-        let Some(seat) = self.guests.get(session) else { return };
+        let Some(subscription) = self.subscriptions.get(session) else { return };
         if is_typing && self.view.as_ref().is_some_and(|view| view.is_archived) {
             let error = EngineError::Refused(Refusal::Archived);
-            return seat.guest.outbox.push(codec::refusal(&error, Some(self.room), None));
+            return subscription.subscriber.outbox.push(codec::engine_error(&error, Some(self.room), None));
         }
-        let user = seat.guest.user;
-        let (now, date) = (self.core.clock.now(), self.core.clock.date());
-        let told = self.typists.heard(user, &username, is_typing, now, date);
-        self.tell_typing(told);
-        self.lapse_later(ctx);
+        let user = subscription.subscriber.user;
+        let (now, date) = (self.deps.clock.now(), self.deps.clock.date());
+        let update = self.typists.update(user, &username, is_typing, now, date);
+        self.broadcast_typing(update);
+        self.expire_typing_later(ctx);
     }
 }
 
-/// A signal of this room from elsewhere.
-#[derive(Clone, Message)]
-#[rtype(result = "()")]
-pub struct Told(pub Signal);
-
-impl Handler<Told> for RoomActor {
+impl Handler<RemoteSignal> for RoomActor {
     type Result = ();
 
-    fn handle(&mut self, Told(signal): Told, ctx: &mut Self::Context) {
-        if !self.is_of_this_history(ctx) {
+    fn handle(&mut self, RemoteSignal(signal): RemoteSignal, ctx: &mut Self::Context) {
+        if !self.is_current_epoch(ctx) {
             return;
         }
         if let Signal::Typing { user, username, is_typing } = &signal {
-            let (now, date) = (self.core.clock.now(), self.core.clock.date());
-            let is_news = self.typists.heard_elsewhere(*user, username, *is_typing, now, date);
-            self.lapse_later(ctx);
+            let (now, date) = (self.deps.clock.now(), self.deps.clock.date());
+            let is_news = self.typists.update_remote(*user, username, *is_typing, now, date);
+            self.expire_typing_later(ctx);
             if !is_news {
                 return;
             }
         }
-        self.tell(&signal);
+        self.broadcast_signal(&signal);
     }
 }
 
-/// Who of the people in this room is online, or that someone came or went.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct OnlineNow {
-    /// Who came.
-    pub came: Vec<UserId>,
-    /// Who went, or isn't there.
-    pub went: Vec<UserId>,
-    /// Whether this is to be told even where it is no news.
-    pub anew: bool,
-}
-
-impl Handler<OnlineNow> for RoomActor {
+impl Handler<PresenceChanged> for RoomActor {
     type Result = ();
 
-    fn handle(&mut self, OnlineNow { came, went, anew }: OnlineNow, _: &mut Self::Context) {
+    fn handle(&mut self, PresenceChanged { came, went, anew }: PresenceChanged, _: &mut Self::Context) {
         if self.presence_is_due {
-            return self.present(&came);
+            return self.set_initial_presence(&came);
         }
-        let last_seen = (!anew).then(|| self.core.clock.date());
+        let last_seen = (!anew).then(|| self.deps.clock.date());
         if let (true, Some(view)) = (anew, self.view.as_mut().filter(|view| view.shows_presence())) {
-            // The opposite of what is told next, so that all of it is news.
-            view.online = went.iter().copied().filter(|user| view.people.contains(user)).collect();
+            // The opposite of what is broadcast next, so that all of it is news.
+            view.online = went.iter().copied().filter(|user| view.participants.contains(user)).collect();
         }
         for user in came {
-            self.tell(&Signal::Presence { user, online: true, last_seen: None });
+            self.broadcast_signal(&Signal::Presence { user, online: true, last_seen: None });
         }
         for user in went {
-            self.tell(&Signal::Presence { user, online: false, last_seen });
+            self.broadcast_signal(&Signal::Presence { user, online: false, last_seen });
         }
     }
 }
 
-/// Asks who is typing.
-#[derive(Message)]
-#[rtype(result = "Vec<TypingNow>")]
-pub struct WhoIsTyping;
+impl Handler<ListTyping> for RoomActor {
+    type Result = MessageResult<ListTyping>;
 
-impl Handler<WhoIsTyping> for RoomActor {
-    type Result = MessageResult<WhoIsTyping>;
-
-    fn handle(&mut self, _: WhoIsTyping, ctx: &mut Self::Context) -> Self::Result {
-        self.turns_out_known(ctx);
+    fn handle(&mut self, _: ListTyping, _: &mut Self::Context) -> Self::Result {
+        self.confirm_room();
         self.follow();
         MessageResult(self.typists.now())
     }
 }
 
 impl RoomActor {
-    /// Tells everyone here a signal, when it says something new.
-    pub(super) fn tell(&mut self, signal: &Signal) {
+    /// Sends a signal to every subscriber if it says something new.
+    pub(super) fn broadcast_signal(&mut self, signal: &Signal) {
         if let Signal::Read(mark) = signal
-            && !self.is_news(mark)
+            && !self.advance_mark(mark)
         {
             return;
         }
@@ -136,40 +102,40 @@ impl RoomActor {
             Signal::Read(mark) => (SignalKind::Read, mark.user, None),
             Signal::Typing { user, .. } => (SignalKind::Typing, *user, Some(*user)),
             Signal::Presence { user, online, .. } => {
-                if !view.people.contains(user) || !view.shows_presence() {
+                if !view.participants.contains(user) || !view.shows_presence() {
                     return;
                 }
                 let news = if *online { view.online.insert(*user) } else { view.online.remove(user) };
                 if !news {
                     return;
                 }
-                self.states = States::default();
+                self.state_frames = StateFrames::default();
                 (SignalKind::Presence, *user, None)
             }
-            Signal::Muted { .. } => return,
+            Signal::OwnState { .. } => return,
         };
         if let Some(frame) = ServerFrame::of_signal(self.room, signal) {
             self.broadcast(kind, user, &frame, except);
         }
     }
 
-    /// Takes in a read mark; false when it doesn't go forward.
-    pub(super) fn is_news(&mut self, mark: &ReadMark) -> bool {
+    /// Notes a read mark. Returns false if it doesn't go forward.
+    pub(super) fn advance_mark(&mut self, mark: &ReadMark) -> bool {
         let is_news = self.marks.get(&mark.user).is_none_or(|known| known.up_to < mark.up_to);
         if is_news {
             self.marks.insert(mark.user, mark.clone());
-            self.states = States::default();
+            self.state_frames = StateFrames::default();
         }
         is_news
     }
 
-    /// Tells how far one has read who has come back: of those who are out nobody is told that who comes.
-    pub(super) fn tell_returned(&mut self, user: UserId, ctx: &mut Context<Self>) {
+    /// Sends the read mark of a participant who has come back: whoever joined meanwhile was not told of it.
+    pub(super) fn send_rejoined_mark(&mut self, user: UserId, ctx: &mut Context<Self>) {
         if self.marks.get(&user).is_none_or(|mark| mark.message.is_some()) {
-            return self.tell_mark(user);
+            return self.send_mark(user);
         }
-        // Inherited clients take it for given that a receipt names a message.
-        let (store, room) = (self.core.store.clone(), self.room);
+        // Legacy clients rely on a receipt naming a message.
+        let (store, room) = (self.deps.store.clone(), self.room);
         let read = async move { store.snapshot(room, &[], true).await };
         Self::after(ctx, read, move |room, snapshot, _| {
             let marks = snapshot.ok().flatten().map(|snapshot| snapshot.marks).unwrap_or_default();
@@ -178,51 +144,51 @@ impl RoomActor {
                 && mark.up_to >= known.up_to
             {
                 *known = mark;
-                room.states = States::default();
+                room.state_frames = StateFrames::default();
             }
-            room.tell_mark(user);
+            room.send_mark(user);
         });
     }
 
-    /// Tells how far someone has read, who is in the room.
-    fn tell_mark(&self, user: UserId) {
-        let is_in = self.view.as_ref().is_some_and(|view| view.people.contains(&user));
+    /// Sends the read mark of a participant.
+    fn send_mark(&self, user: UserId) {
+        let is_in = self.view.as_ref().is_some_and(|view| view.participants.contains(&user));
         let Some(mark) = self.marks.get(&user).filter(|_| is_in) else { return };
         if let Some(frame) = ServerFrame::of_signal(self.room, &Signal::Read(mark.clone())) {
             self.broadcast(SignalKind::Read, user, &frame, None);
         }
     }
 
-    /// Someone sent what he was typing, or went.
+    /// Ends a user's typing, because the message came or because the user left.
     pub(super) fn stopped_typing(&mut self, user: UserId, ctx: &mut Context<Self>) {
-        let (now, date) = (self.core.clock.now(), self.core.clock.date());
-        let told = self.typists.heard(user, &"".into(), false, now, date);
-        self.tell_typing(told);
-        self.lapse_later(ctx);
+        let (now, date) = (self.deps.clock.now(), self.deps.clock.date());
+        let update = self.typists.update(user, &"".into(), false, now, date);
+        self.broadcast_typing(update);
+        self.expire_typing_later(ctx);
     }
 
-    fn tell_typing(&self, told: Option<super::typing::Told>) {
-        let Some(super::typing::Told { user, username, is_typing, is_ours }) = told else { return };
+    fn broadcast_typing(&self, update: Option<TypingUpdate>) {
+        let Some(TypingUpdate { user, username, is_typing, is_ours }) = update else { return };
         let frame = ServerFrame::Typing { room_id: self.room, user_id: user, username: &username, is_typing };
         self.broadcast(SignalKind::Typing, user, &frame, Some(user));
         if is_ours {
             let signal = Signal::Typing { user, username, is_typing };
-            self.core.relay.do_send(Tell { room: self.room, signal });
+            self.deps.relay.tell(PublishSignal { room: self.room, signal });
         }
     }
 
-    /// Looks after typing until nobody types.
-    fn lapse_later(&mut self, ctx: &mut Context<Self>) {
-        if self.lapse_is_due || self.typists.is_empty() {
+    /// Checks typing for expiry until nobody types.
+    fn expire_typing_later(&mut self, ctx: &mut Context<Self>) {
+        if self.typing_expiry_is_due || self.typists.is_empty() {
             return;
         }
-        self.lapse_is_due = true;
-        ctx.run_later(LAPSE_EVERY, |room, ctx| {
-            room.lapse_is_due = false;
-            for told in room.typists.lapse(room.core.clock.now()) {
-                room.tell_typing(Some(told));
+        self.typing_expiry_is_due = true;
+        ctx.run_later(TYPING_CHECK_EVERY, |room, ctx| {
+            room.typing_expiry_is_due = false;
+            for update in room.typists.expire(room.deps.clock.now()) {
+                room.broadcast_typing(Some(update));
             }
-            room.lapse_later(ctx);
+            room.expire_typing_later(ctx);
         });
     }
 }

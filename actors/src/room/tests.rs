@@ -1,27 +1,39 @@
 //! How guests come to where the others are, beside faults that the simulation doesn't make often.
 
+mod signals;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix::{Actor as _, System};
+use actix::{Arbiter, System};
 use bytes::Bytes;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Guest, Join, Position, Purpose, RoomActor, Stay};
-use crate::domain::command::{Actor, Change, Command, Draft, OpenRoom, StrayReply};
+use super::RoomActor;
+use crate::domain::command::{
+    Command, DraftExtras, MessageDraft, MissingReplyTarget, OpenRoom, Principal, RoomChange,
+};
+use crate::domain::entry::{EntryTerms, HostRoster};
 use crate::domain::ids::{MessageId, RoomId, Seq, UserId};
+use crate::domain::mentions::Mentions;
 use crate::domain::message::MessageType;
-use crate::domain::person::Author;
 use crate::domain::room::RoomType;
+use crate::domain::user::UserSummary;
+use crate::engine::ConnectTarget;
 use crate::limits::Limits;
-use crate::memory::engine::{MemoryEngine, Told};
-use crate::memory::store::{Call, Fault, Faults, MemoryStore, NoFaults};
-use crate::memory::wire::connection;
+use crate::mailbox::Tell;
+use crate::memory::connection::connection;
+use crate::memory::engine::{MemoryEngine, ReceivedFrame};
+use crate::memory::mailbox::NullMailbox;
+use crate::memory::store::{Fault, Faults, MemoryStore, NoFaults, StoreCall};
+use crate::messages::instance::RoomInstance;
+use crate::messages::registry::RouteHeads;
+use crate::messages::room::{JoinKind, JoinRoom, ResumePosition, Subscriber, SubscriptionKind};
+use crate::messages::session::SessionId;
+use crate::messages::switchboard::{AttachSocket, OpenSocket, OutboxHandle};
 use crate::ports::store::Store;
-use crate::session::{SessionId, Target};
-use crate::switchboard::{Attach, OutboxRef, Uncork};
 
 const ANN: UserId = UserId(1);
 const BOB: UserId = UserId(2);
@@ -31,8 +43,8 @@ const BOB: UserId = UserId(2);
 struct SlowReplay(AtomicBool);
 
 impl Faults for SlowReplay {
-    fn strike(&self, call: Call<'_>) -> Fault {
-        let is_first = matches!(call, Call::Events(_)) && !self.0.swap(true, Ordering::Relaxed);
+    fn fault_for(&self, call: StoreCall<'_>) -> Fault {
+        let is_first = matches!(call, StoreCall::Events(_)) && !self.0.swap(true, Ordering::Relaxed);
         let before = if is_first { Duration::from_secs(86_400) } else { Duration::ZERO };
         Fault { before, ..Fault::default() }
     }
@@ -47,17 +59,19 @@ fn staged(faults: impl Faults, limits: Limits, test: impl AsyncFnOnce(MemoryEngi
     system.block_on(async {
         let store = MemoryStore::new(faults);
         for (user, name) in [(ANN, "ann"), (BOB, "bob")] {
-            store.put_person(Author::new(user, name, name), true);
+            store.put_user(UserSummary::new(user, name, name), true);
         }
         let open = OpenRoom {
             id: RoomId(Uuid::from_u128(1)),
-            by: Actor::Person(ANN),
+            by: Principal::User(ANN),
             room_type: RoomType::Group,
             name: String::new(),
             subject: None,
             title: None,
-            people: vec![BOB],
+            users: vec![BOB],
             granted: None,
+            granted_terms: EntryTerms::default(),
+            roster: HostRoster::default(),
             open_subjects: true,
         };
         let room = store.open_room(&open).await.expect("it works").expect("it may be").room;
@@ -67,17 +81,19 @@ fn staged(faults: impl Faults, limits: Limits, test: impl AsyncFnOnce(MemoryEngi
 
 /// Stores a message behind the engine's back.
 async fn stores(engine: &MemoryEngine, room: RoomId, text: &str) {
-    let draft = Draft {
+    let draft = MessageDraft {
         id: MessageId(Uuid::new_v4()),
         client_id: None,
-        digest: Draft::digest_of(text, None, None),
+        digest: MessageDraft::digest_of(text, None, None),
         content: text.to_owned(),
         message_type: MessageType::Text,
         attachment: None,
         reply_to: None,
-        stray_reply: StrayReply::Drop,
+        missing_reply_target: MissingReplyTarget::Ignore,
+        extras: DraftExtras::default(),
+        mentions: Mentions::default(),
     };
-    let command = Arc::new(Command { room, by: Actor::Person(ANN), change: Change::Post(draft) });
+    let command = Arc::new(Command { room, by: Principal::User(ANN), change: RoomChange::Post(draft) });
     let stored = engine.store.append(&[command], true).await.expect("it works");
     assert!(matches!(stored[0], Some(Ok(_))));
 }
@@ -85,13 +101,14 @@ async fn stores(engine: &MemoryEngine, room: RoomId, text: &str) {
 #[test]
 fn those_who_are_live_wait_for_nobodys_replay() {
     staged(SlowReplay::default(), Limits::default(), async |engine, room| {
-        let mut live = engine.connect(ANN, 0, Target::Room { room, since: None, epoch: None });
+        let mut live = engine.connect(ANN, 0, ConnectTarget::Room { room, since: None, epoch: None });
         live.hears("presence_state").await.expect("to be let in");
-        let mut returns = engine.connect(BOB, 0, Target::Room { room, since: Some(Seq(1)), epoch: None });
+        let mut returns =
+            engine.connect(BOB, 0, ConnectTarget::Room { room, since: Some(Seq(1)), epoch: None });
         returns.hears("connection_established").await.expect("to be let in");
         tokio::time::sleep(Duration::from_secs(1)).await;
         stores(&engine, room, "missed").await;
-        engine.handle.heads(vec![(room, Seq(4))]);
+        engine.handle.registry().tell(RouteHeads(vec![(room, Seq(4))]));
         let told = tokio::time::timeout(Duration::from_secs(5), live.hears("chat_message")).await;
         let told = told.expect("it waits for nothing").expect("an open socket");
         assert_eq!(told["message"]["content"], "missed");
@@ -106,18 +123,23 @@ fn who_returns_to_a_new_actor_misses_nothing_however_much_that_is() {
             stores(&engine, room, &n.to_string()).await;
         }
         let returns = async |number, since| {
-            let session = engine.connect(ANN, 0, Target::User).session;
-            let (wire, peer) = connection(1 << 20, engine.clock);
-            let board = engine.worker.switchboard.clone();
-            let attach = Attach { wire: Box::new(wire), session: session.downgrade() };
-            let id = board.send(attach).await.expect("it lives");
-            board.do_send(Uncork { outbox: id, first: Bytes::from_static(b">>") });
-            let outbox = OutboxRef { switchboard: board, worker: 0, id };
-            let (id, session) = (SessionId::new(9, number), session.downgrade());
-            let guest = Arc::new(Guest { id, user: ANN, outbox, session });
-            let actor = RoomActor::new(engine.worker.core.clone(), room).start();
-            let position = Position { since, epoch: None };
-            let join = Join { guest, purpose: Purpose::Return(Stay::Socket), position, issued_at: 0 };
+            let (writer, peer) = connection(1 << 20, engine.clock);
+            let switchboard = engine.worker.switchboard.clone();
+            let attach = AttachSocket { writer: Box::new(writer), session: Arc::new(NullMailbox) };
+            let id = switchboard.ask(attach).await.expect("it lives");
+            switchboard.tell(OpenSocket { outbox: id, first: Bytes::from_static(b">>") });
+            let outbox = OutboxHandle { switchboard, worker: 0, id };
+            let (id, session) = (SessionId::new(9, number), Arc::new(NullMailbox));
+            let subscriber = Arc::new(Subscriber { id, user: ANN, outbox, session });
+            let instance = RoomInstance { room, number: u64::MAX };
+            let actor = RoomActor::start_on(&Arbiter::current(), engine.handle.rooms(), instance);
+            let position = ResumePosition { since, epoch: None };
+            let join = JoinRoom {
+                subscriber,
+                join_kind: JoinKind::Rejoin(SubscriptionKind::RoomSocket),
+                position,
+                issued_at: 0,
+            };
             assert!(actor.send(join).await.expect("it lives"));
             (peer, actor)
         };
@@ -147,9 +169,10 @@ fn a_client_that_is_too_far_behind_is_reset() {
         for n in 0..20 {
             stores(&engine, room, &n.to_string()).await;
         }
-        let mut client = engine.connect(ANN, 0, Target::Room { room, since: Some(Seq(3)), epoch: None });
+        let mut client =
+            engine.connect(ANN, 0, ConnectTarget::Room { room, since: Some(Seq(3)), epoch: None });
         client.hears("connection_established").await.expect("to be let in");
-        let Some(Told::Frame(next)) = client.next().await else { panic!("a frame") };
+        let Some(ReceivedFrame::Text(next)) = client.next().await else { panic!("a frame") };
         assert_eq!((&next["type"], &next["seq"]), (&json!("reset"), &json!(23)));
     });
 }

@@ -1,4 +1,4 @@
-//! Who is typing in a room: what is passed on, and when it lapses.
+//! Who is typing in a room: which changes are passed on, and when typing expires.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -8,83 +8,77 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::ids::UserId;
 use crate::limits;
+use crate::messages::room::TypingUser;
 
-/// One who is typing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TypingNow {
-    /// Who.
-    pub user: UserId,
-    /// Since when.
-    pub since: DateTime<Utc>,
-}
-
+/// A user who is typing, or was a moment ago.
 struct Typist {
     username: Arc<str>,
-    /// What everyone was told last.
-    told: bool,
-    /// What is so.
-    wanted: bool,
-    told_at: Duration,
-    /// When the person last said otherwise than before.
+    /// The state that subscribers were sent last.
+    announced: bool,
+    /// The state as it is.
+    current: bool,
+    announced_at: Duration,
+    /// When the state last changed.
     changed_at: Duration,
-    heard_at: Duration,
-    lasts: Duration,
+    refreshed_at: Duration,
+    ttl: Duration,
     since: DateTime<Utc>,
-    /// When changes were passed on, as far back as they count.
+    /// When changes were passed on, within [`limits::TYPING_CHANGES_WINDOW`].
     changes: VecDeque<Duration>,
-    /// Whether this node is the one that tells others.
+    /// Whether the user types at this node, which then tells the others.
     is_ours: bool,
 }
 
-/// The people who type, by id so that every order is the same each time.
+/// The users who are typing, ordered by id so that a run can be repeated.
 #[derive(Default)]
 pub(super) struct Typists(BTreeMap<UserId, Typist>);
 
-/// What to tell everyone here.
-pub(super) struct Told {
+/// A change to broadcast.
+pub(super) struct TypingUpdate {
     pub(super) user: UserId,
     pub(super) username: Arc<str>,
     pub(super) is_typing: bool,
-    /// Whether other nodes are to be told; of someone who types elsewhere they hear from there.
+    /// Whether to tell other nodes too. A user's own node does that.
     pub(super) is_ours: bool,
 }
 
 impl Typists {
-    /// Takes in what someone says of himself; what comes back is to be told.
-    pub(super) fn heard(
+    /// Notes what a session of this node says of its user. Returns what is to be broadcast.
+    pub(super) fn update(
         &mut self,
         user: UserId,
         username: &Arc<str>,
         is_typing: bool,
         now: Duration,
         today: DateTime<Utc>,
-    ) -> Option<Told> {
+    ) -> Option<TypingUpdate> {
         if !is_typing && !self.0.contains_key(&user) {
             return None;
         }
         let typist = self.0.entry(user).or_insert_with(|| Typist::new(username, now, today));
-        typist.lasts = limits::TYPING_LASTS;
+        typist.ttl = limits::TYPING_TTL;
         if is_typing {
             typist.is_ours = true;
-            if !typist.wanted {
+            if !typist.current {
                 typist.since = today;
             }
         }
-        if typist.wanted != is_typing {
+        if typist.current != is_typing {
             typist.changed_at = now;
         }
-        typist.wanted = is_typing;
-        typist.heard_at = now;
-        let repeats = is_typing && typist.told && now - typist.told_at >= limits::TYPING_REPEAT;
+        typist.current = is_typing;
+        typist.refreshed_at = now;
+        let repeats =
+            is_typing && typist.announced && now - typist.announced_at >= limits::TYPING_REPEAT_INTERVAL;
         if repeats {
-            typist.told_at = now;
-            return Some(typist.told(user));
+            typist.announced_at = now;
+            return Some(typist.announcement(user));
         }
-        typist.catch_up(user, now)
+        typist.announce(user, now)
     }
 
-    /// Takes in what another node has told already; true when it is news here.
-    pub(super) fn heard_elsewhere(
+    /// Notes what another node has broadcast already. Returns whether it is news here.
+    pub(super) fn update_remote(
         &mut self,
         user: UserId,
         username: &Arc<str>,
@@ -92,40 +86,41 @@ impl Typists {
         now: Duration,
         today: DateTime<Utc>,
     ) -> bool {
-        if !is_typing && !self.0.get(&user).is_some_and(|typist| typist.told) {
+        if !is_typing && !self.0.get(&user).is_some_and(|typist| typist.announced) {
             return false;
         }
         let typist = self.0.entry(user).or_insert_with(|| Typist::new(username, now, today));
-        typist.lasts = limits::TYPING_LASTS_ELSEWHERE;
+        typist.ttl = limits::REMOTE_TYPING_TTL;
         typist.is_ours = false;
-        if is_typing && !typist.wanted {
+        if is_typing && !typist.current {
             typist.since = today;
         }
-        typist.wanted = is_typing;
-        typist.told = is_typing;
-        typist.heard_at = now;
+        typist.current = is_typing;
+        typist.announced = is_typing;
+        typist.refreshed_at = now;
         true
     }
 
-    /// Lets what was not repeated lapse, and tells what had to wait; to be called now and then.
-    pub(super) fn lapse(&mut self, now: Duration) -> Vec<Told> {
-        let mut told = Vec::new();
+    /// Ends typing that was not repeated, and returns what is to be broadcast, including changes that had to
+    /// wait. Call it every half second while anyone types.
+    pub(super) fn expire(&mut self, now: Duration) -> Vec<TypingUpdate> {
+        let mut updates = Vec::new();
         for (user, typist) in &mut self.0 {
-            if typist.wanted && now - typist.heard_at >= typist.lasts {
-                typist.wanted = false;
+            if typist.current && now - typist.refreshed_at >= typist.ttl {
+                typist.current = false;
             }
-            told.extend(typist.catch_up(*user, now));
+            updates.extend(typist.announce(*user, now));
         }
-        self.0.retain(|_, typist| typist.wanted || typist.told || !typist.is_rested(now));
-        told
+        self.0.retain(|_, typist| typist.current || typist.announced || !typist.has_no_recent_changes(now));
+        updates
     }
 
-    /// Who is typing now.
-    pub(super) fn now(&self) -> Vec<TypingNow> {
+    /// Returns who is typing.
+    pub(super) fn now(&self) -> Vec<TypingUser> {
         self.0
             .iter()
-            .filter(|(_, typist)| typist.wanted)
-            .map(|(user, typist)| TypingNow { user: *user, since: typist.since })
+            .filter(|(_, typist)| typist.current)
+            .map(|(user, typist)| TypingUser { user: *user, since: typist.since })
             .collect()
     }
 
@@ -138,40 +133,46 @@ impl Typist {
     fn new(username: &Arc<str>, now: Duration, since: DateTime<Utc>) -> Self {
         Self {
             username: username.clone(),
-            told: false,
-            wanted: false,
-            told_at: now,
+            announced: false,
+            current: false,
+            announced_at: now,
             changed_at: now,
-            heard_at: now,
-            lasts: limits::TYPING_LASTS,
+            refreshed_at: now,
+            ttl: limits::TYPING_TTL,
             since,
             changes: VecDeque::new(),
             is_ours: false,
         }
     }
 
-    fn told(&self, user: UserId) -> Told {
-        Told { user, username: self.username.clone(), is_typing: self.told, is_ours: self.is_ours }
+    fn announcement(&self, user: UserId) -> TypingUpdate {
+        TypingUpdate {
+            user,
+            username: self.username.clone(),
+            is_typing: self.announced,
+            is_ours: self.is_ours,
+        }
     }
 
-    /// Whether no change that was passed on counts any more.
-    fn is_rested(&mut self, now: Duration) -> bool {
-        while self.changes.front().is_some_and(|first| now - *first >= limits::TYPING_CHANGES_WITHIN) {
+    /// Returns whether no change that was passed on counts any more.
+    fn has_no_recent_changes(&mut self, now: Duration) -> bool {
+        while self.changes.front().is_some_and(|first| now - *first >= limits::TYPING_CHANGES_WINDOW) {
             self.changes.pop_front();
         }
         self.changes.is_empty()
     }
 
-    fn catch_up(&mut self, user: UserId, now: Duration) -> Option<Told> {
-        let is_one_too_many = !self.is_rested(now) && self.changes.len() >= limits::TYPING_CHANGES_MAX;
-        let lasts = now - self.changed_at >= limits::TYPING_SETTLES;
-        if self.wanted == self.told || is_one_too_many && !lasts {
+    fn announce(&mut self, user: UserId, now: Duration) -> Option<TypingUpdate> {
+        let is_one_too_many =
+            !self.has_no_recent_changes(now) && self.changes.len() >= limits::TYPING_CHANGES_MAX;
+        let is_settled = now - self.changed_at >= limits::TYPING_SETTLE_DELAY;
+        if self.current == self.announced || is_one_too_many && !is_settled {
             return None;
         }
         self.changes.push_back(now);
-        self.told = self.wanted;
-        self.told_at = now;
-        Some(self.told(user))
+        self.announced = self.current;
+        self.announced_at = now;
+        Some(self.announcement(user))
     }
 }
 
@@ -179,34 +180,34 @@ impl Typist {
 mod tests {
     use super::*;
 
-    fn told(typists: &mut Typists, is_typing: bool, ms: u64) -> Option<bool> {
+    fn set(typists: &mut Typists, is_typing: bool, ms: u64) -> Option<bool> {
         let now = Duration::from_millis(ms);
         typists
-            .heard(UserId(1), &"ann".into(), is_typing, now, DateTime::UNIX_EPOCH)
-            .map(|told| told.is_typing)
+            .update(UserId(1), &"ann".into(), is_typing, now, DateTime::UNIX_EPOCH)
+            .map(|update| update.is_typing)
     }
 
     #[test]
     fn a_change_is_told_at_once_and_a_repeat_every_two_seconds() {
         let mut typists = Typists::default();
-        assert_eq!(told(&mut typists, true, 0), Some(true));
-        assert_eq!(told(&mut typists, true, 500), None);
-        assert_eq!(told(&mut typists, true, 2_000), Some(true));
-        assert_eq!(told(&mut typists, false, 2_100), Some(false));
-        assert_eq!(told(&mut typists, false, 2_200), None);
+        assert_eq!(set(&mut typists, true, 0), Some(true));
+        assert_eq!(set(&mut typists, true, 500), None);
+        assert_eq!(set(&mut typists, true, 2_000), Some(true));
+        assert_eq!(set(&mut typists, false, 2_100), Some(false));
+        assert_eq!(set(&mut typists, false, 2_200), None);
     }
 
     #[test]
     fn the_last_state_is_always_told() {
         let mut typists = Typists::default();
-        let passed = (0..200).filter_map(|n| told(&mut typists, n % 2 == 0, n * 5)).count();
+        let passed = (0..200).filter_map(|n| set(&mut typists, n % 2 == 0, n * 5)).count();
         assert_eq!(passed, 4);
-        assert_eq!(told(&mut typists, true, 1_001), None);
+        assert_eq!(set(&mut typists, true, 1_001), None);
         let late: Vec<(u64, bool)> = (1..40)
             .map(|n| 1_001 + n * 500)
             .flat_map(|ms| {
-                let late = typists.lapse(Duration::from_millis(ms));
-                late.into_iter().map(move |told| (ms, told.is_typing))
+                let late = typists.expire(Duration::from_millis(ms));
+                late.into_iter().map(move |set| (ms, set.is_typing))
             })
             .collect();
         assert_eq!(late, [(3_501, true), (7_001, false)], "once it lasts; and it lapses as always");
@@ -217,9 +218,9 @@ mod tests {
         let mut typists = Typists::default();
         let mut passed = Vec::new();
         for ms in (0..60_000).step_by(500) {
-            passed.extend(typists.lapse(Duration::from_millis(ms)).iter().map(|_| ms));
+            passed.extend(typists.expire(Duration::from_millis(ms)).iter().map(|_| ms));
             if ms % 1_000 == 0 {
-                passed.extend(told(&mut typists, ms % 2_000 == 0, ms).map(|_| ms));
+                passed.extend(set(&mut typists, ms % 2_000 == 0, ms).map(|_| ms));
             }
         }
         let most = passed
@@ -231,12 +232,12 @@ mod tests {
     #[test]
     fn typing_lapses_after_six_seconds() {
         let mut typists = Typists::default();
-        told(&mut typists, true, 0);
+        set(&mut typists, true, 0);
         assert_eq!(typists.now().len(), 1);
-        assert!(typists.lapse(Duration::from_millis(5_900)).is_empty());
-        assert_eq!(typists.lapse(Duration::from_millis(6_000)).len(), 1);
+        assert!(typists.expire(Duration::from_millis(5_900)).is_empty());
+        assert_eq!(typists.expire(Duration::from_millis(6_000)).len(), 1);
         assert!(typists.now().is_empty());
-        typists.lapse(Duration::from_secs(30));
+        typists.expire(Duration::from_secs(30));
         assert!(typists.is_empty());
     }
 
@@ -245,17 +246,17 @@ mod tests {
         let (mut typists, ann) = (Typists::default(), UserId(1));
         let at = Duration::from_millis;
         let elsewhere = |typists: &mut Typists, is_typing, ms| {
-            typists.heard_elsewhere(ann, &"ann".into(), is_typing, at(ms), DateTime::UNIX_EPOCH)
+            typists.update_remote(ann, &"ann".into(), is_typing, at(ms), DateTime::UNIX_EPOCH)
         };
         assert!(!elsewhere(&mut typists, false, 0), "no news of one who did not type");
         assert!(elsewhere(&mut typists, true, 0));
         // Her message has come, which ends it here.
-        let ended = typists.heard(ann, &"".into(), false, at(100), DateTime::UNIX_EPOCH).expect("an end");
+        let ended = typists.update(ann, &"".into(), false, at(100), DateTime::UNIX_EPOCH).expect("an end");
         assert!(!ended.is_typing && !ended.is_ours);
         assert!(!elsewhere(&mut typists, false, 150), "it has ended already");
         assert!(elsewhere(&mut typists, true, 200));
-        let lapsed = typists.lapse(at(200) + limits::TYPING_LASTS_ELSEWHERE);
+        let lapsed = typists.expire(at(200) + limits::REMOTE_TYPING_TTL);
         assert!(lapsed.len() == 1 && !lapsed[0].is_typing && !lapsed[0].is_ours);
-        assert_eq!(told(&mut typists, true, 20_000), Some(true));
+        assert_eq!(set(&mut typists, true, 20_000), Some(true));
     }
 }

@@ -1,185 +1,194 @@
-//! The rooms that a session is in or wants to be in, and the commands that it passes to them.
+//! The rooms that a session is in or wants to join, and the commands that it passes to them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use actix::{ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WeakAddr};
+use actix::{ActorFutureExt, AsyncContext, Context, Handler};
 
-use super::{Joined, SessionActor};
-use crate::domain::command::{Actor, Change, Command, Refusal};
+use super::SessionActor;
+use crate::domain::command::{Command, Principal, Refusal, RoomChange};
 use crate::domain::ids::{ClientId, Epoch, RoomId, Seq};
 use crate::error::EngineError;
-use crate::inbox::Retell;
 use crate::limits;
-use crate::outbox::Untold;
-use crate::room::{Guest, Join, Leave, Origin, Position, Purpose, RoomActor, Stay, Submit, TellStates};
-use crate::session::opening::ConnectError;
-use crate::switchboard::Exit;
+use crate::messages::inbox::{ContinuePersonalLog, ResendInbox};
+use crate::messages::room::{
+    AcceptedJoin, CommandOrigin, JoinAnswer, JoinFailed, JoinKind, JoinRoom, LeaveRoom, ResendState,
+    ResumePosition, RoomActorDied, RoomHandle, SubmitCommand, Subscriber, SubscriptionEnded,
+    SubscriptionKind,
+};
+use crate::messages::session::ConnectError;
+use crate::messages::switchboard::{RefreshState, StateRefresh};
+use crate::protocol::close::CloseCode;
 
-/// Actors of one room that a guest asks for a place before it gives up: one may be going to sleep.
+/// Actors of one room that a session asks before it gives up: one may be retired.
 const JOIN_TRIES: usize = 4;
 
 /// A room that the session is in.
-pub(super) struct Place {
+pub(super) struct JoinedRoom {
     pub(super) room: RoomId,
-    /// Weak, for each copy of a strong address takes a hundred bytes of its own.
-    addr: WeakAddr<RoomActor>,
-    stay: Stay,
+    pub(super) handle: RoomHandle,
+    kind: SubscriptionKind,
 }
 
-impl Place {
-    /// The room's actor, unless it has ended.
-    pub(super) fn actor(&self) -> Option<Addr<RoomActor>> {
-        self.addr.upgrade()
-    }
-}
-
-/// What a client wants of a room.
+/// What a client wants from a room.
 #[derive(Clone, Copy)]
-struct Wish {
-    purpose: Purpose,
-    position: Position,
+struct JoinRequest {
+    join_kind: JoinKind,
+    position: ResumePosition,
 }
 
-/// A room that the session has asked for a place; one answer at a time is waited for.
-pub(super) struct Asked {
-    wish: Wish,
-    /// What the client has wanted since, in order: to ask again, or to hear nothing more.
-    then: VecDeque<Option<Wish>>,
+/// A room that the session has asked to join. It waits for one answer at a time.
+pub(super) struct PendingJoin {
+    request: JoinRequest,
+    /// What the client has wanted since, in order: to join again, or to leave (none).
+    followups: VecDeque<Option<JoinRequest>>,
 }
 
 impl SessionActor {
-    pub(super) fn place(&self, room: RoomId) -> Option<&Place> {
-        self.rooms.iter().find(|place| place.room == room)
+    pub(super) fn joined_room(&self, room: RoomId) -> Option<&JoinedRoom> {
+        self.rooms.iter().find(|joined_room| joined_room.room == room)
     }
 
-    /// Asks a room for a place; it answers with [`Joined`].
-    pub(super) fn join(&mut self, room: RoomId, purpose: Purpose, since: Option<Seq>, epoch: Option<Epoch>) {
-        let wish = Wish { purpose, position: Position { since, epoch } };
-        let Some(asked) = self.asked.get_mut(&room) else {
-            if self.rooms.len() + self.asked.len() >= limits::SUBSCRIPTIONS_MAX {
+    /// Asks a room to accept this session, which is answered with [`JoinAnswer`] or [`JoinFailed`].
+    pub(super) fn join(
+        &mut self,
+        room: RoomId,
+        join_kind: JoinKind,
+        since: Option<Seq>,
+        epoch: Option<Epoch>,
+    ) {
+        let request = JoinRequest { join_kind, position: ResumePosition { since, epoch } };
+        let Some(pending) = self.pending_joins.get_mut(&room) else {
+            if self.rooms.len() + self.pending_joins.len() >= limits::SUBSCRIPTIONS_MAX {
                 return self.error(&EngineError::Overloaded, Some(room), None);
             }
-            return self.ask(room, wish, VecDeque::new());
+            return self.start_join(room, request, VecDeque::new());
         };
-        if asked.then.len() >= limits::WISHES_MAX {
+        if pending.followups.len() >= limits::PENDING_JOINS_MAX {
             return self.error(&EngineError::Overloaded, Some(room), None);
         }
-        asked.then.push_back(Some(wish));
+        pending.followups.push_back(Some(request));
     }
 
-    fn ask(&mut self, room: RoomId, wish: Wish, then: VecDeque<Option<Wish>>) {
-        let Some(guest) = self.guest.clone() else { return };
-        self.asked.insert(room, Asked { wish, then });
-        self.enter(room, guest, wish);
+    fn start_join(&mut self, room: RoomId, request: JoinRequest, followups: VecDeque<Option<JoinRequest>>) {
+        let Some(subscriber) = self.subscriber.clone() else { return };
+        self.pending_joins.insert(room, PendingJoin { request, followups });
+        self.send_join(room, subscriber, request);
     }
 
-    /// A room has said whether there is a place.
-    fn answered(&mut self, room: RoomId) -> Option<Asked> {
-        let asked = self.asked.remove(&room);
-        if self.asked.is_empty() {
-            // An empty map would keep its node: as much memory as all the rest of an idle session.
-            self.asked = BTreeMap::new();
+    /// Takes out the join that a room has answered.
+    fn take_pending_join(&mut self, room: RoomId) -> Option<PendingJoin> {
+        let pending = self.pending_joins.remove(&room);
+        if self.pending_joins.is_empty() {
+            // An empty map would keep a node: as much memory as all the rest of an idle session.
+            self.pending_joins = BTreeMap::new();
         }
-        asked
+        pending
     }
 
-    /// Hands a guest to the room's actor; one that goes to sleep or has just ended is no longer it.
-    fn enter(&self, room: RoomId, guest: Arc<Guest>, Wish { purpose, position }: Wish) {
+    /// Hands the session to the room's actor, and to the next one if that is retired or has just ended.
+    fn send_join(
+        &self,
+        room: RoomId,
+        subscriber: Arc<Subscriber>,
+        JoinRequest { join_kind, position }: JoinRequest,
+    ) {
         let (worker, issued_at) = (self.worker.clone(), self.issued_at);
-        // Not by the context, which keeps the space for as many as have ever been under way at once.
+        // Not on the context, which would keep the space for as many as were ever under way at once.
         actix::spawn(async move {
             let mut error = EngineError::Unavailable;
             for _ in 0..JOIN_TRIES {
-                let addr = match worker.room(room, guest.user).await {
-                    Ok(addr) => addr,
+                let handle = match worker.room(room, subscriber.user).await {
+                    Ok(handle) => handle,
                     Err(refused) => {
                         error = refused;
                         break;
                     }
                 };
-                if !guest.is_here() {
+                if !subscriber.session.is_alive() {
                     return;
                 }
-                let join = Join { guest: guest.clone(), purpose, position, issued_at };
-                if let Ok(true) = addr.send(join).await {
+                let join = JoinRoom { subscriber: subscriber.clone(), join_kind, position, issued_at };
+                if let Ok(true) = handle.ask(join).await {
                     return;
                 }
-                worker.forget(room, &addr);
+                worker.forget_room(room, &handle);
             }
-            guest.tell(NoPlace { room, error });
+            subscriber.session.tell(JoinFailed { room, error });
         });
     }
 
-    /// Does what the client has wanted of a room since it was asked.
-    fn go_on(&mut self, room: RoomId, mut then: VecDeque<Option<Wish>>) {
+    /// Does what the client has wanted from a room since it was asked.
+    fn run_followups(&mut self, room: RoomId, mut followups: VecDeque<Option<JoinRequest>>) {
         if self.is_closing {
             return;
         }
-        while let Some(next) = then.pop_front() {
+        while let Some(next) = followups.pop_front() {
             self.unsubscribe(room);
-            if let Some(wish) = next {
-                return self.ask(room, wish, then);
+            if let Some(request) = next {
+                return self.start_join(room, request, followups);
             }
         }
     }
 
-    /// No longer hears a room.
+    /// Leaves a room, or withdraws the wish to join it.
     pub(super) fn unsubscribe(&mut self, room: RoomId) {
-        if let Some(asked) = self.asked.get_mut(&room) {
-            if asked.then.back().is_none_or(Option::is_some) {
-                asked.then.push_back(None);
+        if let Some(pending) = self.pending_joins.get_mut(&room) {
+            if pending.followups.back().is_none_or(Option::is_some) {
+                pending.followups.push_back(None);
             }
             return;
         }
-        let Some(at) = self.rooms.iter().position(|place| place.room == room) else { return };
-        let place = self.rooms.swap_remove(at);
-        self.part_from(room, place.actor());
+        let Some(at) = self.rooms.iter().position(|joined_room| joined_room.room == room) else { return };
+        let joined_room = self.rooms.swap_remove(at);
+        self.leave_room(room, &joined_room.handle);
     }
 
-    fn part_from(&self, room: RoomId, addr: Option<Addr<RoomActor>>) {
-        if let Some(addr) = addr {
-            addr.do_send(Leave { session: self.id });
-        }
+    fn leave_room(&self, room: RoomId, handle: &RoomHandle) {
+        handle.tell(LeaveRoom { session: self.id });
         if let Some(outbox) = self.outbox() {
-            outbox.switchboard.do_send(Exit { room, outbox: outbox.id });
+            outbox.unsubscribe(room);
         }
     }
 
-    /// Passes a command to a room, in the order in which the client sent them.
+    /// Passes a command to its room, in the order in which the client sent them.
     pub(super) fn submit(
         &mut self,
         room: RoomId,
-        change: Change,
+        change: RoomChange,
         client_id: Option<ClientId>,
         ctx: &mut Context<Self>,
     ) {
-        let Some(outbox) = self.outbox().cloned() else { return };
-        let by = Actor::Holder { user: self.user, issued_at: self.issued_at };
+        let Some(subscriber) = self.subscriber.clone() else { return };
+        let by = Principal::TokenHolder { user: self.user, issued_at: self.issued_at };
         let command = Command { room, by, change };
-        let origin = Origin::Session { session: self.id, addr: ctx.address(), outbox, client_id };
-        let submit = Submit { command, origin };
+        let origin = CommandOrigin::Session { subscriber, client_id };
+        let mut submit = SubmitCommand { command, origin };
         if let Some(queue) = self.queued.get_mut(&room) {
-            // Its actor is being looked for already.
+            // Its actor is being resolved already.
             return match queue.len() < limits::SESSION_PENDING_MAX {
                 true => queue.push_back(submit),
                 false => self.error(&EngineError::Overloaded, Some(room), client_id),
             };
         }
-        if let Some(addr) = self.place(room).and_then(Place::actor).or_else(|| self.worker.known_room(room)) {
-            return addr.do_send(submit);
+        let joined = self.joined_room(room).map(|joined_room| joined_room.handle.clone());
+        for handle in joined.into_iter().chain(self.worker.cached_room(room)) {
+            match handle.try_tell(submit) {
+                Ok(()) => return,
+                Err(ended) => submit = ended,
+            }
         }
         self.queued.insert(room, VecDeque::from([submit]));
         let (worker, user) = (self.worker.clone(), self.user);
         let resolve = async move { worker.room(room, user).await };
-        ctx.spawn(actix::fut::wrap_future::<_, Self>(resolve).map(move |addr, this, _| {
+        ctx.spawn(actix::fut::wrap_future::<_, Self>(resolve).map(move |handle, this, _| {
             let queue = this.queued.remove(&room);
             if this.queued.is_empty() {
                 this.queued = BTreeMap::new();
             }
             for submit in queue.into_iter().flatten() {
-                match &addr {
-                    Ok(addr) => addr.do_send(submit),
+                match &handle {
+                    Ok(handle) => handle.tell(submit),
                     Err(error) => this.error(error, Some(room), submit.origin.client_id()),
                 }
             }
@@ -187,150 +196,121 @@ impl SessionActor {
     }
 }
 
-impl Handler<Joined> for SessionActor {
+impl Handler<JoinAnswer> for SessionActor {
     type Result = ();
 
-    fn handle(&mut self, Joined { room, addr, result }: Joined, _: &mut Self::Context) {
+    fn handle(&mut self, JoinAnswer { room, result }: JoinAnswer, _: &mut Self::Context) {
         let is_own = self.own_room == Some(room);
-        let then = self.answered(room).map(|asked| asked.then).unwrap_or_default();
+        let followups = self.take_pending_join(room).map(|pending| pending.followups).unwrap_or_default();
         match result {
-            Ok(_) if self.is_closing => self.part_from(room, Some(addr)),
-            Ok(admission) => {
-                self.username = Some(admission.username);
-                self.worker.remember(room, &addr);
-                let stay = if is_own { Stay::Socket } else { Stay::Subscription };
-                self.rooms.retain(|place| place.room != room);
+            Ok(accepted) if self.is_closing => self.leave_room(room, &accepted.handle),
+            Ok(AcceptedJoin { handle, username }) => {
+                self.username = Some(username);
+                self.worker.cache_room(room, &handle);
+                let kind = if is_own { SubscriptionKind::RoomSocket } else { SubscriptionKind::Multiplexed };
+                self.rooms.retain(|joined_room| joined_room.room != room);
                 if is_own {
-                    // It is the only one; a vector would make space for four.
+                    // There is only one; a vector would make space for four.
                     self.rooms.reserve_exact(1);
                 }
-                self.rooms.push(Place { room, addr: addr.downgrade(), stay });
-                if self.asked.is_empty() {
+                self.rooms.push(JoinedRoom { room, handle, kind });
+                if self.pending_joins.is_empty() {
                     self.rooms.shrink_to_fit();
                 }
                 if is_own {
-                    self.let_in();
+                    self.accept_socket();
                 }
             }
             Err(_) if self.is_closing => {}
-            Err(error) if is_own || error == ConnectError::Unauthorized => self.turn_away(error),
-            // One answer for a room that isn't there and one that isn't this person's.
+            Err(error) if is_own || error == ConnectError::Unauthorized => self.reject(error),
+            // The same answer for a room that doesn't exist and one that the user isn't in.
             Err(ConnectError::NotInRoom) => {
                 self.error(&EngineError::Refused(Refusal::NotParticipant), Some(room), None);
             }
             Err(_) => self.error(&EngineError::Unavailable, Some(room), None),
         }
-        self.go_on(room, then);
+        self.run_followups(room, followups);
     }
 }
 
-/// No actor of a room takes this session in: its person has asked for too many, or the node goes.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct NoPlace {
-    room: RoomId,
-    error: EngineError,
-}
-
-impl Handler<NoPlace> for SessionActor {
+impl Handler<JoinFailed> for SessionActor {
     type Result = ();
 
-    fn handle(&mut self, NoPlace { room, error }: NoPlace, _: &mut Self::Context) {
-        let then = self.answered(room).map(|asked| asked.then).unwrap_or_default();
+    fn handle(&mut self, JoinFailed { room, error }: JoinFailed, _: &mut Self::Context) {
+        let followups = self.take_pending_join(room).map(|pending| pending.followups).unwrap_or_default();
         if self.is_closing {
             return;
         }
         match error {
             EngineError::RateLimited { .. } if self.own_room.is_none() => {
                 self.error(&error, Some(room), None);
-                self.go_on(room, then);
+                self.run_followups(room, followups);
             }
-            EngineError::RateLimited { .. } => self.turn_away(ConnectError::RateLimited),
-            _ => self.turn_away(ConnectError::Restarting),
+            EngineError::RateLimited { .. } => self.reject(ConnectError::RateLimited),
+            _ => self.reject(ConnectError::Restarting),
         }
     }
 }
 
-/// A room no longer has this session as its guest.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Unsubscribed {
-    /// The room.
-    pub room: RoomId,
-}
-
-impl Handler<Unsubscribed> for SessionActor {
+impl Handler<SubscriptionEnded> for SessionActor {
     type Result = ();
 
-    fn handle(&mut self, Unsubscribed { room }: Unsubscribed, _: &mut Self::Context) {
-        self.rooms.retain(|place| place.room != room);
+    fn handle(&mut self, SubscriptionEnded { room }: SubscriptionEnded, _: &mut Self::Context) {
+        self.rooms.retain(|joined_room| joined_room.room != room);
     }
 }
 
-/// A room's actor has died. The session joins its successor where it was.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct RoomGone {
-    /// The room.
-    pub room: RoomId,
-    /// The history that it knew.
-    pub epoch: Epoch,
-}
-
-impl Handler<RoomGone> for SessionActor {
+impl Handler<RoomActorDied> for SessionActor {
     type Result = ();
 
-    fn handle(&mut self, RoomGone { room, epoch }: RoomGone, ctx: &mut Self::Context) {
+    fn handle(&mut self, RoomActorDied { room, epoch }: RoomActorDied, ctx: &mut Self::Context) {
         if self.is_closing {
             return;
         }
-        if let Some(Asked { wish, .. }) = self.asked.get(&room) {
-            let wish = *wish;
-            if let Some(guest) = self.guest.clone() {
-                self.enter(room, guest, wish);
+        if let Some(PendingJoin { request, .. }) = self.pending_joins.get(&room) {
+            let request = *request;
+            if let Some(subscriber) = self.subscriber.clone() {
+                self.send_join(room, subscriber, request);
             }
             return;
         }
-        let Some(at) = self.rooms.iter().position(|place| place.room == room) else { return };
-        let stay = self.rooms.swap_remove(at).stay;
-        let Some(guest) = self.guest.clone() else { return };
-        let exit = Exit { room, outbox: guest.outbox.id };
-        let asked = guest.outbox.switchboard.send(exit);
-        ctx.spawn(actix::fut::wrap_future::<_, Self>(asked).map(move |position, this, _| {
+        let Some(at) = self.rooms.iter().position(|joined_room| joined_room.room == room) else { return };
+        let kind = self.rooms.swap_remove(at).kind;
+        let Some(subscriber) = self.subscriber.clone() else { return };
+        let position = subscriber.outbox.take_position(room);
+        ctx.spawn(actix::fut::wrap_future::<_, Self>(position).map(move |position, this, _| {
             match position.ok().flatten() {
-                // The client may have asked for it anew meanwhile.
-                Some(_) if this.is_closing || this.asked.contains_key(&room) => {}
+                // The client may have asked to join again meanwhile.
+                Some(_) if this.is_closing || this.pending_joins.contains_key(&room) => {}
                 Some(since) => {
-                    let position = Position { since: Some(since), epoch: Some(epoch) };
-                    this.ask(room, Wish { purpose: Purpose::Return(stay), position }, VecDeque::new());
+                    let position = ResumePosition { since: Some(since), epoch: Some(epoch) };
+                    this.start_join(
+                        room,
+                        JoinRequest { join_kind: JoinKind::Rejoin(kind), position },
+                        VecDeque::new(),
+                    );
                 }
-                // It was still catching up: only the client knows how far it is.
-                None => guest.outbox.close(crate::protocol::close::CloseCode::Internal),
+                // It was still catching up: only the client knows its position.
+                None => subscriber.outbox.close(CloseCode::Internal),
             }
         }));
     }
 }
 
-/// The socket was behind for so long that signals were dropped, and is not any more: it is told how things
-/// stand.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct TellAnew {
-    /// Of what.
-    pub untold: Untold,
-}
-
-impl Handler<TellAnew> for SessionActor {
+impl Handler<RefreshState> for SessionActor {
     type Result = ();
 
-    fn handle(&mut self, TellAnew { untold }: TellAnew, _: &mut Self::Context) {
+    fn handle(&mut self, RefreshState { refresh }: RefreshState, _: &mut Self::Context) {
         let (user, session) = (self.user, self.id);
-        match untold {
-            Untold::List => self.core().inbox.do_send(Retell { user, session, from_start: true }),
-            Untold::RestOfList => self.core().inbox.do_send(Retell { user, session, from_start: false }),
-            Untold::States(room) => {
-                if let Some(addr) = self.place(room).and_then(Place::actor) {
-                    addr.do_send(TellStates { session });
+        match refresh {
+            StateRefresh::Inbox => self.deps().inbox.tell(ResendInbox { user, session, from_start: true }),
+            StateRefresh::RestOfInbox => {
+                self.deps().inbox.tell(ResendInbox { user, session, from_start: false });
+            }
+            StateRefresh::PersonalLog => self.deps().inbox.tell(ContinuePersonalLog { user, session }),
+            StateRefresh::RoomState(room) => {
+                if let Some(joined_room) = self.joined_room(room) {
+                    joined_room.handle.tell(ResendState { session });
                 }
             }
         }

@@ -1,19 +1,22 @@
 //! When silent sockets are pinged and closed.
 
-use actix::Context;
+mod closing;
+
+use actix::Addr;
 use chrono::DateTime;
 use tokio::task::LocalSet;
 
 use super::*;
-use crate::memory::wire::connection;
+use crate::mailbox::Tell;
+use crate::memory::connection::connection;
+use crate::memory::mailbox::NullMailbox;
 
-/// What a peer that says nothing is told, each with the second in which it comes.
+/// Everything that a silent client is sent, each with the second in which it comes.
 async fn told(switchboard: Addr<SwitchboardActor>, clock: Clock) -> Vec<(u64, Vec<u8>)> {
-    let (wire, peer) = connection(1_000, clock);
-    let session = Context::<SessionActor>::new().address().downgrade();
-    let attach = Attach { wire: Box::new(wire), session };
+    let (writer, peer) = connection(1_000, clock);
+    let attach = AttachSocket { writer: Box::new(writer), session: Arc::new(NullMailbox) };
     let outbox = switchboard.send(attach).await.expect("a switchboard");
-    switchboard.do_send(Uncork { outbox, first: Bytes::from_static(b"hello") });
+    switchboard.tell(OpenSocket { outbox, first: Bytes::from_static(b"hello") });
     let begun = clock.now();
     let mut told = Vec::new();
     while let Some(bytes) = peer.read(1_000).await {
@@ -28,7 +31,7 @@ async fn each_silent_socket_is_pinged_and_closed_when_it_is_said() {
     let local = LocalSet::new();
     let all = local.run_until(async {
         let switchboard = SwitchboardActor::new(Arc::new(Limits::default()), clock).start();
-        // They are looked at in turn, and begin between two ticks.
+        // They are checked in turn, and begin between two ticks.
         tokio::time::sleep(Duration::from_millis(300)).await;
         let sockets = (0..7).map(|_| tokio::task::spawn_local(told(switchboard.clone(), clock)));
         let mut all = Vec::new();

@@ -1,15 +1,16 @@
-//! Writing to sockets: each touched one once, and a blocked one when it takes more.
+//! Writing to sockets: once to each that got something, and to a blocked one when it takes more.
 
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
 use actix::{ActorFuture, ActorFutureExt, AsyncContext, Context, Handler, Message};
 
-use super::{OutboxId, SwitchboardActor};
+use super::SwitchboardActor;
+use crate::messages::switchboard::OutboxId;
 
-/// Sockets that are written to before the other actors of the thread have their turn: what is committed
-/// meanwhile goes out with the next writes. More saves yields, fewer gathers more; 16 to 64 are alike.
-const STRETCH: usize = 32;
+/// Sockets that are written to before the other actors of the thread run: what is committed meanwhile goes
+/// out with the next writes. More saves yields, fewer gathers more; 16 to 64 measure alike.
+const SOCKETS_PER_TURN: usize = 32;
 
 /// Waits until a blocked socket takes more.
 pub(super) struct Writable {
@@ -27,7 +28,7 @@ impl ActorFuture<SwitchboardActor> for Writable {
     ) -> Poll<()> {
         let id = self.id;
         let Some(entry) = board.entry(id) else { return Poll::Ready(()) };
-        match entry.outbox.wire.poll_writable(task) {
+        match entry.outbox.writer.poll_writable(task) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(())) => {
                 entry.outbox.blocked = false;
@@ -40,14 +41,14 @@ impl ActorFuture<SwitchboardActor> for Writable {
                 Poll::Ready(())
             }
             Poll::Ready(Err(_)) => {
-                entry.outbox.wire.close();
+                entry.outbox.writer.close();
                 Poll::Ready(())
             }
         }
     }
 }
 
-/// Writes touched sockets, each once.
+/// Writes to the sockets that got something, once to each.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Flush;
@@ -56,13 +57,13 @@ impl Handler<Flush> for SwitchboardActor {
     type Result = ();
 
     fn handle(&mut self, _: Flush, ctx: &mut Self::Context) {
-        for _ in 0..STRETCH {
+        for _ in 0..SOCKETS_PER_TURN {
             let Some(slot) = self.dirty.pop_front() else { break };
             self.flush(slot, ctx);
         }
         self.flush_is_due = !self.dirty.is_empty();
         if self.flush_is_due {
-            // By a message to itself it would be its own turn again, before anyone else's.
+            // A message to itself would be handled before any other actor runs.
             let pause = actix::fut::wrap_future::<_, Self>(tokio::task::yield_now());
             ctx.spawn(pause.map(|(), board, ctx| board.handle(Flush, ctx)));
         }

@@ -11,11 +11,11 @@ use tokio::{
     net::TcpListener,
 };
 
-use super::{Jwks, PAUSE};
+use super::{Jwks, RETRY_INTERVAL};
 
 const VECTORS: &str = include_str!("../../../tests/fixtures/tokens/foreign.json");
 
-/// A key server whose answer a test sets, and which counts who asks.
+/// A key server with a configurable response that counts its requests.
 struct KeyServer {
     url: reqwest::Url,
     answer: Arc<Mutex<(u16, String)>>,
@@ -54,7 +54,7 @@ impl KeyServer {
     }
 }
 
-/// The key set of the vectors, or those of its keys whose `kid` is given.
+/// The key set of the test vectors, or those of its keys with the given `kid`s.
 fn key_set(kids: &[&str]) -> String {
     let vectors: serde_json::Value = serde_json::from_str(VECTORS).expect("vectors");
     let keys = vectors["jwks"]["keys"].as_array().expect("keys");
@@ -63,9 +63,9 @@ fn key_set(kids: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn an_unknown_kid_fetches_once_in_a_pause_however_many_ask() {
+async fn an_unknown_kid_fetches_once_per_interval() {
     let server = KeyServer::with(key_set(&["RS256"])).await;
-    let jwks = Jwks::with_pause(server.url.clone(), PAUSE);
+    let jwks = Jwks::with_retry_interval(server.url.clone(), RETRY_INTERVAL);
     let asking = (0..50).map(|n| {
         let jwks = &jwks;
         async move { jwks.keys(Some(&format!("invented-{n}"))).await }
@@ -77,9 +77,9 @@ async fn an_unknown_kid_fetches_once_in_a_pause_however_many_ask() {
 }
 
 #[tokio::test]
-async fn a_new_key_is_found_after_the_pause() {
+async fn a_new_key_is_found_after_the_retry_interval() {
     let server = KeyServer::with(key_set(&["RS256"])).await;
-    let jwks = Jwks::with_pause(server.url.clone(), Duration::from_millis(50));
+    let jwks = Jwks::with_retry_interval(server.url.clone(), Duration::from_millis(50));
     assert!(jwks.keys(Some("RS256")).await.has("RS256"));
     server.answers(200, &key_set(&["ES256"]));
     tokio::time::sleep(Duration::from_millis(60)).await;
@@ -88,9 +88,9 @@ async fn a_new_key_is_found_after_the_pause() {
 }
 
 #[tokio::test]
-async fn a_failed_fetch_keeps_the_last_good_set() {
+async fn a_failed_fetch_keeps_the_previous_key_set() {
     let server = KeyServer::with(key_set(&["RS256"])).await;
-    let jwks = Jwks::with_pause(server.url.clone(), Duration::ZERO);
+    let jwks = Jwks::with_retry_interval(server.url.clone(), Duration::ZERO);
     assert!(jwks.keys(Some("RS256")).await.has("RS256"));
     let symmetric = r#"{"keys":[{"kty":"oct","kid":"x","k":"AAAA"},{"kty":"new","kid":"x"}]}"#;
     let endless = " ".repeat(super::SET_BYTES_MAX + 1);

@@ -5,9 +5,9 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Claims, Grant, InvalidToken, SubjectKind, TokenVerifier, now_seconds};
+use super::{AccessClaims, InvalidToken, RoomGrant, SubjectKind, TokenVerifier, now_seconds};
 use crate::{
-    auth::mint::{AccessRequest, TokenMint},
+    auth::token_issuer::{AccessTokenClaims, TokenIssuer},
     config::{AuthConfig, AuthSettings},
 };
 
@@ -40,7 +40,7 @@ fn simple_jwt(name: &str) -> String {
     vectors(SIMPLE_JWT)["tokens"][name].as_str().expect(name).to_owned()
 }
 
-/// Signs whatever is given, however wrong it is.
+/// Signs the given header and payload, valid or not.
 fn craft(header: &str, payload: &str, key: &[u8], algorithm: Algorithm) -> String {
     let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
     let signature =
@@ -56,7 +56,7 @@ fn with_payload(payload: &str) -> String {
     craft(r#"{"alg":"HS256","typ":"JWT"}"#, payload, SECRET.as_bytes(), Algorithm::HS256)
 }
 
-/// A good payload with some claims put in, or taken out by `null`.
+/// A valid payload with some claims added, replaced, or removed by `null`.
 fn with(changes: &Value) -> String {
     let mut payload = good();
     for (name, value) in changes.as_object().expect("claims") {
@@ -89,14 +89,14 @@ async fn real_simplejwt_tokens_are_accepted() {
     let service = verifier.verify(&simple_jwt("access_service")).await.expect("a service");
     assert_eq!((service.user_id, service.is_service), (None, true));
     let guest = verifier.verify(&simple_jwt("access_grant")).await.expect("a grant");
-    assert_eq!(guest.grant, Some(Grant { kind: SubjectKind::Task, id: 7 }));
+    assert_eq!(guest.grant, Some(RoomGrant { kind: SubjectKind::Task, id: 7 }));
     let refresh = verifier.verify_refresh(&simple_jwt("refresh")).expect("a refresh token");
     assert_eq!(refresh.user_id, 42);
     assert_eq!(refresh.family, None);
 }
 
 #[tokio::test]
-async fn the_issuer_is_demanded_when_one_is_set() {
+async fn the_issuer_is_checked_when_configured() {
     let verifier = verifier(&["--jwt-issuer", "aristay-app"]);
     assert!(verifier.verify(&simple_jwt("access_issuer")).await.is_ok());
     assert_eq!(verifier.verify(&simple_jwt("access_other_issuer")).await, Err(InvalidToken::Refused));
@@ -105,7 +105,7 @@ async fn the_issuer_is_demanded_when_one_is_set() {
 }
 
 #[tokio::test]
-async fn the_audience_is_demanded_when_one_is_set_and_else_not_looked_at() {
+async fn the_audience_is_checked_only_when_configured() {
     let ours = verifier(&["--jwt-audience", "chat"]);
     assert!(ours.verify(&with(&json!({"aud": "chat"}))).await.is_ok());
     assert!(ours.verify(&with(&json!({"aud": ["mail", "chat"]}))).await.is_ok());
@@ -117,7 +117,7 @@ async fn the_audience_is_demanded_when_one_is_set_and_else_not_looked_at() {
 }
 
 #[tokio::test]
-async fn a_grant_of_another_form_is_told_apart() {
+async fn a_malformed_grant_is_reported_separately() {
     let verifier = verifier(&[]);
     let bad =
         ["", "task", "task:", "task:*", "task:0", "task:-7", "task:007", "room:7"].map(|grant| json!(grant));
@@ -132,7 +132,7 @@ async fn a_grant_of_another_form_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_whose_family_is_none_is_refused() {
+async fn a_refresh_token_with_an_invalid_family_is_rejected() {
     let refresh = json!({"token_type": "refresh", "family": "x"});
     assert_eq!(verifier(&[]).verify_refresh(&with(&refresh)), Err(InvalidToken::Refused));
     let nameless = json!({"token_type": "refresh", "family": Uuid::new_v4().to_string(), "jti": null});
@@ -140,7 +140,7 @@ async fn a_refresh_token_whose_family_is_none_is_refused() {
 }
 
 #[tokio::test]
-async fn a_header_that_points_elsewhere_is_not_followed() {
+async fn key_references_in_a_token_header_are_ignored() {
     let verifier = verifier(&[]);
     for header in [
         json!({"alg": "HS256", "kid": "../../../../dev/null"}),
@@ -157,7 +157,7 @@ async fn a_header_that_points_elsewhere_is_not_followed() {
 }
 
 #[tokio::test]
-async fn public_keys_verify_what_their_owner_signed_and_nothing_else() {
+async fn public_keys_verify_only_their_owners_signatures() {
     let vectors = vectors(FOREIGN);
     let all: String = vectors["pem"].as_object().expect("keys").values().filter_map(Value::as_str).collect();
     let settings = settings(&["--jwt-public-keys", &all]);
@@ -167,7 +167,7 @@ async fn public_keys_verify_what_their_owner_signed_and_nothing_else() {
         assert_eq!(claims.user_id, Some(42), "{algorithm}");
     }
     for (name, token) in vectors["bad"].as_object().expect("tokens") {
-        // Keys in PEM have no name, so there a token may call its right key whatever it likes.
+        // PEM keys have no id, so a token may name its correct key arbitrarily.
         if name != "kid_of_another_key" {
             assert_eq!(
                 verifier.verify(token.as_str().expect("a token")).await,
@@ -186,7 +186,7 @@ async fn public_keys_verify_what_their_owner_signed_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_key_set_is_indexed_by_kid_alone() {
+async fn keys_of_a_set_are_found_by_kid_only() {
     let vectors = vectors(FOREIGN);
     let keys = vectors["jwks"]["keys"].as_array().expect("keys").clone();
     let keys: Vec<_> = keys.into_iter().map(|key| serde_json::from_value(key).expect("a key")).collect();
@@ -206,36 +206,39 @@ async fn a_key_set_is_indexed_by_kid_alone() {
 }
 
 #[tokio::test]
-async fn minted_tokens_have_the_form_of_simplejwt() {
+async fn issued_tokens_have_the_format_of_simplejwt() {
     let settings = settings(&["--jwt-secret", SECRET, "--jwt-issuer", "aristay-app"]);
     let secret = SecretString::from(SECRET);
-    let (mint, verifier) = (TokenMint::new(&settings, &secret), TokenVerifier::new(&settings, Some(&secret)));
+    let (token_issuer, verifier) =
+        (TokenIssuer::new(&settings, &secret), TokenVerifier::new(&settings, Some(&secret)));
     let (family, jti) = (Uuid::new_v4(), Uuid::new_v4());
-    let pair = mint.pair(42, family, jti);
+    let pair = token_issuer.token_pair(42, family, jti);
     let names = |token: &str| -> Vec<String> {
         let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).expect("a payload")).expect("base64");
         let payload: Value = serde_json::from_slice(&payload).expect("JSON");
         assert_eq!(payload["jti"].as_str().map(str::len), Some(32));
         payload.as_object().expect("claims").keys().cloned().collect()
     };
-    assert_eq!(names(&pair.access), names(&simple_jwt("access_issuer")));
-    let beside: Vec<_> = names(&pair.refresh).into_iter().filter(|name| name != "family").collect();
-    assert_eq!(beside, names(&simple_jwt("access_issuer")));
+    // Beside the sign-in that they come of.
+    for token in [&pair.access, &pair.refresh] {
+        let beside: Vec<_> = names(token).into_iter().filter(|name| name != "family").collect();
+        assert_eq!(beside, names(&simple_jwt("access_issuer")));
+    }
     let claims = verifier.verify(&pair.access).await.expect("a good token");
-    assert_eq!((claims.user_id, claims.exp - claims.iat), (Some(42), 3600));
+    assert_eq!((claims.user_id, claims.family, claims.exp - claims.iat), (Some(42), Some(family), 3600));
     let claims = verifier.verify_refresh(&pair.refresh).expect("a good token");
     assert_eq!((claims.user_id, claims.family), (42, Some((family, jti))));
     assert_eq!(verifier.verify(&pair.refresh).await, Err(InvalidToken::Refused));
     assert_eq!(verifier.verify_refresh(&pair.access), Err(InvalidToken::Refused));
 
-    let request = AccessRequest {
+    let request = AccessTokenClaims {
         is_service: true,
-        grant: Some(Grant { kind: SubjectKind::Property, id: 9 }),
+        grant: Some(RoomGrant { kind: SubjectKind::Property, id: 9 }),
         username: Some("bob".into()),
-        ..AccessRequest::default()
+        ..AccessTokenClaims::default()
     };
-    let Claims { user_id, is_service, grant, username, .. } =
-        verifier.verify(&mint.access_for(&request, 60)).await.expect("a good token");
+    let AccessClaims { user_id, is_service, grant, username, .. } =
+        verifier.verify(&token_issuer.access_token_for(&request, 60)).await.expect("a good token");
     assert_eq!((user_id, is_service, grant, username), (None, true, request.grant, request.username.clone()));
-    assert!(verifier.verify(&mint.access_for(&request, -31)).await.is_err());
+    assert!(verifier.verify(&token_issuer.access_token_for(&request, -31)).await.is_err());
 }

@@ -1,4 +1,4 @@
-//! A GIF's blocks.
+//! The blocks of a GIF.
 
 use super::Blocks;
 
@@ -8,8 +8,9 @@ const TRAILER: u8 = 0x3b;
 const CONTROL: u8 = 0xf9;
 const APPLICATION: u8 = 0xff;
 
-/// A GIF's blocks, and the size that each of its pictures claims. One that is cut short, or goes on with
-/// what is no block, is ended after its last whole picture, as browsers show it. `None` where there is none.
+/// Returns the image blocks of a GIF and the size that each image claims. A truncated GIF, or one that
+/// continues with invalid blocks, ends after its last complete image, as browsers show it. `None` if it has
+/// none.
 pub(in crate::files) fn gif(bytes: &[u8]) -> Option<(Vec<u8>, Vec<[u8; 4]>)> {
     let mut blocks = Blocks { bytes, at: 6 };
     let screen = blocks.take(7)?;
@@ -17,7 +18,7 @@ pub(in crate::files) fn gif(bytes: &[u8]) -> Option<(Vec<u8>, Vec<[u8; 4]>)> {
     skip_colors(&mut blocks, screen[4])?;
     let mut out = Vec::with_capacity(bytes.len() + 2);
     out.extend_from_slice(&bytes[..blocks.at]);
-    // Up to where it is whole; how a picture is shown stands before it.
+    // Up to the last complete image; an extension that describes an image precedes it.
     let mut whole = out.len();
     while let Some(block) = next(&mut blocks) {
         match block {
@@ -39,7 +40,7 @@ pub(in crate::files) fn gif(bytes: &[u8]) -> Option<(Vec<u8>, Vec<[u8; 4]>)> {
 }
 
 enum Block<'a> {
-    /// Without the empty block that ends its data, where that was cut off.
+    /// Without the empty block that ends the data, if that is missing.
     Image {
         size: [u8; 4],
         bytes: &'a [u8],
@@ -67,7 +68,7 @@ fn next<'a>(blocks: &mut Blocks<'a>) -> Option<Block<'a>> {
             skip_data(blocks)?;
             let keeps = match (label, &bytes[data..blocks.at]) {
                 (CONTROL, [4, _, _, _, _, 0]) => true,
-                // How often it is played.
+                // How often the animation repeats.
                 (APPLICATION, [11, name @ .., 3, 1, _, _, 0]) => {
                     name == b"NETSCAPE2.0" || name == b"ANIMEXTS1.0"
                 }
@@ -83,7 +84,7 @@ fn size_at(bytes: &[u8], at: usize) -> Option<[u8; 4]> {
     bytes.get(at..at + 4)?.try_into().ok()
 }
 
-/// Skips a table of colours, if the flags say that there is one.
+/// Skips a colour table, if the flags announce one.
 fn skip_colors(blocks: &mut Blocks<'_>, flags: u8) -> Option<()> {
     if flags & 0x80 != 0 {
         blocks.take(3 << ((flags & 7) + 1))?;
@@ -91,7 +92,7 @@ fn skip_colors(blocks: &mut Blocks<'_>, flags: u8) -> Option<()> {
     Some(())
 }
 
-/// Skips sub-blocks up to the empty one; `None` where that isn't there, after the last whole one.
+/// Skips sub-blocks up to the empty one; `None`, after the last complete one, if that is missing.
 fn skip_data(blocks: &mut Blocks<'_>) -> Option<()> {
     loop {
         let start = blocks.at;
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn only_blocks_that_make_the_picture_are_kept() {
+    fn only_image_blocks_of_a_gif_are_kept() {
         let whole = Some([START, LOOP, SHOWN, PICTURE, b";"].concat());
         assert_eq!(kept(&[START, LOOP, SHOWN, PICTURE, b";"]), whole);
         for foreign in [
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gif_ends_after_its_last_whole_picture() {
+    fn a_truncated_gif_ends_after_its_last_complete_image() {
         let one = Some([START, SHOWN, PICTURE, b";"].concat());
         let cut = &PICTURE[..PICTURE.len() - 3];
         for end in [&b";"[..], b"", b"\0", b"junk", SHOWN, &SHOWN[..4], cut] {

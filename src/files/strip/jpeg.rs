@@ -1,44 +1,44 @@
-//! A JPEG's segments.
+//! The segments of a JPEG.
 
 use image::metadata::Orientation;
 
-use super::{Blocks, turn_alone};
+use super::{Blocks, orientation_exif};
 
 const SCAN: u8 = 0xda;
 const END: u8 = 0xd9;
 const APP1: u8 = 0xe1;
 
-/// A JPEG without what doesn't make its picture.
+/// A JPEG without metadata.
 pub(in crate::files) struct Jpeg {
-    /// Its bytes. One that is cut short is ended where it breaks off.
-    pub(in crate::files) picture: Vec<u8>,
-    /// Its width and height.
+    /// The image; a truncated one ends where it breaks off.
+    pub(in crate::files) image: Vec<u8>,
+    /// Width and height.
     pub(in crate::files) size: (u16, u16),
-    /// How its EXIF turned it.
+    /// The orientation from its EXIF data.
     pub(in crate::files) orientation: Orientation,
-    /// How many scans it has.
+    /// Number of scans.
     pub(in crate::files) scans: usize,
 }
 
 impl Jpeg {
-    /// Puts back how the picture is turned, and only that.
-    pub(in crate::files) fn with_turn(mut self) -> Vec<u8> {
-        let turn = turn_alone(self.orientation.to_exif());
+    /// Adds a minimal EXIF block with the orientation.
+    pub(in crate::files) fn with_orientation(mut self) -> Vec<u8> {
+        let turn = orientation_exif(self.orientation.to_exif());
         let length = u16::try_from(2 + EXIF.len() + turn.len()).expect("a few bytes");
         let segment = [&[0xff, APP1], &length.to_be_bytes()[..], EXIF, &turn].concat();
-        self.picture.splice(2..2, segment);
-        self.picture
+        self.image.splice(2..2, segment);
+        self.image
     }
 }
 
 const EXIF: &[u8] = b"Exif\0\0";
 
-/// Takes a JPEG apart. `None` where it is cut off before its first scan, of a kind that browsers don't
-/// show, or no JPEG.
+/// Parses a JPEG. `None` if it is truncated before its first scan, of a kind that browsers don't show, or not
+/// a JPEG.
 pub(in crate::files) fn jpeg(bytes: &[u8]) -> Option<Jpeg> {
     let mut blocks = Blocks { bytes, at: 0 };
-    let mut picture = Vec::with_capacity(bytes.len() + 2);
-    picture.extend_from_slice(blocks.take(2).filter(|begin| begin == b"\xff\xd8")?);
+    let mut image = Vec::with_capacity(bytes.len() + 2);
+    image.extend_from_slice(blocks.take(2).filter(|begin| begin == b"\xff\xd8")?);
     let mut size = None;
     let mut orientation = Orientation::NoTransforms;
     let mut scans = 0;
@@ -53,29 +53,29 @@ pub(in crate::files) fn jpeg(bytes: &[u8]) -> Option<Jpeg> {
         let Some(data) = blocks.take(usize::from(length).checked_sub(2)?) else { break };
         match marker {
             0xc0..=0xc2 if size.is_none() => size = Some(size_of_frame(data)?),
-            // A second frame, a lossless one, one coded arithmetically, or one of several.
+            // A second frame, or one that is lossless, arithmetically coded, or hierarchical.
             0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf | 0xde => return None,
             APP1 if data.starts_with(EXIF) => {
                 orientation = Orientation::from_exif_chunk(&data[EXIF.len()..]).unwrap_or(orientation);
             }
             _ => {}
         }
-        if makes_picture(marker, data) {
-            picture.extend_from_slice(&[0xff, marker]);
-            picture.extend_from_slice(&bytes[start..blocks.at]);
+        if is_image_segment(marker, data) {
+            image.extend_from_slice(&[0xff, marker]);
+            image.extend_from_slice(&bytes[start..blocks.at]);
         }
         if marker == SCAN {
             scans += 1;
             let coded = coded_bytes(&bytes[blocks.at..]);
-            picture.extend_from_slice(blocks.take(coded)?);
+            image.extend_from_slice(blocks.take(coded)?);
         }
     }
-    picture.extend_from_slice(&[0xff, END]);
+    image.extend_from_slice(&[0xff, END]);
     let size = size.filter(|_| scans > 0)?;
-    Some(Jpeg { picture, size, orientation, scans })
+    Some(Jpeg { image, size, orientation, scans })
 }
 
-/// The width and height that a frame's header claims. Samples of other than 8 bits aren't shown by browsers.
+/// Width and height from a frame header. Browsers don't show samples of other than 8 bits.
 fn size_of_frame(data: &[u8]) -> Option<(u16, u16)> {
     let &[8, height_high, height_low, width_high, width_low, 1 | 3 | 4, ..] = data else { return None };
     let height = u16::from_be_bytes([height_high, height_low]);
@@ -83,7 +83,7 @@ fn size_of_frame(data: &[u8]) -> Option<(u16, u16)> {
     (width > 0 && height > 0).then_some((width, height))
 }
 
-/// The next marker. What stands before it is no part of the picture.
+/// The next marker. Bytes in front of it are not part of the image.
 fn next_marker(blocks: &mut Blocks<'_>) -> Option<u8> {
     let mut before = blocks.byte()?;
     loop {
@@ -94,18 +94,18 @@ fn next_marker(blocks: &mut Blocks<'_>) -> Option<u8> {
     }
 }
 
-/// How many bytes of coded picture come before the next marker that isn't part of it.
+/// Length of the entropy-coded data up to the next marker that ends it.
 fn coded_bytes(bytes: &[u8]) -> usize {
-    // Any number of 0xff may come before a restart, too.
+    // Any number of 0xff bytes may precede a restart marker.
     let is_end = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 0xd0..=0xd7 | 0xff);
     bytes.windows(2).position(is_end).unwrap_or(bytes.len())
 }
 
-/// Whether a segment belongs to the picture: of those that applications write only the plain JFIF header,
-/// the colour profile, and Adobe's word on how the colours are coded.
-fn makes_picture(marker: u8, data: &[u8]) -> bool {
+/// Whether a segment is part of the image. Of the application segments these are the plain JFIF header, the
+/// colour profile, and Adobe's colour transform.
+fn is_image_segment(marker: u8, data: &[u8]) -> bool {
     match marker {
-        // With both sides of its thumbnail 0.
+        // With a thumbnail of size 0.
         0xe0 => data.starts_with(b"JFIF\0") && data.get(12..) == Some(&[0, 0]),
         0xe2 => data.starts_with(b"ICC_PROFILE\0"),
         0xee => data.starts_with(b"Adobe") && data.len() == 12,
@@ -121,17 +121,17 @@ mod tests {
     const FRAME: &[u8] = b"\xff\xc0\0\x0b\x08\0\x08\0\x0c\x01\x01\x11\0";
 
     fn kept(bytes: &[u8]) -> Option<Vec<u8>> {
-        jpeg(bytes).map(|jpeg| jpeg.picture)
+        jpeg(bytes).map(|jpeg| jpeg.image)
     }
 
     #[test]
-    fn of_a_jpeg_what_makes_its_picture_is_kept_and_nothing_else() {
+    fn only_image_segments_of_a_jpeg_are_kept() {
         let scan = b"\xff\xda\0\x03\x01coded\xff\0\xff\xff\xd0more";
-        let told =
+        let oriented =
             [&b"\xff\xd8\xff\x02\0\x07place\xff\xee\0\x08Adobe!stray"[..], FRAME, scan, b"\xff\xd9place"]
                 .concat();
         let whole = [&b"\xff\xd8"[..], FRAME, scan, b"\xff\xd9"].concat();
-        assert_eq!(kept(&told), Some(whole.clone()));
+        assert_eq!(kept(&oriented), Some(whole.clone()));
         assert_eq!(kept(&whole), Some(whole.clone()));
         assert_eq!(kept(&whole[..whole.len() - 2]), Some(whole), "cut short");
         assert_eq!(kept(b"\xff\xd8\xff\xfe\0\x02\xff\xd9"), None, "no picture");
@@ -144,12 +144,12 @@ mod tests {
     }
 
     #[test]
-    fn a_jpegs_size_scans_and_turn_are_read() {
+    fn the_size_scans_and_orientation_of_a_jpeg_are_parsed() {
         let exif = b"\xff\xe1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
         let scan = b"\xff\xda\0\x03\x01coded";
         let read = jpeg(&[&b"\xff\xd8"[..], exif, FRAME, scan, scan, b"\xff\xd9"].concat()).expect("a jpeg");
         assert_eq!((read.size, read.scans, read.orientation), ((12, 8), 2, Orientation::Rotate90));
-        let again = jpeg(&read.with_turn()).expect("a jpeg");
+        let again = jpeg(&read.with_orientation()).expect("a jpeg");
         assert_eq!(again.orientation, Orientation::Rotate90);
     }
 }

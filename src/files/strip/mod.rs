@@ -1,8 +1,8 @@
-//! Images without what doesn't make their picture, which itself passes untouched: from GIF, PNG and JPEG go
-//! comments, places, thumbnails and foreign blocks, and whatever follows the picture's end.
+//! Removes metadata from GIF, PNG and JPEG: comments, locations, thumbnails, unknown blocks, and anything
+//! behind the end of the image.
 //!
-//! Each walks over the blocks of its format and copies those that are known to belong to the picture. Nothing
-//! is unpacked here.
+//! Each module walks over the blocks of its format and copies those that are known to be part of the image.
+//! Nothing is unpacked here.
 
 mod gif;
 mod jpeg;
@@ -12,7 +12,7 @@ pub(super) use gif::gif;
 pub(super) use jpeg::jpeg;
 pub(super) use png::png;
 
-/// Walks over the blocks of a file; `None` where it is cut off.
+/// Walks over the blocks of a file; `None` where it is truncated.
 struct Blocks<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -30,8 +30,8 @@ impl<'a> Blocks<'a> {
     }
 }
 
-/// An EXIF block that says how a picture is turned, as the standard numbers it, and nothing else.
-fn turn_alone(how: u8) -> [u8; 26] {
+/// An EXIF block with the orientation, as the standard numbers it, and nothing else.
+fn orientation_exif(how: u8) -> [u8; 26] {
     let mut block = *b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\0\0\0\0\0\0\0\0";
     block[18] = how;
     block

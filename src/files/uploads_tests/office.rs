@@ -1,4 +1,4 @@
-//! Office documents as Office and others write them.
+//! Office documents as Office and other programs write them.
 
 use std::io::Write as _;
 
@@ -9,13 +9,13 @@ use super::*;
 pub(super) const DOCX: &[&str] = &["[Content_Types].xml", "_rels/.rels", "word/document.xml"];
 pub(super) const XLSX: &[&str] = &["[Content_Types].xml", "xl/workbook.xml"];
 
-/// A ZIP of empty entries.
+/// A ZIP file with empty entries.
 pub(super) fn zip(names: &[&str]) -> Vec<u8> {
     let parts: Vec<_> = names.iter().map(|name| (*name, "")).collect();
     zip_of(&parts, false)
 }
 
-/// A ZIP of packed entries; `is_far`: as a ZIP64.
+/// A ZIP file with packed entries; `is_far` makes it a ZIP64.
 fn zip_of(parts: &[(&str, &str)], is_far: bool) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     for (name, content) in parts {
@@ -32,16 +32,16 @@ fn zip_of(parts: &[(&str, &str)], is_far: bool) -> Vec<u8> {
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(&packed);
         directory.extend_from_slice(b"PK\x01\x02\x14\0\x14\0\0\0\x08\0\0\0\0\0\0\0\0\0");
-        // In a ZIP64 what doesn't fit stands in a field behind the name.
-        let far = [&b"\x01\0\x08\0"[..], &u64::from(at).to_le_bytes()].concat();
+        // In a ZIP64, numbers that don't fit are in a field behind the name.
+        let zip64 = [&b"\x01\0\x08\0"[..], &u64::from(at).to_le_bytes()].concat();
         directory.extend_from_slice(&sizes);
         directory.extend_from_slice(&length);
-        directory.extend_from_slice(&[if is_far { far.len() as u8 } else { 0 }, 0]);
+        directory.extend_from_slice(&[if is_far { zip64.len() as u8 } else { 0 }, 0]);
         directory.extend_from_slice(&[0; 10]);
         directory.extend_from_slice(&if is_far { u32::MAX } else { at }.to_le_bytes());
         directory.extend_from_slice(name.as_bytes());
         if is_far {
-            directory.extend_from_slice(&far);
+            directory.extend_from_slice(&zip64);
         }
     }
     let at = out.len() as u64;
@@ -69,7 +69,7 @@ fn zip_of(parts: &[(&str, &str)], is_far: bool) -> Vec<u8> {
 const WORD: &str = "wordprocessingml.document.main+xml";
 const SHEET: &str = "spreadsheetml.sheet.main+xml";
 
-/// A part of types that says of the part `name` what it is.
+/// The content types of a package whose part `name` is of this kind.
 fn types(name: &str, kind: &str) -> String {
     let kind = format!("application/vnd.openxmlformats-officedocument.{kind}");
     format!("<?xml version='1.0'?><Types><Override PartName=\"/{name}\" ContentType=\"{kind}\"/></Types>")
@@ -80,7 +80,7 @@ fn relations(target: &str) -> String {
     format!("<Relationships><Relationship Id='r1' Type='{kind}' Target='{target}'/></Relationships>")
 }
 
-/// A compound file with these streams in its root, and `within` in a storage beside them.
+/// A compound file with the streams `root` in its root, and `within` in a storage beside them.
 pub(super) fn ole(root: &[&str], within: &[&str]) -> Vec<u8> {
     let mut names = vec![("Root Entry", 5_u8, None)];
     let sibling = |index: usize, last: usize| (index < last).then_some(index as u32 + 1);
@@ -116,8 +116,8 @@ pub(super) fn ole(root: &[&str], within: &[&str]) -> Vec<u8> {
     compound(&directory, 1)
 }
 
-/// A compound file with this directory, its first sector at `first`. Sector 0 is the part of the table that
-/// leads through it, as the header says or, from sector 109 * 128 on, the sector behind the directory.
+/// A compound file with this directory, whose first sector is `first`. Sector 0 is the table sector that
+/// leads through it, named by the header or, from sector 109 * 128 on, by the sector behind the directory.
 fn compound(directory: &[u8], first: u32) -> Vec<u8> {
     let sectors = (directory.len() / 512) as u32;
     let after = first + sectors;
@@ -146,7 +146,7 @@ fn compound(directory: &[u8], first: u32) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_document_is_what_its_root_holds_whatever_is_embedded() {
+async fn embedded_documents_do_not_change_the_format() {
     let desk = Desk::new();
     let many: Vec<String> = (0..40).map(|number| format!("{number}Table")).collect();
     let mut streams: Vec<&str> = many.iter().map(String::as_str).collect();
@@ -168,7 +168,7 @@ async fn a_document_is_what_its_root_holds_whatever_is_embedded() {
 }
 
 #[tokio::test]
-async fn a_directory_far_into_a_file_is_found() {
+async fn a_zip64_directory_is_found() {
     let desk = Desk::new();
     let streams = ["a", "b", "c", "d", "e", "f", "g", "WordDocument"];
     let directory = &ole(&streams, &[])[1024..1024 + 3 * 512];
@@ -177,7 +177,7 @@ async fn a_directory_far_into_a_file_is_found() {
 }
 
 #[tokio::test]
-async fn a_bent_compound_file_is_refused_and_not_walked_for_ever() {
+async fn a_corrupt_compound_file_is_rejected_without_looping() {
     let desk = Desk::new();
     let whole = ole(&["Contents", "Other"], &[]);
     // Each sector of the directory follows itself, and each entry is its own sibling.
@@ -194,13 +194,13 @@ async fn a_bent_compound_file_is_refused_and_not_walked_for_ever() {
 }
 
 #[tokio::test]
-async fn a_document_with_a_password_is_what_its_name_says() {
+async fn the_name_decides_the_format_of_an_encrypted_document() {
     let desk = Desk::new();
     let sealed = ole(&["EncryptionInfo", "EncryptedPackage"], &[]);
     for (name, kept) in [
-        ("a.xlsx", Some(("a.xlsx", Format::Xlsx))),
-        ("a.docx", Some(("a.docx", Format::Docx))),
-        ("a.xls", Some(("a.xlsx", Format::Xlsx))),
+        ("a.xlsx", Some(("a.xlsx", FileFormat::Xlsx))),
+        ("a.docx", Some(("a.docx", FileFormat::Docx))),
+        ("a.xls", Some(("a.xlsx", FileFormat::Xlsx))),
         ("a.pdf", None),
         ("a", None),
     ] {
@@ -213,7 +213,7 @@ async fn a_document_with_a_password_is_what_its_name_says() {
 }
 
 #[tokio::test]
-async fn the_main_part_of_a_package_is_the_one_that_is_named() {
+async fn the_relationships_name_the_main_part_of_a_package() {
     let desk = Desk::new();
     let package = |name: &str, kind: &str, target: &str, entry: &str| {
         let (types, relations) = (types(name, kind), relations(target));
@@ -229,7 +229,7 @@ async fn the_main_part_of_a_package_is_the_one_that_is_named() {
             false,
         )
     };
-    let far = {
+    let zip64 = {
         let types = types("word/document.xml", WORD);
         zip_of(&[("[Content_Types].xml", &types), ("word/document.xml", "<x/>")], true)
     };
@@ -270,7 +270,7 @@ async fn the_main_part_of_a_package_is_the_one_that_is_named() {
             package("word/document.xml", WORD, "word/other.xml", "word/document.xml"),
             true,
         ),
-        ("a ZIP64", far, true),
+        ("a ZIP64", zip64, true),
         ("with a comment", commented, true),
         ("with padding", padded(&[0; 600]), true),
         ("with a line end", padded(b"\r\n"), true),
@@ -300,12 +300,12 @@ async fn the_main_part_of_a_package_is_the_one_that_is_named() {
     let named = package("any/where.xml", SHEET, "any/where.xml", "any/where.xml");
     assert_eq!(
         desk.receives("a.xlsx", &named).await.expect("stored").content_type,
-        Format::Xlsx.content_type()
+        FileFormat::Xlsx.content_type()
     );
 }
 
 #[tokio::test]
-async fn a_package_bent_at_any_place_is_taken_or_refused() {
+async fn a_package_corrupted_anywhere_is_accepted_or_rejected() {
     let desk = Desk::new();
     let types = types("word/document.xml", WORD);
     for is_far in [false, true] {

@@ -1,30 +1,37 @@
-//! A message as REST shows it to one person.
+//! A message as REST shows it to one caller: what its frame says, and what only this caller may know.
 
 use std::collections::BTreeMap;
 
-use actors::domain::message::{Message, Quote, RemovedBy};
+use actix_web::HttpRequest;
+use actors::domain::ids::UserId;
+use actors::domain::mentions::Mentions;
+use actors::domain::message::{Message, MessageView, Quote, QuoteView, RemovedBy};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::card_view::ApiCard;
+use super::origin::ApiForwarded;
+use super::reactions::ApiReaction;
+use super::thread_view::ApiThread;
 use crate::auth::tokens::now_seconds;
 use crate::http::caller::Caller;
-use crate::http::rest::Rest;
-use crate::http::users::User;
-use crate::store::postgres::messages::{ReadMessage, Readers};
-use crate::store::postgres::people::Profile;
+use crate::http::state::ApiState;
+use crate::http::users::ApiUser;
+use crate::store::postgres::queries::{MessageDetails, ReadReceipts};
+use crate::store::postgres::users::UserProfile;
 
 /// A message.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Message)]
-pub struct MessageBody {
+pub struct ApiMessage {
     /// The message's id.
     pub id: Uuid,
     /// The room it stands in.
     pub room: Uuid,
     /// Who wrote it.
-    pub sender: User,
+    pub sender: ApiUser,
     /// `text`, `image`, `file` or `system`.
     pub message_type: &'static str,
     /// Its text.
@@ -36,7 +43,7 @@ pub struct MessageBody {
     /// The file's size in bytes.
     pub attachment_size: Option<i64>,
     /// The message that it answers.
-    pub reply_to: Option<QuoteBody>,
+    pub reply_to: Option<ApiQuote>,
     /// The id of that one.
     pub reply_to_id: Option<Uuid>,
     /// When it was sent.
@@ -66,61 +73,165 @@ pub struct MessageBody {
     pub rev: i64,
     /// What its sender's client called it.
     pub client_id: Option<Uuid>,
+    /// The reactions to it, in the order in which each emoji first appeared.
+    pub reactions: Vec<ApiReaction>,
+    /// Its card.
+    pub card: Option<ApiCard>,
+    /// The thread that it belongs to; null where nobody has replied.
+    pub thread: Option<ApiThread>,
+    /// False where it stands in its thread alone, else left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_timeline: Option<bool>,
+    /// Whom it mentions.
+    pub mentions: ApiMentions,
+    /// Where it was written first, if it was forwarded.
+    pub forwarded: Option<ApiForwarded>,
+    /// When it was pinned, if it is.
+    pub pinned_at: Option<DateTime<Utc>>,
+    /// Who pinned it; none where the host application did.
+    pub pinned_by: Option<i64>,
+}
+
+/// Whom a message mentions.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Mentions)]
+pub struct ApiMentions {
+    /// People in the room, by their ids, in the order in which its sender's client named them.
+    pub users: Vec<i64>,
+    /// Whether it mentions everyone in the room.
+    pub room: bool,
+}
+
+impl From<&Mentions> for ApiMentions {
+    fn from(mentions: &Mentions) -> Self {
+        Self { users: mentions.users.iter().map(|user| user.0).collect(), room: mentions.room }
+    }
 }
 
 /// The message that another one answers.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Quote)]
-pub struct QuoteBody {
-    /// That message's id.
+pub struct ApiQuote {
+    /// That message's id. All else is left out for a caller who may not see that message.
     pub id: Uuid,
     /// Who wrote it.
-    pub sender: QuotedSender,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub sender: Option<ApiQuotedSender>,
     /// Its first 100 characters.
-    pub content: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub content: Option<String>,
     /// When it was sent.
-    pub created_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub created_at: Option<DateTime<Utc>>,
 }
 
 /// Who wrote the message that another one answers.
 #[derive(Serialize, ToSchema)]
-pub struct QuotedSender {
+#[schema(as = QuotedSender)]
+pub struct ApiQuotedSender {
     /// The person's id.
     pub id: i64,
     /// The sign-in name.
     pub username: String,
 }
 
-impl From<Quote> for QuoteBody {
-    fn from(quote: Quote) -> Self {
+impl From<QuoteView<'_>> for ApiQuote {
+    fn from(quote: QuoteView<'_>) -> Self {
         Self {
             id: quote.id.0,
-            sender: QuotedSender { id: quote.sender.0, username: quote.username },
-            content: quote.content,
+            sender: quote
+                .sender
+                .map(|sender| ApiQuotedSender { id: sender.id.0, username: sender.username.to_owned() }),
+            content: quote.content.map(str::to_owned),
             created_at: quote.created_at,
         }
     }
 }
 
-/// What a message takes beside its texts and its readers: names, ids, times.
-const FRAME_BYTES: usize = 1_500;
-/// What one of its readers takes.
-const READER_BYTES: usize = 50;
+impl ApiMessage {
+    /// Adds to what the message's frame says what it says to one caller: `sender` as the caller sees that
+    /// user, the URL of the file, and who has read it.
+    fn new(
+        details: MessageDetails,
+        sender: ApiUser,
+        attachment: Option<String>,
+        viewer: Option<UserId>,
+    ) -> Self {
+        let reactions = ApiReaction::all(&details, viewer);
+        let card = details.message.extras.card.as_deref();
+        let card = card.map(|card| ApiCard::new(card, viewer, &details.own_votes));
+        let forwarded = ApiForwarded::of(&details);
+        let MessageDetails { message, receipts, thread_unread, .. } = details;
+        let frame = MessageView::from(&message);
+        Self {
+            id: frame.id.0,
+            room: frame.room_id.0,
+            sender,
+            message_type: frame.message_type,
+            content: frame.content.to_owned(),
+            attachment,
+            attachment_name: frame.attachment_name.to_owned(),
+            attachment_size: frame.attachment_size,
+            reply_to: frame.reply_to.map(ApiQuote::from),
+            reply_to_id: frame.reply_to_id.map(|id| id.0),
+            created_at: frame.created_at,
+            modified_at: message.modified_at,
+            is_edited: frame.is_edited,
+            edited_at: frame.edited_at,
+            is_deleted: frame.is_deleted,
+            deleted_at: message.deleted_at,
+            removed_by: frame.removed_by.map(RemovedBy::as_str),
+            is_read: receipts.is_read,
+            read_count: receipts.count,
+            read_by: receipts.first_read_at.into_iter().map(|(user, at)| (user.to_string(), at)).collect(),
+            seq: frame.seq.0,
+            rev: frame.rev.0,
+            client_id: frame.client_id.map(|id| id.0),
+            reactions,
+            card,
+            thread: frame.thread.map(|thread| ApiThread::new(thread, thread_unread)),
+            in_timeline: frame.in_timeline,
+            mentions: frame.extras.mentions.into(),
+            forwarded,
+            pinned_at: frame.extras.pinned_at,
+            pinned_by: frame.extras.pinned_by.map(|user| user.0),
+        }
+    }
+}
 
-/// How many of these, from the first, fit into an answer of so many bytes; one always does.
+/// Bytes of a message in JSON beside its texts and readers: names, ids and times.
+pub(super) const BASE_BYTES: usize = 1_500;
+/// Bytes of one user's id in JSON.
+const ID_BYTES: usize = 20;
+/// Bytes of where a message was written first: names, ids and a time.
+const ORIGIN_BYTES: usize = 600;
+/// Bytes of one reader in JSON.
+const READER_BYTES: usize = 50;
+/// Bytes of one reaction in JSON, with the users that it names.
+const REACTION_BYTES: usize = 500;
+
+/// Returns how many of `messages`, from the first, fit into a response of `bytes_max`; at least 1.
 #[must_use]
-pub fn fitting(messages: &[ReadMessage], bytes_max: usize) -> usize {
+pub fn count_within(messages: &[MessageDetails], bytes_max: usize) -> usize {
     let mut left = bytes_max;
-    let fits = |read: &&ReadMessage| {
-        let quote = read.message.reply_to.as_ref().map_or(0, |quote| quote.content.len());
-        let readers = read.readers.first.len() * READER_BYTES;
-        let bytes = json_bytes(&read.message.content) + quote + readers + FRAME_BYTES;
+    let fits = |details: &&MessageDetails| {
+        let quote = details.message.reply_to.as_ref().and_then(Quote::content).map_or(0, str::len);
+        let readers = details.receipts.first_read_at.len() * READER_BYTES;
+        let reactions = details.message.extras.reactions.len() * REACTION_BYTES;
+        let card = details.message.extras.card.as_ref().map_or(0, |card| card.json_bytes());
+        let origin = details.message.extras.forwarded.as_ref().map_or(0, |_| ORIGIN_BYTES);
+        let mentions = details.message.extras.mentions.users.len() * ID_BYTES;
+        let content = json_bytes(&details.message.content);
+        let bytes = content + quote + readers + reactions + card + mentions + origin + BASE_BYTES;
         left.checked_sub(bytes).map(|less| left = less).is_some()
     };
     messages.iter().take_while(fits).count().max(1)
 }
 
-/// The bytes of a text in JSON.
+/// Returns the length of a text as JSON.
 fn json_bytes(text: &str) -> usize {
     let escaped = |byte: u8| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
@@ -130,69 +241,128 @@ fn json_bytes(text: &str) -> usize {
     text.bytes().map(escaped).sum()
 }
 
-/// Shows messages to one caller, with addresses of files that are made for that one.
-pub struct Showing<'a> {
-    rest: &'a Rest,
+/// Presents messages to one caller: the URLs of their files are signed for that user alone.
+pub struct MessagePresenter<'a> {
+    state: &'a ApiState,
     caller: &'a Caller,
-    base: String,
+    base_url: String,
     now: i64,
 }
 
-impl<'a> Showing<'a> {
-    /// Shows messages in an answer to `request`.
+impl<'a> MessagePresenter<'a> {
+    /// Creates the presenter of one response.
     #[must_use]
-    pub fn new(request: &actix_web::HttpRequest, rest: &'a Rest, caller: &'a Caller) -> Self {
-        let base = rest.base_url(request);
-        let base = base.as_ref().map_or("", |base| base.as_str().trim_end_matches('/')).to_owned();
-        Self { rest, caller, base, now: now_seconds() }
+    pub fn new(request: &HttpRequest, state: &'a ApiState, caller: &'a Caller) -> Self {
+        let base_url = state.base_url(request);
+        let base_url = base_url.as_ref().map_or("", |url| url.as_str().trim_end_matches('/')).to_owned();
+        Self { state, caller, base_url, now: now_seconds() }
     }
 
-    /// Shows a message that was read.
+    /// Presents a message that was read from the store.
     #[must_use]
-    pub fn message(&self, read: ReadMessage) -> MessageBody {
-        let profile = Profile { author: read.message.sender.clone(), email: read.sender_email };
-        self.body(read.message, User::seen_by(self.caller, &profile), read.readers)
+    pub fn present(&self, details: MessageDetails) -> ApiMessage {
+        let (summary, email) = (details.message.sender.clone(), details.sender_email.clone());
+        let sender = ApiUser::seen_by(self.caller, &UserProfile { summary, email });
+        let sender = sender.marked(details.message.extras.external);
+        let file_url = self.file_url(&details.message);
+        ApiMessage::new(details, sender, file_url, self.caller.viewer())
     }
 
-    /// Shows a message that the caller has just sent: nobody else has read it.
+    /// Presents a message that the caller has just sent, and that nobody else has read.
     #[must_use]
-    pub fn sent(&self, message: Message) -> MessageBody {
-        let email = self.caller.person().map(|person| person.profile.email.clone()).unwrap_or_default();
-        let sender = User { email, ..User::without_email(&message.sender) };
-        self.body(message, sender, Readers { is_read: true, ..Readers::default() })
+    pub fn present_sent(&self, message: &Message) -> ApiMessage {
+        let email = self.caller.user().map(|user| user.profile.email.clone()).unwrap_or_default();
+        let sender = ApiUser { email, ..ApiUser::without_email(&message.sender) };
+        let sender = sender.marked(message.extras.external);
+        let details = MessageDetails {
+            message: message.clone(),
+            sender_email: String::new(),
+            receipts: ReadReceipts { is_read: true, ..ReadReceipts::default() },
+            own_reactions: Vec::new(),
+            own_votes: Vec::new(),
+            thread_unread: None,
+            shows_origin: false,
+        };
+        ApiMessage::new(details, sender, self.file_url(message), self.caller.viewer())
     }
 
-    fn body(&self, message: Message, sender: User, readers: Readers) -> MessageBody {
-        let file = message.attachment.as_ref();
-        // A service token without a person is nobody to sign for.
-        let attachment = file.zip(self.caller.person().ok()).map(|(file, person)| {
-            let (viewer, since) = (person.profile.author.id.0, person.tokens_valid_from);
-            format!("{}{}", self.base, self.rest.file_urls.sign(file.file.0, viewer, since, self.now))
-        });
-        MessageBody {
-            id: message.id.0,
-            room: message.room.0,
-            sender,
-            message_type: message.message_type.as_str(),
-            attachment,
-            attachment_name: file.map(|file| file.name.clone()).unwrap_or_default(),
-            attachment_size: file.map(|file| file.size),
-            reply_to_id: message.reply_to.as_ref().map(|quote| quote.id.0),
-            reply_to: message.reply_to.map(QuoteBody::from),
-            content: message.content,
-            created_at: message.created_at,
-            modified_at: message.modified_at,
-            is_edited: message.edited_at.is_some(),
-            edited_at: message.edited_at,
-            is_deleted: message.deleted_at.is_some(),
-            deleted_at: message.deleted_at,
-            removed_by: message.removed_by.map(RemovedBy::as_str),
-            is_read: readers.is_read,
-            read_count: readers.count,
-            read_by: readers.first.into_iter().map(|(user, at)| (user.to_string(), at)).collect(),
-            seq: message.seq.0,
-            rev: message.rev.0,
-            client_id: message.client_id.map(|id| id.0),
+    /// Signs the URL of a message's file; `None` for a service token without a user, which can't be signed for.
+    fn file_url(&self, message: &Message) -> Option<String> {
+        let (file, user) = message.attachment.as_ref().zip(self.caller.user().ok())?;
+        let (viewer, valid_from) = (user.profile.summary.id.0, user.tokens_valid_from);
+        let path = self.state.file_urls.sign(file.file.0, viewer, valid_from, self.now);
+        Some(format!("{}{path}", self.base_url))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actors::domain::ids::{ClientId, FileId, MessageId, RoomId, Seq};
+    use actors::domain::message::{Attachment, MessageType};
+    use actors::domain::message_extras::{Forwarded, MessageExtras, Pinned};
+    use actors::domain::user::UserSummary;
+
+    use super::*;
+
+    #[test]
+    fn rest_repeats_what_a_frame_says_of_a_message() {
+        let at = |second| DateTime::from_timestamp(second, 0).expect("a time");
+        let sent = Message {
+            id: MessageId::new(),
+            room: RoomId::new(),
+            seq: Seq(4),
+            rev: Seq(9),
+            sender: UserSummary::new(UserId(7), "ann", "Ann"),
+            message_type: MessageType::File,
+            content: "the \"plan\"".to_owned(),
+            attachment: Some(Attachment { file: FileId(Uuid::new_v4()), name: "plan.pdf".into(), size: 3 }),
+            reply_to: None,
+            thread: None,
+            created_at: at(1),
+            modified_at: at(2),
+            edited_at: Some(at(2)),
+            deleted_at: None,
+            removed_by: None,
+            client_id: Some(ClientId(Uuid::new_v4())),
+            extras: MessageExtras {
+                pinned: Some(Pinned { at: at(3), by: Some(UserId(8)) }),
+                forwarded: Some(Forwarded {
+                    sender: UserSummary::new(UserId(8), "ben", "Ben"),
+                    created_at: at(0),
+                    room: RoomId::new(),
+                    message: MessageId::new(),
+                }),
+                ..MessageExtras::default()
+            },
+        };
+        let deleted = Message {
+            deleted_at: Some(at(3)),
+            removed_by: Some(RemovedBy::Moderator),
+            reply_to: Some(sent.quote()),
+            ..sent.clone()
+        };
+        let mut hidden = deleted.clone();
+        hidden.hide_quote_before(Seq(5));
+        for message in [sent, deleted, hidden] {
+            let sender = ApiUser::without_email(&message.sender);
+            let frame = serde_json::to_value(MessageView::from(&message)).expect("plain data");
+            let details = MessageDetails {
+                message,
+                sender_email: String::new(),
+                receipts: ReadReceipts::default(),
+                own_reactions: Vec::new(),
+                own_votes: Vec::new(),
+                thread_unread: None,
+                shows_origin: false,
+            };
+            let rest = ApiMessage::new(details, sender, None, None);
+            let rest = serde_json::to_value(rest).expect("plain data");
+            for (name, value) in frame.as_object().expect("an object") {
+                // REST calls the room `room`, shows the sender's address to some, and signs the file's URL.
+                if !["room_id", "sender", "attachment"].contains(&name.as_str()) {
+                    assert_eq!(rest.get(name), Some(value), "{name}");
+                }
+            }
         }
     }
 }

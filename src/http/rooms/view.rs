@@ -1,29 +1,28 @@
 //! Rooms as REST shows them: one in full, and one in a list.
 
 use actix_web::HttpRequest;
-use actors::domain::person::Author;
-use actors::domain::room::RoomType;
+use actors::domain::message::NO_MESSAGES_TEXT;
+use actors::domain::permission::AccessLevel;
+use actors::domain::room::{RoomType, RoomView};
+use actors::domain::user::UserSummary;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::settings::ApiRoomSettings;
 use crate::http::caller::Caller;
-use crate::http::messages::MessageBody;
-use crate::http::messages::view::Showing;
-use crate::http::participants::ParticipantBody;
-use crate::http::rest::Rest;
-use crate::http::users::User;
-use crate::store::postgres::room_pages::ListedRoom;
-use crate::store::postgres::rooms::FullRoom;
-
-/// What stands for the last message of a room without one.
-const NO_MESSAGES: &str = "No messages yet";
+use crate::http::messages::ApiMessage;
+use crate::http::messages::view::MessagePresenter;
+use crate::http::participants::ApiParticipant;
+use crate::http::state::ApiState;
+use crate::http::users::ApiUser;
+use crate::store::postgres::queries::{ListedRoom, RoomDetails};
 
 /// A room in full.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Room)]
-pub struct RoomBody {
+pub struct ApiRoom {
     /// The room's id.
     pub id: Uuid,
     /// The name that its admins gave it.
@@ -41,56 +40,72 @@ pub struct RoomBody {
     /// When something in it last changed.
     pub modified_at: DateTime<Utc>,
     /// Who made it.
-    pub created_by: Option<User>,
+    pub created_by: Option<ApiUser>,
     /// Whether it takes new messages.
     pub is_active: bool,
     /// Since when it doesn't.
     pub archived_at: Option<DateTime<Utc>>,
     /// Who is in it.
-    pub participants: Vec<ParticipantBody>,
+    pub participants: Vec<ApiParticipant>,
     /// How many that are.
     pub participant_count: usize,
     /// Its newest message.
-    pub last_message: Option<MessageBody>,
+    pub last_message: Option<ApiMessage>,
     /// What the caller has not read.
     pub unread_count: i64,
     /// What to call it.
     pub display_name: String,
     /// The position of its last event.
     pub seq: i64,
+    /// Its settings.
+    #[serde(flatten)]
+    pub settings: ApiRoomSettings,
+    /// What the caller may do in it now: `post`, `react`, `pin`, `urgent`, `moderate`, `manage_participants`,
+    /// `manage`.
+    pub capabilities: Vec<&'static str>,
+    /// From when on slow mode lets the caller write; null if that is at once.
+    pub next_post_at: Option<DateTime<Utc>>,
 }
 
-impl RoomBody {
-    /// A room as `caller` may see it.
+impl ApiRoom {
+    /// Shows a room to `caller`: what frames say, and what only REST does.
     #[must_use]
-    pub fn seen_by(request: &HttpRequest, rest: &Rest, caller: &Caller, full: FullRoom) -> Self {
-        let room = full.room;
+    pub fn seen_by(request: &HttpRequest, state: &ApiState, caller: &Caller, details: RoomDetails) -> Self {
+        let RoomDetails { room, participants, last_post, read_at, .. } = details;
+        let frame = RoomView::from(&room);
         let viewer = caller.viewer();
-        let own = full.participants.iter().find(|seen| Some(seen.participant.user.id) == viewer);
-        let unread_count = own.map_or(0, |seen| seen.unread);
-        let partner = (room.room_type == RoomType::Direct).then_some(full.partner).flatten();
+        let own = participants.iter().find(|details| Some(details.participant.user.id) == viewer);
+        let access_level = match own {
+            _ if caller.is_service() => AccessLevel::Service,
+            Some(details) => AccessLevel::Participant(details.participant.role),
+            None => AccessLevel::Outsider,
+        };
+        let partner = (room.room_type == RoomType::Direct).then_some(details.partner).flatten();
+        let presenter = MessagePresenter::new(request, state, caller);
         Self {
-            display_name: room.display_name(partner.as_deref()),
-            id: room.id.0,
-            room_type: room.room_type.as_str(),
-            task: room.task(),
-            property: room.property(),
+            id: frame.id.0,
+            name: frame.name.to_owned(),
+            room_type: frame.room_type,
+            task: frame.task,
+            property: frame.property,
+            title: frame.title.to_owned(),
             created_at: room.created_at,
-            modified_at: room.modified_at,
-            created_by: full.created_by.as_ref().map(|maker| User::seen_by(caller, maker)),
-            is_active: room.archived_at.is_none(),
-            archived_at: room.archived_at,
-            participant_count: full.participants.len(),
-            participants: full
-                .participants
+            modified_at: frame.modified_at,
+            created_by: details.created_by.as_ref().map(|creator| ApiUser::seen_by(caller, creator)),
+            is_active: frame.is_active,
+            archived_at: frame.archived_at,
+            unread_count: own.map_or(0, |details| details.unread),
+            participant_count: participants.len(),
+            participants: participants
                 .into_iter()
-                .map(|seen| ParticipantBody::seen_by(caller, seen))
+                .map(|details| ApiParticipant::seen_by(caller, details))
                 .collect(),
-            last_message: full.last_message.map(|read| Showing::new(request, rest, caller).message(read)),
-            unread_count,
+            last_message: details.last_message.map(|details| presenter.present(details)),
+            display_name: room.display_name(partner.as_deref()),
             seq: room.head.0,
-            name: room.name,
-            title: room.title,
+            settings: ApiRoomSettings(frame.settings.clone()),
+            capabilities: room.capabilities(access_level, caller.is_staff()),
+            next_post_at: room.next_post_at(access_level, last_post, read_at),
         }
     }
 }
@@ -98,37 +113,45 @@ impl RoomBody {
 /// A room in a list.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ListedRoom)]
-pub struct ListedRoomBody {
+pub struct ApiListedRoom {
     /// The room's id.
     pub id: Uuid,
     /// What to call it.
     pub display_name: String,
     /// The other person of a direct room.
-    pub partner: Option<PersonInFrames>,
+    pub partner: Option<ApiUserSummary>,
     /// `direct`, `group`, `task` or `property`.
     pub room_type: &'static str,
     /// Whether it takes new messages.
     pub is_active: bool,
     /// What the caller has not read.
     pub unread_count: i64,
+    /// How much of that mentions the caller.
+    pub mention_count: i64,
     /// One line about its newest message.
     pub last_message_preview: String,
     /// When that was sent; the room's making when there is none.
     pub last_message_time: DateTime<Utc>,
     /// Who sent that.
-    pub last_message_sender: Option<PersonInFrames>,
+    pub last_message_sender: Option<ApiUserSummary>,
     /// Whether it is muted for the caller.
     pub is_muted: bool,
+    /// What the caller wants to be told of: `all`, `mentions` or `nothing`.
+    pub level: &'static str,
+    /// Whether it is one of the caller's favourites.
+    pub favourite: bool,
     /// How many are in it.
     pub participant_count: i64,
     /// When something in it last changed, but for edits and deletions of messages.
     pub modified_at: DateTime<Utc>,
+    /// What it is for; may be empty.
+    pub description: String,
 }
 
 /// A person, as frames tell of one.
 #[derive(Serialize, ToSchema)]
 #[schema(as = MessageSender)]
-pub struct PersonInFrames {
+pub struct ApiUserSummary {
     /// The person's id.
     pub id: i64,
     /// The sign-in name.
@@ -137,36 +160,36 @@ pub struct PersonInFrames {
     pub full_name: String,
 }
 
-impl From<Author> for PersonInFrames {
-    fn from(author: Author) -> Self {
-        Self {
-            id: author.id.0,
-            username: author.username.to_string(),
-            full_name: author.full_name.to_string(),
-        }
+impl From<UserSummary> for ApiUserSummary {
+    fn from(user: UserSummary) -> Self {
+        Self { id: user.id.0, username: user.username.to_string(), full_name: user.full_name.to_string() }
     }
 }
 
-impl From<ListedRoom> for ListedRoomBody {
+impl From<ListedRoom> for ApiListedRoom {
     fn from(listed: ListedRoom) -> Self {
         let room = listed.room;
         let (last_message_preview, last_message_time, last_message_sender) = match listed.last_message {
             Some((preview, at, sender)) => (preview, at, Some(sender.into())),
-            None => (NO_MESSAGES.to_owned(), room.created_at, None),
+            None => (NO_MESSAGES_TEXT.to_owned(), room.created_at, None),
         };
         Self {
             display_name: room.display_name(listed.partner.as_ref().map(|partner| &*partner.full_name)),
-            partner: listed.partner.map(PersonInFrames::from),
+            partner: listed.partner.map(ApiUserSummary::from),
             id: room.id.0,
             room_type: room.room_type.as_str(),
             is_active: room.archived_at.is_none(),
             unread_count: listed.unread,
+            mention_count: listed.mentions,
             last_message_preview,
             last_message_time,
             last_message_sender,
             is_muted: listed.is_muted,
+            level: listed.level.as_str(),
+            favourite: listed.is_favourite,
             participant_count: listed.participant_count,
             modified_at: room.modified_at,
+            description: room.settings.description.as_str().to_owned(),
         }
     }
 }

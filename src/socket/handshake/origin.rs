@@ -1,17 +1,17 @@
-//! Which pages may open a socket.
+//! The origins whose pages may open a socket.
 //!
-//! Browsers send the page's origin with every WebSocket handshake and no other rule keeps a foreign
-//! page from using one; a native client sends none and is let in by its token alone.
+//! Browsers send the origin with every WebSocket handshake, and nothing else keeps a foreign page from
+//! opening a socket. Native clients send no origin and need only a token.
 
 use actix_http::header::{self, HeaderMap};
 use thiserror::Error;
 
-/// An entry of the list of origins that is none.
+/// An entry that is not an origin.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("not an origin of the form scheme://host[:port]: {0:?}")]
 pub struct BadOrigin(pub String);
 
-/// The origins that may open sockets, beside the server's own.
+/// The origins that may open sockets, besides the server's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origins(Vec<Origin>);
 
@@ -19,16 +19,15 @@ pub struct Origins(Vec<Origin>);
 struct Origin {
     scheme: String,
     host: String,
-    /// `None` for a scheme whose default port isn't known, when none is written.
+    /// `None` if no port is given and the scheme has no known default.
     port: Option<u16>,
 }
 
 impl Origins {
-    /// Reads a list of `scheme://host[:port]`.
+    /// Parses a list of `scheme://host[:port]`.
     ///
     /// # Errors
-    /// The first entry that is no such thing, so that a typing error stops the start and doesn't
-    /// quietly lock a page out.
+    /// The first invalid entry, so that a typing error stops the start instead of locking out a page.
     pub fn parse<I>(entries: I) -> Result<Self, BadOrigin>
     where
         I: IntoIterator,
@@ -46,8 +45,8 @@ impl Origins {
 
     /// Whether a request with these headers may open a socket.
     ///
-    /// None: yes. Else it must come once, be an origin (`null` is none) and be in the list, or be the
-    /// origin that the request was sent to by its `Host`.
+    /// A request without an origin may. Otherwise there must be exactly one, which is valid (`null` is not),
+    /// and which is listed or equals the origin that the `Host` header names.
     pub fn allow(&self, headers: &HeaderMap) -> bool {
         let mut lines = headers.get_all(header::ORIGIN);
         let Some(line) = lines.next() else {
@@ -82,8 +81,8 @@ impl Origin {
 
     /// Whether the request was sent to this origin.
     ///
-    /// The scheme isn't compared, since a proxy ends TLS; a `Host` without a port means the default
-    /// one of the origin's scheme.
+    /// The scheme is not compared because a proxy may terminate TLS. A `Host` without a port means the
+    /// default port of the origin's scheme.
     fn is_host_of(&self, headers: &HeaderMap) -> bool {
         let default_port = match self.scheme.as_str() {
             "http" => 80,
@@ -101,7 +100,7 @@ impl Origin {
     }
 }
 
-/// Splits `host[:port]`, and takes nothing that a URL could hide another host behind.
+/// Splits `host[:port]` and rejects anything with which a URL could disguise another host.
 fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {

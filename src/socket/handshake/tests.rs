@@ -1,4 +1,4 @@
-//! Tests of [`super`]: one table of requests and what each gets.
+//! Tests of [`super`]: requests and their outcomes.
 
 use actix_http::header::HeaderValue;
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ use super::*;
 const ROOM: &str = "0190b3a2-7c1e-7d3f-8a55-0123456789ab";
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
-/// An upgrade request that is told field by field what is different about it.
+/// A valid upgrade request, of which single fields can be changed.
 #[derive(Clone)]
 struct Asks {
     method: Method,
@@ -60,7 +60,7 @@ impl Asks {
         self.without(name).with(name, value)
     }
 
-    fn checked(&self) -> Result<Handshake, Refusal> {
+    fn checked(&self) -> Result<Handshake, UpgradeRejection> {
         let origins =
             Origins::parse(["https://app.example", "http://localhost:5173"]).expect("these are origins");
         let mut headers = HeaderMap::new();
@@ -79,7 +79,7 @@ impl Asks {
     }
 
     fn status(&self) -> u16 {
-        self.checked().map_or_else(|refusal| refusal.status, |_| 101)
+        self.checked().map_or_else(|rejection| rejection.status, |_| 101)
     }
 
     fn token(&self) -> Option<String> {
@@ -92,9 +92,10 @@ fn a_room_socket_is_accepted() {
     let handshake =
         asks().query(&format!("token=a.b.c&since=41&epoch={ROOM}&other=1")).checked().expect("accepted");
     let room = Uuid::parse_str(ROOM).expect("an id");
-    assert_eq!(handshake.target, Target::Room(room));
+    assert_eq!(handshake.target, SocketTarget::Room(room));
     assert_eq!(handshake.token.as_deref(), Some("a.b.c"));
     assert_eq!((handshake.since, handshake.epoch), (Some(41), Some(room)));
+    assert_eq!(handshake.personal_since, None);
     assert_eq!(
         accept_response(&handshake)[..],
         *b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -103,9 +104,9 @@ fn a_room_socket_is_accepted() {
 }
 
 #[test]
-fn paths_are_taken_to_the_letter() {
+fn paths_must_match_exactly() {
     let user = asks().path("/ws/chat/").checked().expect("accepted");
-    assert_eq!(user.target, Target::User);
+    assert_eq!(user.target, SocketTarget::User);
     let simple = ROOM.replace('-', "");
     for path in [
         "/",
@@ -128,7 +129,7 @@ fn paths_are_taken_to_the_letter() {
 }
 
 #[test]
-fn requests_that_are_no_websocket_handshake_are_refused() {
+fn requests_without_a_websocket_handshake_are_rejected() {
     let post = Asks { method: Method::POST, ..asks() };
     let old = Asks { version: Version::HTTP_10, ..asks() };
     let table = [
@@ -154,21 +155,21 @@ fn requests_that_are_no_websocket_handshake_are_refused() {
 }
 
 #[test]
-fn refusals_say_what_would_be_right() {
-    let refusal = Asks { method: Method::PUT, ..asks() }.checked().expect_err("refused");
-    let answer = String::from_utf8_lossy(&refusal.to_bytes()).into_owned();
+fn rejections_name_what_is_expected() {
+    let rejection = Asks { method: Method::PUT, ..asks() }.checked().expect_err("refused");
+    let answer = String::from_utf8_lossy(&rejection.to_bytes()).into_owned();
     assert!(answer.starts_with("HTTP/1.1 405 Method Not Allowed\r\n"), "{answer}");
     assert!(answer.contains("\r\nAllow: GET\r\n"), "{answer}");
     assert!(answer.ends_with("\r\n\r\n{\"code\":\"method_not_allowed\",\"detail\":\"Method not allowed.\"}"));
 
-    let refusal = asks().instead("sec-websocket-version", "8").checked().expect_err("refused");
-    let answer = String::from_utf8_lossy(&refusal.to_bytes()).into_owned();
+    let rejection = asks().instead("sec-websocket-version", "8").checked().expect_err("refused");
+    let answer = String::from_utf8_lossy(&rejection.to_bytes()).into_owned();
     assert!(answer.contains("\r\nSec-WebSocket-Version: 13\r\n"), "{answer}");
     assert!(answer.contains("\r\nConnection: close, Upgrade\r\n"), "{answer}");
 }
 
 #[test]
-fn origins_are_compared_whole() {
+fn origins_are_compared_completely() {
     let table = [
         ("https://app.example", 101),
         ("HTTPS://APP.example:443", 101),
@@ -206,20 +207,20 @@ fn origins_are_compared_whole() {
 }
 
 #[test]
-fn a_list_of_origins_with_a_slip_is_refused() {
+fn an_invalid_origin_in_the_list_is_rejected() {
     for entry in ["app.example", "https://app.example/", "*", "null", "https://a b"] {
         assert_eq!(Origins::parse([entry]), Err(BadOrigin(entry.to_owned())));
     }
 }
 
 #[test]
-fn since_is_a_number_of_0_or_more() {
+fn since_must_not_be_negative() {
     let since = |value: &str| {
         asks()
             .query(&format!("since={value}"))
             .checked()
             .map(|handshake| handshake.since)
-            .map_err(|refusal| refusal.status)
+            .map_err(|rejection| rejection.status)
     };
     assert_eq!(since("0"), Ok(Some(0)));
     assert_eq!(since("007"), Ok(Some(7)));
@@ -227,12 +228,17 @@ fn since_is_a_number_of_0_or_more() {
     for value in ["", "-1", "%2B1", "+1", "1.0", "abc", "1e3", "0x1", "%D9%A1", "null"] {
         assert_eq!(since(value), Err(400), "{value}");
     }
-    assert_eq!(asks().query("since=1&since=2").status(), 400);
+    for twice in ["since=1&since=2", "personal_since=1&personal_since=2"] {
+        assert_eq!(asks().query(twice).status(), 400, "{twice}");
+    }
+    let personal = asks().query("personal_since=7&since=8").checked().expect("accepted");
+    assert_eq!((personal.personal_since, personal.since), (Some(7), Some(8)));
+    assert_eq!(asks().query("personal_since=-1").status(), 400);
     assert_eq!(asks().query("epoch=1").status(), 400);
 }
 
 #[test]
-fn tokens_come_from_three_places_that_must_agree() {
+fn tokens_from_several_places_must_agree() {
     let bare = asks().query("");
     let header = bare.clone().with("authorization", "bearer  a.b.c ");
     let protocols = bare
@@ -255,7 +261,7 @@ fn tokens_come_from_three_places_that_must_agree() {
 }
 
 #[test]
-fn chat_v1_is_answered_or_the_first_that_is_unknown() {
+fn chat_v1_or_the_first_unknown_subprotocol_is_selected() {
     let answer = |offer: &str| {
         let handshake = asks().with("sec-websocket-protocol", offer).checked().expect("accepted");
         String::from_utf8_lossy(&accept_response(&handshake)).into_owned()
@@ -282,9 +288,9 @@ fn debug_output_holds_no_token() {
 
 proptest! {
     #[test]
-    fn nothing_in_a_request_makes_it_panic(
+    fn no_request_makes_the_handshake_panic(
         path in "/ws/chat/\\PC{0,60}",
-        query in "(token|since|epoch|[a-z&=%+]{0,9})=\\PC{0,60}",
+        query in "(token|since|personal_since|epoch|[a-z&=%+]{0,9})=\\PC{0,60}",
         protocol in "[ -~]{0,80}",
         authorization in "[ -~]{0,80}",
         origin in "[ -~]{0,80}",

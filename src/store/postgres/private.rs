@@ -1,9 +1,8 @@
-//! A PostgreSQL of the server's own, for when it is given none.
+//! The server's own PostgreSQL cluster, for when no database is configured.
 //!
-//! `app` starts it before the store and stops it after everything else; tests take theirs from
-//! [`PrivatePostgres::temporary`] and [`PrivatePostgres::shared`]. It listens on a Unix socket in a
-//! folder that only its account can enter, and on no port. All settings that make a commit durable
-//! are on.
+//! `app` starts it before the store and stops it after everything else; tests use
+//! [`PrivatePostgres::temporary`] and [`PrivatePostgres::shared`]. It listens on no port, only on a Unix socket
+//! in a folder that only its account can enter. All settings that make commits durable are on.
 
 mod binaries;
 mod cluster;
@@ -18,21 +17,21 @@ use std::{
 
 use tokio_postgres::{Config, NoTls, error::SqlState};
 
-use self::{cluster::Cluster, postmaster::Postmaster, temporary::Guard};
+use self::{cluster::Cluster, postmaster::Postmaster, temporary::CleanupGuard};
 
-/// How long a cluster may have no living postmaster before the start is given up.
-const AWAY_MAX: Duration = Duration::from_secs(15);
-/// How long a living postmaster may recover before the start is given up.
+/// How long a cluster may be without a postmaster before the start fails.
+const DOWN_MAX: Duration = Duration::from_secs(15);
+/// How long a postmaster may recover before the start fails.
 const RECOVERY_MAX: Duration = Duration::from_secs(120);
-/// How often a start looks whether the postmaster answers.
-const LOOK: Duration = Duration::from_millis(10);
-/// The database of the server, and the role that owns it.
+/// How often a start checks whether the postmaster answers.
+const POLL_EVERY: Duration = Duration::from_millis(10);
+/// The server's database and the role that owns it.
 const NAME: &str = "chat";
 
 /// Why there is no private PostgreSQL.
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateError {
-    /// The programs are not on this machine.
+    /// PostgreSQL isn't installed.
     #[error(
         "no PostgreSQL on this machine: install the Debian package `{package}`, or set DATABASE_URL to one that runs"
     )]
@@ -40,44 +39,44 @@ pub enum PrivateError {
         /// The package that holds them.
         package: String,
     },
-    /// This process is root, and PostgreSQL refuses to be.
+    /// This process runs as root, as which PostgreSQL refuses to run, and there is no other account.
     #[error(
         "there is no account `postgres` to run PostgreSQL as; the Debian package `postgresql-common` makes it"
     )]
     NoAccount,
-    /// A file or folder can't be used.
+    /// An operation on a file or folder failed.
     #[error("can't {what} {path:?}: {source}")]
     Io {
-        /// What was tried.
+        /// The operation.
         what: &'static str,
-        /// On what.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Someone else made the folder.
+    /// The folder belongs to another account.
     #[error("{folder:?} belongs to another account")]
-    NotOurs {
+    NotOwned {
         /// The folder.
         folder: PathBuf,
     },
-    /// The rooms were kept somewhere that is gone.
+    /// The folder that held the data is gone.
     #[error(
-        "{note:?} says that the data is in {place:?}, and there is none; bring it back, or remove the file to start anew"
+        "{pointer:?} says that the data is in {place:?}, and there is none; bring it back, or remove the file to start anew"
     )]
     Lost {
-        /// The file that names the place.
-        note: PathBuf,
-        /// The place.
+        /// The file that names the folder.
+        pointer: PathBuf,
+        /// The missing folder.
         place: PathBuf,
     },
-    /// The cluster can't be made.
+    /// `initdb` failed.
     #[error("initdb failed: {0}")]
     Initdb(String),
-    /// It doesn't come up.
+    /// PostgreSQL doesn't start.
     #[error("postgres doesn't start: {0}")]
     NotStarting(String),
-    /// It is up and refuses what is asked.
+    /// PostgreSQL is running and rejects a statement.
     #[error("private postgres: {0}")]
     Refused(#[from] tokio_postgres::Error),
 }
@@ -89,32 +88,32 @@ impl PrivateError {
     }
 }
 
-/// A running private PostgreSQL. Dropping it leaves the postmaster running for the next start to
-/// adopt, unless it is a temporary one.
+/// A running private PostgreSQL cluster. Dropping it leaves the postmaster running, to be adopted by the next start,
+/// unless the cluster is temporary.
 #[derive(Debug)]
 pub struct PrivatePostgres {
     cluster: Cluster,
     postmaster: Postmaster,
-    /// Last, so that the thread is gone when a temporary cluster is removed.
-    _guard: Option<Guard>,
+    /// The last field, so that the thread has ended when a temporary cluster is removed.
+    _cleanup: Option<CleanupGuard>,
 }
 
 impl PrivatePostgres {
-    /// Starts the cluster of `data_dir`, or adopts the one that runs there, and waits until it answers.
+    /// Starts the cluster of `data_dir`, or adopts the one running there, and waits until it answers.
     ///
-    /// Makes the cluster at the first call. While it lives, a postmaster that dies is started again.
+    /// The first call creates the cluster. A postmaster that dies is started again.
     ///
     /// # Errors
-    /// [`PrivateError`]; nothing of what was started is left running.
+    /// [`PrivateError`]; nothing is left running then.
     pub async fn start(data_dir: &Path) -> Result<Self, PrivateError> {
         let data_dir = data_dir.to_owned();
-        let cluster = blocking(move || Cluster::open(&data_dir)).await??;
+        let cluster = run_blocking(move || Cluster::open(&data_dir)).await??;
         Self::run(cluster, None).await
     }
 
-    async fn run(cluster: Cluster, guard: Option<Guard>) -> Result<Self, PrivateError> {
-        let postmaster = Postmaster::look_after(cluster.clone())?;
-        let started = Self { cluster, postmaster, _guard: guard };
+    async fn run(cluster: Cluster, guard: Option<CleanupGuard>) -> Result<Self, PrivateError> {
+        let postmaster = Postmaster::start(cluster.clone())?;
+        let started = Self { cluster, postmaster, _cleanup: guard };
         if let Err(error) = started.make_ready().await {
             started.stop().await;
             return Err(error);
@@ -122,13 +121,13 @@ impl PrivatePostgres {
         Ok(started)
     }
 
-    /// How to connect to the server's database.
+    /// The address of the server's database.
     #[must_use]
     pub fn config(&self) -> Config {
         self.config_of(NAME)
     }
 
-    /// The same as a URL, for other programs.
+    /// The same address as a URL, for other programs.
     #[must_use]
     pub fn url(&self) -> String {
         let folder = self.cluster.sockets.to_string_lossy();
@@ -142,13 +141,13 @@ impl PrivatePostgres {
         format!("postgres://{NAME}@{escaped}/{NAME}")
     }
 
-    /// The process id of the postmaster; `None` while it is away.
+    /// The process id of the postmaster; `None` while it is down.
     #[must_use]
     pub fn postmaster_pid(&self) -> Option<u32> {
         self.postmaster.pid()
     }
 
-    /// The folder that holds the cluster.
+    /// The folder of the cluster.
     #[must_use]
     pub fn place(&self) -> &Path {
         &self.cluster.root
@@ -157,44 +156,44 @@ impl PrivatePostgres {
     /// Waits until the database answers, after an outage.
     ///
     /// # Errors
-    /// [`PrivateError::NotStarting`] when it doesn't come back.
+    /// [`PrivateError::NotStarting`] when it doesn't recover.
     pub async fn ready(&self) -> Result<(), PrivateError> {
         self.connect("postgres").await.map(drop)
     }
 
     /// How long [`Self::stop`] may take.
-    pub const STOPS_WITHIN: Duration = postmaster::STOPS_WITHIN;
+    pub const STOP_WITHIN: Duration = postmaster::STOP_WITHIN;
 
-    /// Stops the postmaster, letting it finish what is under way and cutting off who is connected;
-    /// after 5 s at once, which loses nothing either. One that another process owns is left alone.
+    /// Stops the postmaster: a fast shutdown, then after 5 s an immediate one, which loses nothing either. A cluster
+    /// that another process owns is left alone.
     pub async fn stop(self) {
-        let Self { postmaster, _guard, .. } = self;
-        if blocking(move || postmaster.stop()).await.is_err() {
+        let Self { postmaster, _cleanup, .. } = self;
+        if run_blocking(move || postmaster.stop()).await.is_err() {
             tracing::error!("private postgres was not stopped");
         }
     }
 
-    /// Kills the postmaster and keeps it away until [`Self::bring_up`], for tests of an outage.
+    /// Kills the postmaster and keeps it down until [`Self::bring_up`], for tests of an outage.
     pub fn keep_down(&self) {
         self.postmaster.keep_down();
     }
 
-    /// Ends what [`Self::keep_down`] began; [`Self::ready`] waits for the end of it.
+    /// Ends what [`Self::keep_down`] began; [`Self::ready`] waits until the database answers.
     pub fn bring_up(&self) {
         self.postmaster.bring_up();
     }
 
-    /// Makes a database of a random name, as a copy of `template` or empty, and tells how to connect.
+    /// Creates a database with a random name, as a copy of `template` or empty, and returns its address.
     ///
     /// # Errors
-    /// [`PrivateError::Refused`], for one when someone is connected to `template`.
+    /// [`PrivateError::Refused`], for example while someone is connected to `template`.
     pub async fn fresh_database(&self, template: Option<&str>) -> Result<Config, PrivateError> {
         let name = format!("fresh_{}", uuid::Uuid::new_v4().simple());
         self.create_database(&name, template.unwrap_or("template0")).await?;
         Ok(self.config_of(&name))
     }
 
-    /// Makes the database `name` as a copy of `template`; one that is there already is left as it is.
+    /// Creates the database `name` as a copy of `template`, unless it exists.
     ///
     /// # Errors
     /// [`PrivateError::Refused`].
@@ -228,7 +227,7 @@ impl PrivatePostgres {
         config
     }
 
-    /// Connects, waiting as long as a postmaster is there or has been away only for some seconds.
+    /// Connects, waiting while a postmaster is running or has been down only for some seconds.
     async fn connect(&self, database: &str) -> Result<tokio_postgres::Client, PrivateError> {
         let config = self.config_of(database);
         let began = Instant::now();
@@ -239,7 +238,7 @@ impl PrivatePostgres {
                     tokio::spawn(connection);
                     return Ok(client);
                 }
-                // It answers, so waiting won't help; CANNOT_CONNECT_NOW is one that starts or stops.
+                // It answers, so waiting won't help, unless it is starting or stopping (CANNOT_CONNECT_NOW).
                 Err(error) if error.code().is_some_and(|code| *code != SqlState::CANNOT_CONNECT_NOW) => {
                     return Err(error.into());
                 }
@@ -248,16 +247,18 @@ impl PrivatePostgres {
             if self.postmaster_pid().is_some() {
                 last_alive = Instant::now();
             }
-            if last_alive.elapsed() > AWAY_MAX || began.elapsed() > RECOVERY_MAX {
+            if last_alive.elapsed() > DOWN_MAX || began.elapsed() > RECOVERY_MAX {
                 let failure = self.postmaster.failure();
                 return Err(PrivateError::NotStarting(failure.unwrap_or_else(|| "it doesn't answer".into())));
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_EVERY).await;
         }
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, PrivateError> {
+async fn run_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, PrivateError> {
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| PrivateError::io("wait for", "postgres")(io::Error::other(error)))

@@ -1,4 +1,4 @@
-//! The text of a frame as a client sends it: understood or not, and no panic.
+//! The text of a client frame: decoded or rejected, without a panic.
 
 #![no_main]
 

@@ -1,6 +1,7 @@
-//! Upgrade requests: no panic, no foreign origin let through, no token in the answer or in `Debug`.
+//! Upgrade requests: no panic, no foreign origin is accepted, and no token appears in the response or in
+//! `Debug`.
 //!
-//! The input is a request as text: path and query on the first line, then a header a line.
+//! The input is a request as text: path and query on the first line, then one header per line.
 
 #![no_main]
 
@@ -47,9 +48,9 @@ fuzz_target!(|input: &str| {
                 assert!(!format!("{accepted:?}").contains(&token));
             }
         }
-        Err(refusal) => {
-            assert!(matches!(refusal.status, 400 | 403 | 404 | 405 | 426));
-            assert!(refusal.to_bytes().starts_with(b"HTTP/1.1 4"));
+        Err(rejection) => {
+            assert!(matches!(rejection.status, 400 | 403 | 404 | 405 | 426));
+            assert!(rejection.to_bytes().starts_with(b"HTTP/1.1 4"));
         }
     }
 });
@@ -60,7 +61,7 @@ fn is_listed(origin: &str) -> bool {
     port.is_some_and(|port| matches!(port.trim_start_matches([':', '0']), "" | "443"))
 }
 
-/// Whether an origin names the host of a `Host` header; ports are left to the tests beside the code.
+/// Whether an origin has the host of a `Host` header; unit tests cover the ports.
 fn names_host(origin: &str, host: &str) -> bool {
     let alone = |text: &str| match text.split_once(']') {
         Some((address, _)) => address.to_ascii_lowercase(),

@@ -1,83 +1,83 @@
-//! One socket of the loader's.
+//! One socket of the load generator.
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 
 use mio::net::TcpStream;
 
-/// What a client wants.
+/// What a client does.
 #[derive(Clone, Debug)]
-pub(crate) struct Wish {
-    /// Who it is.
+pub(crate) struct ClientSpec {
+    /// The user's id.
     pub(crate) user: i64,
-    /// The rooms that it hears, by their numbers.
+    /// Indices of the rooms that the client receives.
     pub(crate) rooms: Vec<usize>,
-    /// Whether it is one socket for all of them, not one room's own.
+    /// Whether it opens one user socket for all rooms instead of one for a single room.
     pub(crate) is_user_socket: bool,
-    /// The position that it resumes after.
+    /// The position after which it resumes.
     pub(crate) since: Option<i64>,
-    /// Whether it reads nothing once it has joined.
+    /// Whether it stops reading once it has joined.
     pub(crate) stalls: bool,
 }
 
-/// How far a client is.
+/// The state of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub(crate) enum ClientState {
     Connecting,
     Upgrading,
-    /// Waits to be let in; so many rooms are still to be heard of.
+    /// Waits until it has joined; the number of rooms that are missing.
     Joining(usize),
     Joined,
-    /// Has joined, and reads nothing.
+    /// Has joined and doesn't read.
     Stalled,
     /// Reads again.
     Woken,
     Ended,
 }
 
-/// A room that a client hears, and the position of the last message that came.
+/// A room that a client receives, and the position of the last message.
 #[derive(Debug)]
-pub(crate) struct Heard {
+pub(crate) struct RoomCursor {
     pub(crate) room: usize,
     pub(crate) last: i64,
 }
 
-/// The socket.
+/// A socket.
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) stream: TcpStream,
     address: SocketAddr,
-    pub(crate) wish: Wish,
-    pub(crate) stage: Stage,
-    pub(crate) heard: Vec<Heard>,
-    /// The beginning of a frame whose rest has not come.
+    pub(crate) spec: ClientSpec,
+    pub(crate) state: ClientState,
+    pub(crate) cursors: Vec<RoomCursor>,
+    /// An incomplete frame.
     pub(crate) rest: Vec<u8>,
     out: Vec<u8>,
 }
 
 impl Client {
-    /// Begins to connect.
-    pub(crate) fn connect(address: SocketAddr, wish: Wish) -> io::Result<Self> {
+    /// Starts to connect.
+    pub(crate) fn connect(address: SocketAddr, spec: ClientSpec) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         Ok(Self {
             stream,
             address,
-            heard: wish
+            cursors: spec
                 .rooms
                 .iter()
-                .map(|room| Heard { room: *room, last: wish.since.unwrap_or(0) })
+                .map(|room| RoomCursor { room: *room, last: spec.since.unwrap_or(0) })
                 .collect(),
-            wish,
-            stage: Stage::Connecting,
+            spec,
+            state: ClientState::Connecting,
             rest: Vec::new(),
             out: Vec::new(),
         })
     }
 
-    /// Asks for the upgrade.
+    /// Sends the upgrade request.
     pub(crate) fn ask(&mut self, path: &str) -> io::Result<()> {
         self.stream.set_nodelay(true)?;
-        self.stage = Stage::Upgrading;
+        self.state = ClientState::Upgrading;
         let address = self.address;
         write!(
             self.out,
@@ -87,12 +87,12 @@ impl Client {
         self.flush()
     }
 
-    /// Where frames to be sent are put.
+    /// The buffer of frames to be sent.
     pub(crate) fn out(&mut self) -> &mut Vec<u8> {
         &mut self.out
     }
 
-    /// Writes what the socket takes.
+    /// Writes as much as the socket accepts.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         while !self.out.is_empty() {
             match self.stream.write(&self.out) {
@@ -104,7 +104,7 @@ impl Client {
         Ok(())
     }
 
-    /// Reads once; `None` when nothing is there.
+    /// Reads once; `None` if there is no data.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         match self.stream.read(buffer) {
             Ok(read) => Ok(Some(read)),
@@ -113,8 +113,8 @@ impl Client {
         }
     }
 
-    /// Whether its messages are waited for.
+    /// Whether deliveries to this client are counted.
     pub(crate) fn counts(&self) -> bool {
-        self.stage == Stage::Joined
+        self.state == ClientState::Joined
     }
 }

@@ -1,70 +1,70 @@
-//! The frames of the chat, as far as a loader looks into them.
+//! The frames of the chat, as far as the load generator needs them.
 
 use std::io::Write;
 
 use memchr::memmem;
 
-/// What stands before the time in a text.
+/// Precedes the time in a text.
 const MARK: &[u8] = b"~at:";
 /// Digits of the time.
 const TIME_DIGITS: usize = 16;
 const CHAT_MESSAGE: &[u8] = br#"{"type":"chat_message","room_id":""#;
-/// The length of a room's id.
+/// Length of a room id.
 pub(crate) const ROOM_ID: usize = 36;
 
-/// What a frame of the server's says.
+/// What a frame from the server says.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Told<'a> {
-    /// A message of a room, at a position, sent at a time of the loader's clock where it says so.
+pub(crate) enum ServerFrame<'a> {
+    /// A message at a position of a room, with its send time on the loader's clock if it has one.
     Message { room: &'a [u8], seq: i64, sent_ns: Option<u64> },
-    /// The socket is open; a room's socket also hears where the room stands.
+    /// The socket is open; a room socket also gets the head of the room.
     Established { seq: Option<i64> },
-    /// A room is heard from this position on.
+    /// The room is received from this position on.
     Subscribed { room: &'a [u8], seq: i64 },
-    /// All that was missed has come.
+    /// The replay is complete.
     Synced,
-    /// Too much was missed to be told.
+    /// Too much was missed for a replay.
     Reset,
-    /// A command is committed.
+    /// A command was committed.
     Ack,
-    /// A command was refused, or a frame was.
+    /// A command or frame was refused.
     Refused,
-    /// A command was refused because too many wait.
+    /// A command was refused because too many are waiting.
     Overloaded,
     /// A signal or a list.
     Other,
 }
 
-/// Reads a frame's payload.
-pub(crate) fn read(payload: &[u8]) -> Told<'_> {
+/// Parses the payload of a frame.
+pub(crate) fn read(payload: &[u8]) -> ServerFrame<'_> {
     if let Some(rest) = payload.strip_prefix(CHAT_MESSAGE) {
         let (Some(room), Some(seq)) = (rest.get(..ROOM_ID), number_after(rest, br#""seq":"#)) else {
-            return Told::Other;
+            return ServerFrame::Other;
         };
-        return Told::Message { room, seq, sent_ns: sent(rest) };
+        return ServerFrame::Message { room, seq, sent_ns: sent(rest) };
     }
     let kind = payload.strip_prefix(br#"{"type":""#).unwrap_or_default();
     let is = |name: &[u8]| kind.starts_with(name) && kind.get(name.len()) == Some(&b'"');
     if is(b"ack") {
-        Told::Ack
+        ServerFrame::Ack
     } else if is(b"connection_established") {
-        Told::Established { seq: number_after(payload, br#""seq":"#) }
+        ServerFrame::Established { seq: number_after(payload, br#""seq":"#) }
     } else if is(b"subscribed") {
         let room = memmem::find(payload, br#""room_id":""#).and_then(|at| payload.get(at + 11..at + 47));
         match (room, number_after(payload, br#""seq":"#)) {
-            (Some(room), Some(seq)) => Told::Subscribed { room, seq },
-            _ => Told::Other,
+            (Some(room), Some(seq)) => ServerFrame::Subscribed { room, seq },
+            _ => ServerFrame::Other,
         }
     } else if is(b"synced") {
-        Told::Synced
+        ServerFrame::Synced
     } else if is(b"reset") {
-        Told::Reset
+        ServerFrame::Reset
     } else if is(b"error") && memmem::find(payload, br#""code":"overloaded""#).is_some() {
-        Told::Overloaded
+        ServerFrame::Overloaded
     } else if is(b"error") {
-        Told::Refused
+        ServerFrame::Refused
     } else {
-        Told::Other
+        ServerFrame::Other
     }
 }
 
@@ -80,7 +80,8 @@ fn sent(text: &[u8]) -> Option<u64> {
     u64::from_str_radix(digits, 16).ok()
 }
 
-/// Writes a message of `length` bytes of text that says when it was sent. A user socket names the room.
+/// Writes a message with a text of `length` bytes that contains its send time. On a user socket it names the
+/// room.
 pub(crate) fn message(
     out: &mut Vec<u8>,
     room: Option<&str>,
@@ -102,12 +103,12 @@ pub(crate) fn message(
     frame(out, 1, &payload);
 }
 
-/// Writes a wish to hear a room.
+/// Writes a subscription to a room.
 pub(crate) fn subscribe(out: &mut Vec<u8>, room: &str) {
     frame(out, 1, format!(r#"{{"type":"subscribe","room_id":"{room}"}}"#).as_bytes());
 }
 
-/// Writes a frame as a client sends it: masked, with a mask of zeros, which changes nothing.
+/// Writes a frame as a client sends it, masked with zeros, which change nothing.
 pub(crate) fn frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
     out.push(0x80 | opcode);
     match payload.len() {
@@ -121,7 +122,7 @@ pub(crate) fn frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
     out.write_all(payload).expect("memory takes it");
 }
 
-/// One frame of the server's at the beginning of `bytes`: its opcode, its payload, and its length in all.
+/// The first frame in `bytes`: its opcode, payload and total length.
 pub(crate) fn first(bytes: &[u8]) -> Option<(u8, &[u8], usize)> {
     let (opcode, short) = (bytes.first()? & 15, usize::from(bytes.get(1)? & 127));
     let (header, length) = match short {

@@ -1,22 +1,22 @@
 //! Loads a server with thousands of sockets and measures what that costs it.
 //!
-//!     make bench                                    the short set, under three minutes, and a table
+//!     make bench                                    the short set and a table, in less than three minutes
 //!     load SCENARIO [name=value]...                 one run, one line of JSON
 //!     load help                                     all scenarios and their values
 //!
-//! Each run starts a server of its own on a private PostgreSQL, with the rates lifted: the server on
-//! one core, the loader on another. The figure to trust on a busy machine is what one second of the
-//! server's processor time achieves. In each run every socket's frames are counted by their `seq`, so a
-//! lost, doubled or disordered one is seen, and the run fails.
+//! Each run starts its own server on a private PostgreSQL, without rate limits: the server on one core, the load
+//! generator on another. On a busy machine the reliable figure is what one second of the server's processor time
+//! achieves. Every socket checks its frames by their `seq`, so that a run in which a frame is lost, duplicated or
+//! out of order fails.
 
 mod client;
-mod crowd;
+mod client_pool;
+mod counters;
 mod frames;
 mod node;
-mod people;
 mod report;
 mod scenarios;
-mod tally;
+mod test_data;
 mod usage;
 mod values;
 

@@ -1,4 +1,4 @@
-//! The server that is measured: a process of its own on a private PostgreSQL, on a core of its own.
+//! The measured server: a process on a private PostgreSQL, pinned to a core.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -12,23 +12,23 @@ use anyhow::{Context, bail};
 use crate::usage::{self, Usage};
 use crate::values::Values;
 
-/// The key of the runs' tokens.
+/// The key of the tokens.
 pub(crate) const SECRET: &str = "5d0c7b62f14e9a8837c1d2e3f4a5b6978a9b0c1d2e3f40516273849596a7b8c9";
-/// What shows the server's figures.
+/// Grants access to the server's metrics.
 const METRICS_TOKEN: &str = "a-token-for-the-figures-of-the-runs";
 /// How long a start and a stop may take.
 const PATIENCE: Duration = Duration::from_secs(40);
-/// Ports below those that the system gives to clients.
+/// Ports below those that the system assigns to clients.
 const PORTS: Range<u16> = 20_000..30_000;
 
 /// The running server.
 pub(crate) struct Node {
-    /// Where it listens.
+    /// Its address.
     pub(crate) address: SocketAddr,
     /// The folder of the database's socket.
     pub(crate) sockets: String,
     child: Child,
-    /// A second node on the same database, where one is wanted, and where it listens.
+    /// An optional second node on the same database, and its address.
     peer: Option<(Child, SocketAddr)>,
     postmaster: u32,
     values: Values,
@@ -36,9 +36,9 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Starts `server=PATH` on `core=N`, and its PostgreSQL on `postgres_core=N`; the loader keeps to
-    /// `loader_core=N`. `settings=A=1,B=2` goes into its environment. With `amqp=URL` a second node follows
-    /// on `peer_core=N`.
+    /// Starts `server=PATH` on `core=N` and its PostgreSQL on `postgres_core=N`; the loader runs on
+    /// `loader_core=N`. `settings=A=1,B=2` is added to its environment. With `amqp=URL` a second node is
+    /// started on `peer_core=N`.
     pub(crate) fn start(values: &Values) -> anyhow::Result<Self> {
         let (address, folder) = (free_address(PORTS)?, tempfile::tempdir()?);
         let child = spawn(values, address, &folder)?;
@@ -100,7 +100,7 @@ impl Node {
         Ok(())
     }
 
-    /// Where sockets may go to.
+    /// The addresses that sockets may connect to.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         let peer = self.peer.as_ref().map(|(_, address)| *address);
         std::iter::once(self.address).chain(peer).collect()
@@ -120,7 +120,7 @@ impl Node {
         }
     }
 
-    /// Finds the database by the note that the server leaves in its folder.
+    /// Finds the database by the file that the server leaves in its folder.
     fn find_postgres(&mut self) -> anyhow::Result<()> {
         let data = self.folder.path().join("data");
         let place = std::fs::read_to_string(data.join("postgres")).context("where the database is")?;
@@ -133,7 +133,7 @@ impl Node {
         Ok(())
     }
 
-    /// What has been used so far.
+    /// The resources used so far.
     pub(crate) fn usage(&self) -> Usage {
         Usage {
             server: self.nodes().map(|pid| usage::cpu(pid, false)).sum(),
@@ -142,7 +142,7 @@ impl Node {
         }
     }
 
-    /// The server's memory, in bytes.
+    /// The server's memory in bytes.
     pub(crate) fn resident(&self) -> u64 {
         self.nodes().map(usage::resident).sum()
     }
@@ -152,25 +152,25 @@ impl Node {
         std::iter::once(&self.child).chain(peer).map(Child::id)
     }
 
-    /// One of the server's own counters.
+    /// The value of one of the server's metrics.
     pub(crate) fn counter(&self, name: &str) -> anyhow::Result<f64> {
-        let figures = self.get_as(METRICS_TOKEN, "/metrics")?;
-        let line = figures.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let metrics = self.get_as(METRICS_TOKEN, "/metrics")?;
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         Ok(line.and_then(|value| value.trim().parse().ok()).unwrap_or_default())
     }
 
-    /// The answer to a request.
+    /// The response to a request.
     pub(crate) fn get(&self, path: &str) -> anyhow::Result<String> {
         self.get_as("", path)
     }
 
-    /// The answer to a request of the person whose token this is.
+    /// The response to a request with this token.
     pub(crate) fn get_as(&self, token: &str, path: &str) -> anyhow::Result<String> {
         get(self.address, token, path)
     }
 
-    /// Runs a shell command beside the measurement, with the server's process id in `SERVER`, its address
-    /// in `ADDRESS` and the key of its tokens in `SECRET`.
+    /// Runs a shell command during the measurement, with the server's process id in `SERVER`, its address in
+    /// `ADDRESS` and the key of its tokens in `SECRET`.
     pub(crate) fn during(&self, command: &str) -> anyhow::Result<Child> {
         let mut shell = Command::new("sh");
         Ok(shell
@@ -179,6 +179,20 @@ impl Node {
             .env("ADDRESS", self.address.to_string())
             .env("SECRET", SECRET)
             .spawn()?)
+    }
+
+    /// Has the search index built of all messages.
+    pub(crate) fn index_messages(&self) -> anyhow::Result<()> {
+        let binary = self.values.get("server", beside_this("aristay-chat")?)?;
+        for action in ["rebuild", "catch-up"] {
+            let status = Command::new(&binary)
+                .args(["consumers", action, "search"])
+                .env("DATABASE_URL", format!("host={} user=chat dbname=chat", self.sockets))
+                .env("JWT_SECRET", SECRET)
+                .status()?;
+            anyhow::ensure!(status.success(), "consumers {action}: {status}");
+        }
+        Ok(())
     }
 
     /// Stops the server and its PostgreSQL.
@@ -233,15 +247,15 @@ fn get(address: SocketAddr, token: &str, path: &str) -> anyhow::Result<String> {
 
 fn is_linked(address: SocketAddr) -> bool {
     get(address, METRICS_TOKEN, "/metrics")
-        .is_ok_and(|figures| figures.lines().any(|line| line == "chat_link_up 1"))
+        .is_ok_and(|metrics| metrics.lines().any(|line| line == "chat_broker_up 1"))
 }
 
-/// A program that was built with this one.
+/// The path of a program that was built with this one.
 fn beside_this(name: &str) -> anyhow::Result<PathBuf> {
     Ok(std::env::current_exe()?.parent().context("a folder")?.join(name))
 }
 
-/// Starts the process; it isn't ready yet.
+/// Starts the process without waiting until it is ready.
 fn spawn(values: &Values, address: SocketAddr, folder: &tempfile::TempDir) -> anyhow::Result<Child> {
     let mut command = command(values, values.get("core", 0)?, address, folder, "data")?;
     command.spawn().with_context(|| format!("{command:?} can't be started"))

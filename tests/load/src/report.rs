@@ -1,11 +1,11 @@
-//! One line of JSON a run, and a table of a set.
+//! Prints a line of JSON for each run, and a table for a set.
 
 use serde_json::{Map, Value};
 
 use crate::scenarios::{self, Scenario};
 use crate::values::Values;
 
-/// What a row of the table shows, in this order, where the run has it.
+/// The columns of the table, for runs that have the value.
 const COLUMNS: [(&str, &str); 9] = [
     ("deliveries_per_server_cpu_s", "deliveries per server CPU-s"),
     ("connects_per_server_cpu_s", "connects per server CPU-s"),
@@ -20,43 +20,43 @@ const COLUMNS: [(&str, &str); 9] = [
 /// What must be zero in every run.
 const ZEROS: [&str; 4] = ["lost", "doubled", "refused", "unanswered"];
 
-type Figures = Map<String, Value>;
+type Measurements = Map<String, Value>;
 
-/// Runs one scenario and prints its line; whether nothing was lost, doubled or refused.
+/// Runs a scenario and prints its line. Returns whether nothing was lost, duplicated or refused.
 pub(crate) fn one(scenario: Scenario, values: &Values) -> anyhow::Result<bool> {
-    let figures = scenarios::run(&scenario, values)?;
-    println!("{}", Value::Object(figures.clone()));
-    Ok(is_clean(&figures))
+    let measurements = scenarios::run(&scenario, values)?;
+    println!("{}", Value::Object(measurements.clone()));
+    Ok(is_clean(&measurements))
 }
 
-/// Runs a set, prints the lines and then a table.
+/// Runs a set and prints the lines and a table.
 pub(crate) fn set(set: &[(Scenario, Values)], values: &Values) -> anyhow::Result<bool> {
     let mut rows = Vec::new();
     for (scenario, own) in set {
-        let figures = scenarios::run(scenario, &own.with(values))?;
-        println!("{}", Value::Object(figures.clone()));
-        rows.push(figures);
+        let measurements = scenarios::run(scenario, &own.with(values))?;
+        println!("{}", Value::Object(measurements.clone()));
+        rows.push(measurements);
     }
     println!();
-    for figures in &rows {
-        println!("{}", row(figures));
+    for measurements in &rows {
+        println!("{}", row(measurements));
     }
     Ok(rows.iter().all(is_clean))
 }
 
-fn is_clean(figures: &Figures) -> bool {
-    let zero = |name: &&str| figures.get(*name).is_none_or(|value| value.as_u64() == Some(0));
-    !figures.contains_key("failure") && ZEROS.iter().all(zero)
+fn is_clean(measurements: &Measurements) -> bool {
+    let zero = |name: &&str| measurements.get(*name).is_none_or(|value| value.as_u64() == Some(0));
+    !measurements.contains_key("failure") && ZEROS.iter().all(zero)
 }
 
-fn row(figures: &Figures) -> String {
-    let name = |name: &str| figures.get(name).and_then(Value::as_str).unwrap_or_default();
+fn row(measurements: &Measurements) -> String {
+    let name = |name: &str| measurements.get(name).and_then(Value::as_str).unwrap_or_default();
     let mut text = format!("{:<9}{:<5}", name("scenario"), name("kind"));
-    if let Some(window) = figures.get("window") {
+    if let Some(window) = measurements.get("window") {
         text += &format!(" w{window}");
     }
     for (key, title) in COLUMNS {
-        if let Some(value) = figures.get(key).and_then(Value::as_f64) {
+        if let Some(value) = measurements.get(key).and_then(Value::as_f64) {
             text += &if value >= 100.0 {
                 format!("  {title} {value:.0}")
             } else {
@@ -64,5 +64,9 @@ fn row(figures: &Figures) -> String {
             };
         }
     }
-    text + if is_clean(figures) { "  nothing lost, doubled or refused" } else { "  FAILED: see its line" }
+    text + if is_clean(measurements) {
+        "  nothing lost, doubled or refused"
+    } else {
+        "  FAILED: see its line"
+    }
 }

@@ -1,4 +1,4 @@
-//! The scenarios, by name.
+//! The scenarios by name.
 
 mod growth;
 mod idle;
@@ -10,27 +10,26 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::{Map, Value, json};
 
-use crate::client::Wish;
-use crate::crowd::{Crowd, Pace};
+use crate::client::ClientSpec;
+use crate::client_pool::{ClientPool, Pace};
 use crate::node::{Node, SECRET};
-use crate::people::Directory;
+use crate::test_data::TestData;
 use crate::usage::Usage;
 use crate::values::Values;
 
-/// People that a run knows.
-const PEOPLE: i64 = 20_000;
+/// Number of users in the database.
+const USERS: i64 = 20_000;
 
-/// One scenario.
+/// A scenario.
 #[derive(Clone, Copy)]
 pub(crate) struct Scenario {
-    /// Its name.
     pub(crate) name: &'static str,
-    /// What is done, with the values it takes.
+    /// What it measures, and the values that it takes.
     pub(crate) about: &'static str,
-    run: fn(&mut Stage) -> anyhow::Result<()>,
+    run: fn(&mut ScenarioRun) -> anyhow::Result<()>,
 }
 
-/// All of them.
+/// All scenarios.
 const ALL: [Scenario; 11] = [
     Scenario {
         name: "one-room",
@@ -89,14 +88,14 @@ const ALL: [Scenario; 11] = [
     },
 ];
 
-/// The scenario of this name.
+/// The scenario with this name.
 pub(crate) fn named(name: &str) -> anyhow::Result<Scenario> {
     ALL.into_iter()
         .find(|scenario| scenario.name == name)
         .with_context(|| format!("no scenario {name:?}; see `load help`"))
 }
 
-/// What can be run.
+/// A description of all scenarios.
 pub(crate) fn help() -> String {
     let mut text = String::from("load SCENARIO [name=value]... | load short [name=value]...\n\n");
     for Scenario { name, about, .. } in ALL {
@@ -132,37 +131,37 @@ pub(crate) fn short() -> Vec<(Scenario, Values)> {
         .collect()
 }
 
-/// Runs a scenario; its figures.
+/// Runs a scenario and returns its measurements.
 pub(crate) fn run(scenario: &Scenario, values: &Values) -> anyhow::Result<Map<String, Value>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let node = Node::start(values)?;
-    let directory = runtime.block_on(async {
-        let directory = Directory::open(&node.sockets).await?;
-        directory.people(PEOPLE).await?;
-        anyhow::Ok(directory)
+    let test_data = runtime.block_on(async {
+        let test_data = TestData::open(&node.sockets).await?;
+        test_data.users(USERS).await?;
+        anyhow::Ok(test_data)
     })?;
-    let mut stage = Stage { node, directory, runtime, values: values.clone(), figures: Map::new() };
-    stage.note("scenario", scenario.name);
-    (scenario.run)(&mut stage)?;
-    stage.node.stop()?;
-    Ok(stage.figures)
+    let mut run = ScenarioRun { node, test_data, runtime, values: values.clone(), measurements: Map::new() };
+    run.note("scenario", scenario.name);
+    (scenario.run)(&mut run)?;
+    run.node.stop()?;
+    Ok(run.measurements)
 }
 
-/// A server with people in it, and the figures of a run.
-struct Stage {
+/// A server with users, and the measurements of a run.
+struct ScenarioRun {
     node: Node,
-    directory: Directory,
+    test_data: TestData,
     runtime: tokio::runtime::Runtime,
     values: Values,
-    figures: Map<String, Value>,
+    measurements: Map<String, Value>,
 }
 
-impl Stage {
+impl ScenarioRun {
     fn note(&mut self, name: &str, value: impl Into<Value>) {
-        self.figures.insert(name.to_owned(), value.into());
+        self.measurements.insert(name.to_owned(), value.into());
     }
 
-    /// Notes a number to three digits behind the point.
+    /// Notes a number with three decimals.
     fn measured(&mut self, name: &str, value: f64) {
         self.note(name, json!((value * 1_000.0).round() / 1_000.0));
     }
@@ -171,37 +170,40 @@ impl Stage {
         Ok(Duration::from_secs_f64(self.values.get(name, unless)?))
     }
 
-    /// Makes a room for each list of people.
+    /// Creates a room for each list of users.
     fn make_rooms(&mut self, members: &[Vec<i64>], messages: i64) -> anyhow::Result<Vec<String>> {
-        let directory = &mut self.directory;
+        let (test_data, node) = (&mut self.test_data, &self.node);
         self.runtime.block_on(async {
-            let rooms = directory.rooms(members, messages).await?;
-            directory.settle().await?;
+            let rooms = test_data.rooms(members, messages).await?;
+            if messages > 0 {
+                node.index_messages()?;
+            }
+            test_data.settle().await?;
             anyhow::Ok(rooms)
         })
     }
 
-    fn crowd(&self, rooms: Vec<String>) -> anyhow::Result<Crowd> {
-        let mut crowd = Crowd::new(self.node.addresses(), SECRET, rooms)?;
-        crowd.text_bytes = self.values.get("text", 64)?;
-        crowd.names_sends = self.values.get("names", true)?;
-        Ok(crowd)
+    fn pool(&self, rooms: Vec<String>) -> anyhow::Result<ClientPool> {
+        let mut pool = ClientPool::new(self.node.addresses(), SECRET, rooms)?;
+        pool.text_bytes = self.values.get("text", 64)?;
+        pool.with_client_ids = self.values.get("names", true)?;
+        Ok(pool)
     }
 
-    /// Lets a crowd that has joined talk: first to warm up, then measured.
-    fn talk(&mut self, crowd: &mut Crowd, pace: Pace) -> anyhow::Result<()> {
-        crowd.listen(self.seconds("settle", 0.5)?)?;
-        crowd.talk(pace, self.seconds("warmup", 2.0)?)?;
+    /// Lets the clients send, first to warm up and then measured.
+    fn talk(&mut self, pool: &mut ClientPool, pace: Pace) -> anyhow::Result<()> {
+        pool.listen(self.seconds("settle", 0.5)?)?;
+        pool.talk(pace, self.seconds("warmup", 2.0)?)?;
         let beside = self.values.text("during").map(|command| self.node.during(command)).transpose()?;
         let (before, began) = (self.node.usage(), std::time::Instant::now());
-        let (delivered, sent) = (crowd.tally.delivered, crowd.tally.sent);
-        crowd.tally.is_measuring = true;
-        crowd.talk(pace, self.seconds("seconds", 5.0)?)?;
-        crowd.tally.is_measuring = false;
+        let (delivered, sent) = (pool.counters.delivered, pool.counters.sent);
+        pool.counters.is_measuring = true;
+        pool.talk(pace, self.seconds("seconds", 5.0)?)?;
+        pool.counters.is_measuring = false;
         let (used, seconds) = (self.node.usage() - before, began.elapsed().as_secs_f64());
         let (delivered, sent) =
-            ((crowd.tally.delivered - delivered) as f64, (crowd.tally.sent - sent) as f64);
-        crowd.settle()?;
+            ((pool.counters.delivered - delivered) as f64, (pool.counters.sent - sent) as f64);
+        pool.settle()?;
         if let Some(mut beside) = beside {
             beside.wait()?;
         }
@@ -212,11 +214,12 @@ impl Stage {
         self.measured("postgres_us_per_send", used.postgres * 1e6 / sent.max(1.0));
         self.used(used, seconds);
         for (name, share) in [("p50_ms", 0.5), ("p99_ms", 0.99)] {
-            let (echo, delay) = (crowd.tally.echoes.within(share), crowd.tally.delays.within(share));
+            let (echo, delay) =
+                (pool.counters.echo_latencies.within(share), pool.counters.latencies.within(share));
             self.measured(&format!("echo_{name}"), echo);
             self.measured(&format!("delay_{name}"), delay);
         }
-        self.checked(crowd);
+        self.checked(pool);
         Ok(())
     }
 
@@ -231,46 +234,52 @@ impl Stage {
     }
 
     /// Notes what must be zero.
-    fn checked(&mut self, crowd: &Crowd) {
-        self.note("lost", crowd.tally.lost);
-        self.note("doubled", crowd.tally.doubled);
-        self.note("refused", crowd.tally.refused);
-        if let Some(failure) = crowd.first_failure() {
+    fn checked(&mut self, pool: &ClientPool) {
+        self.note("lost", pool.counters.lost);
+        self.note("doubled", pool.counters.doubled);
+        self.note("refused", pool.counters.refused);
+        if let Some(failure) = pool.first_failure() {
             self.note("failure", failure);
         }
     }
 }
 
-/// Those who sit in these rooms, each with a socket of the room's own.
-fn seats(rooms: &[Vec<i64>], since: Option<i64>) -> Vec<Wish> {
+/// The members of these rooms, each with a room socket.
+fn room_clients(rooms: &[Vec<i64>], since: Option<i64>) -> Vec<ClientSpec> {
     let most = rooms.iter().map(Vec::len).max().unwrap_or_default();
-    // A member of every room first, so that rooms fill evenly.
+    // One member of every room first, so that the rooms fill evenly.
     (0..most)
         .flat_map(|seat| {
             rooms.iter().enumerate().filter_map(move |(room, members)| Some((room, *members.get(seat)?)))
         })
-        .map(|(room, user)| Wish { user, rooms: vec![room], is_user_socket: false, since, stalls: false })
+        .map(|(room, user)| ClientSpec {
+            user,
+            rooms: vec![room],
+            is_user_socket: false,
+            since,
+            stalls: false,
+        })
         .collect()
 }
 
-/// Rooms of people that no two rooms share, as far as there are so many people.
-fn apart(rooms: usize, members: usize) -> Vec<Vec<i64>> {
-    let user = |n: usize| i64::try_from(n).unwrap_or(i64::MAX) % PEOPLE + 1;
+/// Rooms without common members, as far as there are enough users.
+fn disjoint_rooms(rooms: usize, members: usize) -> Vec<Vec<i64>> {
+    let user = |n: usize| i64::try_from(n).unwrap_or(i64::MAX) % USERS + 1;
     (0..rooms).map(|room| (0..members).map(|seat| user(room * members + seat)).collect()).collect()
 }
 
-/// The user sockets of `people`, each of whom is in `each` rooms; the rooms have `members` members.
-fn users(people: usize, each: usize, members: usize) -> (Vec<Vec<i64>>, Vec<Wish>) {
-    let groups = people.div_ceil(members);
+/// User sockets of `count` users, each of whom is in `each` rooms with `members` members.
+fn users(count: usize, each: usize, members: usize) -> (Vec<Vec<i64>>, Vec<ClientSpec>) {
+    let groups = count.div_ceil(members);
     let mut rooms = vec![Vec::new(); groups * each];
-    let mut wishes = Vec::new();
-    for person in 0..people {
-        let user = i64::try_from(person).unwrap_or(i64::MAX) + 1;
-        let own: Vec<usize> = (0..each).map(|room| person / members * each + room).collect();
+    let mut specs = Vec::new();
+    for index in 0..count {
+        let user = i64::try_from(index).unwrap_or(i64::MAX) + 1;
+        let own: Vec<usize> = (0..each).map(|room| index / members * each + room).collect();
         for room in &own {
             rooms[*room].push(user);
         }
-        wishes.push(Wish { user, rooms: own, is_user_socket: true, since: None, stalls: false });
+        specs.push(ClientSpec { user, rooms: own, is_user_socket: true, since: None, stalls: false });
     }
-    (rooms, wishes)
+    (rooms, specs)
 }

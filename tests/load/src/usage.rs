@@ -1,13 +1,13 @@
-//! What processes have used: processor time and memory, by /proc.
+//! Processor time and memory of processes, from /proc.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Sub;
 
-/// Clock ticks a second; the same on every Linux that Rust runs on.
+/// Clock ticks per second; the same on every Linux that Rust supports.
 const TICKS: f64 = 100.0;
 
-/// Seconds of processor time.
+/// Processor time in seconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
     /// Of the server, user and system.
@@ -30,7 +30,7 @@ impl Sub for Usage {
     }
 }
 
-/// Processor time of one process, with that of its ended children.
+/// Processor time of a process, optionally including its ended children.
 pub(crate) fn cpu(pid: u32, with_children: bool) -> f64 {
     let Some(fields) = stat(pid) else { return 0.0 };
     let ticks = |range: std::ops::Range<usize>| -> f64 {
@@ -39,12 +39,12 @@ pub(crate) fn cpu(pid: u32, with_children: bool) -> f64 {
     ticks(11..if with_children { 15 } else { 13 }) / TICKS
 }
 
-/// Processor time of a process and of all that descends from it.
+/// Processor time of a process and all of its descendants.
 pub(crate) fn cpu_of_tree(root: u32) -> f64 {
     tree(root).into_iter().map(|pid| cpu(pid, pid == root)).sum()
 }
 
-/// A process and all that descends from it.
+/// A process and all of its descendants.
 pub(crate) fn tree(root: u32) -> Vec<u32> {
     let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
@@ -62,7 +62,7 @@ pub(crate) fn tree(root: u32) -> Vec<u32> {
     found
 }
 
-/// The fields after the name, from the state on.
+/// The fields behind the name, from the state on.
 fn stat(pid: u32) -> Option<Vec<String>> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     Some(text.rsplit_once(") ")?.1.split(' ').map(str::to_owned).collect())

@@ -1,16 +1,16 @@
-//! What a run is told: `name=value`.
+//! The arguments of a run: `name=value`.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use anyhow::{Context, bail};
 
-/// The values of one run; a name that nobody asks for is an error of the caller's, found at the end.
+/// The values of a run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Values(BTreeMap<String, String>);
 
 impl Values {
-    /// Reads `name=value` arguments.
+    /// Parses `name=value` arguments.
     pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> anyhow::Result<Self> {
         let mut values = BTreeMap::new();
         for argument in arguments {
@@ -22,14 +22,14 @@ impl Values {
         Ok(Self(values))
     }
 
-    /// These, with `others` on top.
+    /// These values, overridden by `others`.
     pub(crate) fn with(&self, others: &Self) -> Self {
         let mut values = self.0.clone();
         values.extend(others.0.iter().map(|(name, value)| (name.clone(), value.clone())));
         Self(values)
     }
 
-    /// A value, or what it is when nobody says.
+    /// A value, or its default.
     pub(crate) fn get<T: FromStr>(&self, name: &str, unless: T) -> anyhow::Result<T> {
         match self.0.get(name) {
             Some(value) => value.parse().ok().with_context(|| format!("{name}={value} can't be")),
@@ -37,7 +37,7 @@ impl Values {
         }
     }
 
-    /// A text, where it is given.
+    /// A text, if it is given.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }

@@ -2,23 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{End, Fact, History, Wish};
+use crate::history::{End, Fact, History, Request};
 
 pub(super) fn check(history: &History) -> Result<(), String> {
-    let (mut sent, mut told) = (BTreeMap::new(), BTreeMap::new());
+    let (mut sent, mut received) = (BTreeMap::new(), BTreeMap::new());
     for (at, fact) in history.facts() {
         match fact {
-            Fact::Asked { op, wish: Wish::Post { client_id, conn: Some(conn), .. }, .. } => {
+            Fact::Asked { op, request: Request::Post { client_id, conn: Some(conn), .. }, .. } => {
                 sent.insert(*op, (*conn, *client_id));
             }
-            Fact::Told { conn, row } if row.kind == "chat_message" => {
+            Fact::Received { conn, row } if row.kind == "chat_message" => {
                 if let Some(client_id) = row.client_id {
-                    told.insert((*conn, client_id), at);
+                    received.insert((*conn, client_id), at);
                 }
             }
             Fact::Answered { op, end: End::Acked { duplicate: false, .. } } => {
-                if let Some(at) = sent.get(op).and_then(|key| told.get(key)) {
-                    return Err(format!("op {op} was told to its sender at {at} ms, before its ack"));
+                if let Some(at) = sent.get(op).and_then(|key| received.get(key)) {
+                    return Err(format!("op {op} received to its sender at {at} ms, before its ack"));
                 }
             }
             _ => {}

@@ -1,24 +1,24 @@
-//! What was acked stands in the log exactly once, where the ack says, as it was sent.
+//! An acked message is in the log exactly once, at the position of the ack and as it was sent.
 
 use std::collections::BTreeMap;
 
-use crate::history::{End, Fact, History, Wish};
+use crate::history::{End, Fact, History, Request};
 
 pub(super) fn check(history: &History) -> Result<(), String> {
     let rows: BTreeMap<_, _> = history.rows().map(|(at, row)| ((row.room, row.seq), (at, row))).collect();
     let mut asked = BTreeMap::new();
     for (at, fact) in history.facts() {
         let (op, end) = match fact {
-            Fact::Asked { op, room, wish, .. } => {
-                asked.insert(*op, (*room, wish));
+            Fact::Asked { op, room, request, .. } => {
+                asked.insert(*op, (*room, request));
                 continue;
             }
             Fact::Answered { op, end } => (op, end),
             _ => continue,
         };
-        let Some((room, wish)) = asked.get(op) else { return Err(format!("{op} was never asked")) };
-        match (wish, end) {
-            (Wish::Post { client_id, text, .. }, End::Acked { message, seq, .. }) => {
+        let Some((room, request)) = asked.get(op) else { return Err(format!("{op} was never asked")) };
+        match (request, end) {
+            (Request::Post { client_id, text, .. }, End::Acked { message, seq, .. }) => {
                 let Some((stored_at, row)) = rows.get(&(*room, *seq)) else {
                     return Err(format!("op {op} is acked at {seq} of {room}, where nothing is"));
                 };
@@ -32,17 +32,17 @@ pub(super) fn check(history: &History) -> Result<(), String> {
                     ));
                 }
             }
-            (Wish::Edit { message, text }, End::Done) => {
+            (Request::Edit { message, text }, End::Done) => {
                 once(history, op, |row| {
                     row.kind == "message_updated"
                         && row.message == Some(*message)
                         && row.text.as_ref() == Some(text)
                 })?;
             }
-            (Wish::Delete { message }, End::Done) => {
+            (Request::Delete { message }, End::Done) => {
                 once(history, op, |row| row.kind == "message_deleted" && row.message == Some(*message))?;
             }
-            (Wish::Rename { name }, End::Done)
+            (Request::Rename { name }, End::Done)
                 if !history.rows().any(|(_, row)| row.text.as_ref() == Some(name)) =>
             {
                 return Err(format!("op {op} is done and not in the log"));

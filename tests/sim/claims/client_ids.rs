@@ -1,4 +1,4 @@
-//! No person's `client_id` is twice in a room's log.
+//! No `client_id` of a user is in a room's log twice.
 
 use std::collections::BTreeSet;
 

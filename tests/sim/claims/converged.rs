@@ -1,4 +1,4 @@
-//! 10 s after the last fault everyone who wants to hear a room and may is in it, at its head.
+//! 10 s after the last fault, everyone who wants a room and may read it is subscribed, at its head.
 
 use std::collections::BTreeMap;
 

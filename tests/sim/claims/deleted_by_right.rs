@@ -1,5 +1,5 @@
-//! A message is deleted by its author, or by an admin of its room or the staff where more than two talk, and
-//! the log says by which right.
+//! A message is deleted by its author, or, outside of direct rooms, by an admin or the staff, and the log has in
+//! whose right.
 
 use std::collections::{BTreeMap, BTreeSet};
 

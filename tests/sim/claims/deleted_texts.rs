@@ -1,4 +1,4 @@
-//! Who asks for what he missed after a message was deleted is not given its text.
+//! A replay after a message was deleted doesn't contain its text.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ pub(super) fn check(history: &History) -> Result<(), String> {
         .filter_map(|(at, row)| Some((row.message?, at)))
         .collect();
     for stay in stays::all(history)? {
-        for row in &stay.told {
+        for row in &stay.received {
             let gone_at = row.message.and_then(|message| deleted.get(&message));
             let shows = row.text.as_deref().is_some_and(|text| text != "[Message deleted]");
             if shows && gone_at.is_some_and(|gone_at| *gone_at < stay.asked_at) {

@@ -3,53 +3,61 @@
 mod ack_before_frame;
 mod acked_stays;
 mod answered_in_time;
-mod asked_order;
 mod client_ids;
 mod converged;
+#[cfg(test)]
+mod corrupted;
 mod deleted_by_right;
 mod deleted_texts;
+mod delivered_once;
 mod dense;
+mod folds;
+mod forwards_are_whole;
 mod lists;
 mod nothing_after_removal;
 mod nothing_left;
-mod nothing_uncommitted;
+mod only_committed_rows;
+mod posts_by_right;
 mod presence;
 mod read_marks;
 mod refusals;
 mod refused_stays_out;
 mod rights;
-mod rows_told_once;
-#[cfg(test)]
-mod spoiled;
+mod send_order;
 mod stays;
 mod typing;
 mod unread;
+mod visibility;
 
 use crate::history::History;
 
-/// A claim: what it is called, and how it is checked. The error says what breaks it.
+/// A claim: its name and its check. The error says what breaks it.
 pub(crate) type Claim = (&'static str, fn(&History) -> Result<(), String>);
 
-/// All of them.
-pub(crate) const ALL: [Claim; 21] = [
+/// All claims.
+pub(crate) const ALL: [Claim; 25] = [
     ("the log is dense", dense::check),
     ("a client_id is stored once", client_ids::check),
     ("what is acked stays", acked_stays::check),
     ("what is refused stays out", refused_stays_out::check),
+    ("a forward is sent as a whole", forwards_are_whole::check),
     ("every attempt has an answer in time", answered_in_time::check),
-    ("a socket's sends keep their order", asked_order::check),
+    ("a socket's sends keep their order", send_order::check),
     ("an ack comes before its message's frame", ack_before_frame::check),
-    ("nothing is told before its commit, or otherwise", nothing_uncommitted::check),
-    ("each row is told once, in order, without a hole", rows_told_once::check),
+    ("nothing is received before its commit, or differently", only_committed_rows::check),
+    ("each row is received once, in order, without a gap", delivered_once::check),
     ("nothing after a removal", nothing_after_removal::check),
     ("no right, no message", rights::check),
-    ("who deletes has the right to", deleted_by_right::check),
-    ("a refused connection has no effect and is told nothing", refusals::check),
+    ("messages are deleted by right", deleted_by_right::check),
+    ("nobody writes against a room's settings", posts_by_right::check),
+    ("nobody sees what was before", visibility::check),
+    ("a refused connection has no effect and receives nothing", refusals::check),
     ("deleted texts are gone from replays", deleted_texts::check),
     ("read marks only rise", read_marks::check),
     ("everyone comes to the head", converged::check),
     ("unread equals a recount", unread::check),
-    ("what is told of lists comes to what they are", lists::check),
+    ("lists equal what the store has", lists::check),
+    ("folded messages equal the store's", folds::check),
     ("nobody types for ever", typing::check),
     ("presence is right", presence::check),
     ("nothing is left behind", nothing_left::check),

@@ -1,4 +1,4 @@
-//! Who is taken out of a room is told nothing that follows, on any connection that was let in before.
+//! A removed participant receives nothing that follows, on any connection that was accepted before.
 
 use super::stays;
 use crate::history::{Fact, History};
@@ -13,10 +13,10 @@ pub(super) fn check(history: &History) -> Result<(), String> {
             row.room == stay.room && row.seq > stay.head && row.kind == "participant_left" && row.user == user
         });
         if let Some(removal) = removal
-            && let Some(late) = stay.told.iter().find(|row| row.seq > removal.seq)
+            && let Some(late) = stay.received.iter().find(|row| row.seq > removal.seq)
         {
             return Err(format!(
-                "{} was told {} of {}, after the removal at {}",
+                "{} received {} of {}, after the removal at {}",
                 stay.conn, late.seq, stay.room, removal.seq
             ));
         }

@@ -1,4 +1,4 @@
-//! When all have gone, the engines hold nothing for any of them.
+//! When everyone has gone, the engines hold nothing for any of them.
 
 use crate::history::{Fact, History};
 

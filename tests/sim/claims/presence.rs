@@ -1,11 +1,11 @@
-//! Some time after the last fault every client sees who of a room is online. Of those who come and go at
-//! that moment nothing is claimed.
+//! Some time after the last fault every client sees who is online in a room, except for users who come and go at
+//! that moment.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::history::{Fact, History};
 
-/// So long someone who has gone may count as there still.
+/// How long a user who has gone may count as online.
 const UNSURE_MS: u64 = 10_000;
 
 pub(super) fn check(history: &History) -> Result<(), String> {

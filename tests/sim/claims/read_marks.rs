@@ -1,4 +1,4 @@
-//! On one connection each person's read mark in a room only rises, and never past the head.
+//! On one connection, each user's read mark in a room only rises, and never past the head.
 
 use std::collections::BTreeMap;
 

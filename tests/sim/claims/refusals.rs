@@ -1,12 +1,11 @@
-//! A connection that is refused has no effect, and is told nothing but the refusal: whoever comes with a token
-//! that was void before isn't let in, and a message that was only ever sent on refused connections isn't in
-//! the log.
+//! A refused connection has no effect and receives nothing but the refusal: a token that was already revoked is
+//! not accepted, and a message that was only sent on refused connections is not in the log.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::history::{Conn, Fact, History, Wish};
+use crate::history::{Conn, Fact, History, Request};
 
-/// The code for one who doesn't read: what waits for that client is thrown away.
+/// The close code of a client that doesn't read: what is queued for it is thrown away.
 const TOO_SLOW: u16 = 4431;
 
 pub(super) fn check(history: &History) -> Result<(), String> {
@@ -26,10 +25,10 @@ pub(super) fn check(history: &History) -> Result<(), String> {
                 return Err(format!("{conn} of {} was let in with a token that was void", whose[conn]));
             }
             Fact::LetIn { conn } => _ = let_in.insert(*conn),
-            Fact::ToldEarly { conn, kind } => {
-                return Err(format!("{conn} was told {kind} before it was let in"));
+            Fact::ReceivedEarly { conn, kind } => {
+                return Err(format!("{conn} received {kind} before it was accepted"));
             }
-            // One that broke, or was too slow for its greeting, may have been let in without knowing.
+            // One that broke, or was too slow for its greeting, may have been accepted without knowing.
             Fact::Closed { conn, code: Some(code) } if *code != TOO_SLOW && !let_in.contains(conn) => {
                 refused.insert(*conn);
             }
@@ -41,7 +40,7 @@ pub(super) fn check(history: &History) -> Result<(), String> {
     let mut sent_in_vain = BTreeMap::new();
     for (_, fact) in history.facts() {
         match fact {
-            Fact::Asked { wish: Wish::Post { client_id, conn, .. }, .. } => {
+            Fact::Asked { request: Request::Post { client_id, conn, .. }, .. } => {
                 match conn.filter(|conn| refused.contains(conn)) {
                     Some(conn) => _ = sent_in_vain.insert(*client_id, conn),
                     None => _ = counts.insert(*client_id),

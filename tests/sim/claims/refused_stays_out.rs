@@ -1,23 +1,23 @@
-//! What was refused at every attempt is never in the log; what nobody sent isn't either.
+//! What was refused at every attempt is never in the log, nor is anything that nobody sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use actors::domain::ids::ClientId;
 
-use crate::history::{End, Fact, History, Wish};
+use crate::history::{End, Fact, History, Request};
 
 pub(super) fn check(history: &History) -> Result<(), String> {
     let mut texts = BTreeMap::new();
-    let mut sends = BTreeMap::new();
-    let (mut sent, mut may_be) = (BTreeSet::new(), BTreeSet::<ClientId>::new());
+    let mut sends: BTreeMap<_, &[ClientId]> = BTreeMap::new();
+    let (mut sent, mut may_be) = (BTreeSet::<ClientId>::new(), BTreeSet::<ClientId>::new());
     for (_, fact) in history.facts() {
         match fact {
-            Fact::Asked { op, wish: Wish::Post { client_id, .. }, .. } => {
-                sends.insert(*op, *client_id);
-                sent.insert(*client_id);
-            }
-            Fact::Asked { op, wish: Wish::Edit { text, .. }, .. } => {
+            Fact::Asked { op, request: Request::Edit { text, .. }, .. } => {
                 texts.insert(*op, text.clone());
+            }
+            Fact::Asked { op, request, .. } => {
+                sends.insert(*op, request.client_ids());
+                sent.extend(request.client_ids());
             }
             Fact::Answered { op, end: End::Refused(code) } => {
                 if let Some(text) = texts.get(op)
@@ -26,7 +26,7 @@ pub(super) fn check(history: &History) -> Result<(), String> {
                     return Err(format!("op {op} was refused ({code}) and is in the log"));
                 }
             }
-            Fact::Answered { op, .. } => may_be.extend(sends.get(op)),
+            Fact::Answered { op, .. } => may_be.extend(sends.get(op).copied().unwrap_or_default()),
             _ => {}
         }
     }

@@ -1,5 +1,5 @@
-//! Who may not be here at all sends nothing from that moment on, and 10 s after the last fault has no
-//! connection; nor has one whose token was revoked.
+//! A user without access sends nothing from that moment on, and has no connection 10 s after the last fault; nor
+//! has one whose token was revoked.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! The stays of connections in rooms: from being let in to the next one, and what is told in each.
+//! The stays of connections in rooms: from one subscription to the next, with what was received in each.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -8,26 +8,26 @@ use crate::history::{Conn, Fact, History, Row};
 
 /// One stay.
 #[derive(Debug)]
-pub(super) struct Stay<'a> {
+pub(super) struct RoomStay<'a> {
     pub(super) conn: Conn,
     pub(super) room: RoomId,
     /// When it was asked for.
     pub(super) asked_at: u64,
     pub(super) since: Option<Seq>,
-    /// The head that it was told.
+    /// The head at its start.
     pub(super) head: Seq,
     pub(super) reset: Option<Seq>,
-    /// Where it had caught up, and after how many rows.
+    /// The position at which it had caught up, and after how many rows.
     pub(super) synced: Option<(Seq, usize)>,
-    /// What it was told.
-    pub(super) told: Vec<&'a Row>,
+    /// The rows received.
+    pub(super) received: Vec<&'a Row>,
 }
 
-/// All stays of a history. What is told to one that isn't in is an error.
-pub(super) fn all(history: &History) -> Result<Vec<Stay<'_>>, String> {
+/// All stays of a history. A row received outside of a stay is an error.
+pub(super) fn all(history: &History) -> Result<Vec<RoomStay<'_>>, String> {
     let mut asked: BTreeMap<(Conn, RoomId), VecDeque<(u64, Option<Seq>)>> = BTreeMap::new();
     let mut current: BTreeMap<(Conn, RoomId), usize> = BTreeMap::new();
-    let mut stays: Vec<Stay<'_>> = Vec::new();
+    let mut stays: Vec<RoomStay<'_>> = Vec::new();
     for (at, fact) in history.facts() {
         match fact {
             Fact::Joining { conn, room, since } => {
@@ -43,7 +43,7 @@ pub(super) fn all(history: &History) -> Result<Vec<Stay<'_>>, String> {
                 };
                 current.insert((*conn, *room), stays.len());
                 let (conn, room, head) = (*conn, *room, *head);
-                stays.push(Stay {
+                stays.push(RoomStay {
                     conn,
                     room,
                     asked_at,
@@ -51,7 +51,7 @@ pub(super) fn all(history: &History) -> Result<Vec<Stay<'_>>, String> {
                     head,
                     reset: None,
                     synced: None,
-                    told: Vec::new(),
+                    received: Vec::new(),
                 });
             }
             Fact::Reset { conn, room, seq } => {
@@ -64,13 +64,13 @@ pub(super) fn all(history: &History) -> Result<Vec<Stay<'_>>, String> {
                 let Some(at) = current.get(&(*conn, *room)) else {
                     return Err(format!("{conn} is not in {room}"));
                 };
-                stays[*at].synced = Some((*seq, stays[*at].told.len()));
+                stays[*at].synced = Some((*seq, stays[*at].received.len()));
             }
-            Fact::Told { conn, row } => {
+            Fact::Received { conn, row } => {
                 let Some(at) = current.get(&(*conn, row.room)) else {
-                    return Err(format!("{conn} is not in {} and was told {}", row.room, row.seq));
+                    return Err(format!("{conn} is not in {} and received {}", row.room, row.seq));
                 };
-                stays[*at].told.push(row);
+                stays[*at].received.push(row);
             }
             _ => {}
         }

@@ -1,4 +1,4 @@
-//! When nobody has typed for a while, no node says that anyone does.
+//! When nobody has typed for a while, no node reports anyone as typing.
 
 use crate::history::{Fact, History};
 

@@ -1,4 +1,4 @@
-//! 10 s after the last fault the lists of rooms count as unread what a recount does.
+//! 10 s after the last fault, the unread counts in lists of rooms equal a recount.
 
 use std::collections::BTreeMap;
 

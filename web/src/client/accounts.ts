@@ -1,17 +1,18 @@
-/** The engine's own accounts: signing in, and access tokens from a refresh token. */
-import { ChatError, createApi } from './rest.ts'
-import { AuthNeeded, claimsOf, type TokenSource, userOf } from './token.ts'
+/** Built-in accounts: signing in and out, and renewing access tokens with a refresh token. */
+import { ChatError } from './errors.ts'
+import { createApi } from './rest.ts'
+import { AuthNeeded, claimsOf, type TokenSource, userIdOf } from './tokens.ts'
 
-/** A stored access token with less than this left isn't worth a try. */
-const SPARE_MS = 60_000
+/** A stored access token that expires sooner than this is not used. */
+const MARGIN_MS = 60_000
 
-/** The pair that signing in gives. */
+/** The pair of tokens that signing in returns. */
 export interface Session {
   readonly access: string
   readonly refresh: string
 }
 
-/** Signs in with name and password. @throws ChatError `unauthorized` when they don't fit. */
+/** Signs in with username and password. @throws ChatError `unauthorized` if they are wrong. */
 export async function signIn(
   server: string,
   username: string,
@@ -25,9 +26,10 @@ export async function signIn(
 }
 
 /**
- * Ends a sign-in at the server, whose refresh tokens are good for nothing from then on.
+ * Ends a session at the server, which revokes its refresh tokens.
  *
- * Nobody waits for it: without a connection the tokens end by themselves. It is also sent when the page closes at once.
+ * Errors are ignored: without a connection the tokens expire by themselves. The request is sent even if the
+ * page is closed immediately afterwards.
  */
 export async function signOut(
   server: string,
@@ -35,24 +37,24 @@ export async function signOut(
   fetchOf: typeof fetch = fetch,
 ): Promise<void> {
   if (!refresh) return
-  const lasting: typeof fetch = (url, init) => fetchOf(url, { ...init, keepalive: true })
-  await createApi(server, null, lasting)
+  const keepalive: typeof fetch = (url, init) => fetchOf(url, { ...init, keepalive: true })
+  await createApi(server, null, keepalive)
     .POST('/api/token/revoke/', { body: { refresh } })
     .catch(() => {})
 }
 
-/** Where a session is kept that several tabs use: what one of them has renewed, the others take. */
+/** Storage for a session that several tabs share: a pair that one tab has renewed is used by the others. */
 export interface SessionStore {
   read(): Session | null
   write(session: Session | null): void
-  /** Does `act` while no other tab does: a refresh token is good for one use. */
-  alone<T>(act: () => Promise<T>): Promise<T>
+  /** Runs `action` while no other tab runs one: a refresh token can be used only once. */
+  exclusive<T>(action: () => Promise<T>): Promise<T>
 }
 
 /**
- * Makes a source that first gives the session's access token and then asks for new ones.
+ * Creates a source that first returns the session's access token and then requests new ones.
  *
- * `store` is told each new pair; a refresh token that is no longer good ends in `AuthNeeded`.
+ * Each new pair is written to `store`. A refresh token that is no longer valid results in `AuthNeeded`.
  */
 export function sessionSource(
   server: string,
@@ -62,16 +64,16 @@ export function sessionSource(
 ): TokenSource {
   const api = createApi(server, null, fetchOf)
   let current = session
-  let given = false
+  let used = false
   const renew = async () => {
-    const kept = store.read()
-    if (kept && kept.access !== current.access && userOf(kept.access) === userOf(current.access)) {
-      current = kept
-      if (lasts(current.access)) return current.access
+    const stored = store.read()
+    if (stored && stored.access !== current.access && userIdOf(stored.access) === userIdOf(current.access)) {
+      current = stored
+      if (isFresh(current.access)) return current.access
     }
     try {
       const { data } = await api.POST('/api/token/refresh/', { body: { refresh: current.refresh } })
-      // A refresh token is good for one use: with the access token comes the next one.
+      // Each response contains the refresh token for the next renewal.
       current = { ...current, ...data }
     } catch (cause) {
       if (cause instanceof ChatError && (cause.status === 401 || cause.status === 400)) {
@@ -79,21 +81,21 @@ export function sessionSource(
       }
       throw cause
     }
-    // Who has signed out or in meanwhile, in another tab, stays so.
+    // Another tab may have signed out, or signed in as another user, in the meantime.
     const now = store.read()
-    if (now && userOf(now.access) === userOf(current.access)) store.write(current)
+    if (now && userIdOf(now.access) === userIdOf(current.access)) store.write(current)
     return current.access
   }
   return async () => {
-    if (!given && lasts(current.access)) {
-      given = true
+    if (!used && isFresh(current.access)) {
+      used = true
       return current.access
     }
-    return store.alone(renew)
+    return store.exclusive(renew)
   }
 }
 
-function lasts(access: string): boolean {
+function isFresh(access: string): boolean {
   const { exp } = claimsOf(access)
-  return exp === undefined || exp * 1000 > Date.now() + SPARE_MS
+  return exp === undefined || exp * 1000 > Date.now() + MARGIN_MS
 }

@@ -1,56 +1,54 @@
-/** How long to wait before trying again, and trying again. */
+/** Exponential back-off with jitter. */
 
 /**
- * Gives the wait before try number `attempt` (0 is the first retry), in milliseconds.
+ * Returns the delay before retry number `attempt` (0 is the first), in milliseconds.
  *
- * Half of it is fixed and half is chance, so that clients which a restart has thrown out together don't
- * come back together, and none comes back at once.
+ * Half of the delay is fixed and half is random: clients that a restart has disconnected together do not
+ * reconnect together, and none reconnects immediately.
  */
 export function backoffMs(attempt: number, random: () => number, base_ms = 500, cap_ms = 30_000): number {
   const span_ms = Math.min(cap_ms, base_ms * 2 ** Math.min(attempt, 16))
   return span_ms / 2 + (random() * span_ms) / 2
 }
 
-/** Does something again after growing pauses, until it is told that it was done. */
-export class Retry {
+/** Repeats an action after growing delays until `reset` reports that it has succeeded. */
+export class RetryTimer {
   #attempt = 0
   #timer: ReturnType<typeof setTimeout> | undefined
+  #action: () => void
+  #random: () => number
 
-  constructor(
-    private readonly act: () => void,
-    private readonly random: () => number = Math.random,
-  ) {}
+  constructor(action: () => void, random: () => number = Math.random) {
+    this.#action = action
+    this.#random = random
+  }
 
-  get waiting(): boolean {
+  get scheduled(): boolean {
     return this.#timer !== undefined
   }
 
-  /** Does it after the next pause, which is at least `floor_ms`. */
-  later(floor_ms = 0): void {
+  /** Schedules the next attempt, in `floor_ms` at the earliest. */
+  schedule(floor_ms = 0): void {
     clearTimeout(this.#timer)
-    const wait_ms = Math.max(floor_ms, backoffMs(this.#attempt++, this.random, 1_000))
-    this.#timer = setTimeout(() => this.now(), wait_ms)
+    const wait_ms = Math.max(floor_ms, backoffMs(this.#attempt++, this.#random, 1_000))
+    this.#timer = setTimeout(() => this.runNow(), wait_ms)
   }
 
-  /** Does it without waiting for the pause's end: something has changed for the better. */
-  now(): void {
-    this.#clear()
-    this.act()
+  /** Runs the action without waiting for the delay to end. */
+  runNow(): void {
+    this.cancel()
+    this.#action()
   }
 
-  /** It is being done already. */
-  begun(): void {
-    this.#clear()
-  }
-
-  /** It was done, or isn't wanted any more. */
-  end(): void {
-    this.#attempt = 0
-    this.#clear()
-  }
-
-  #clear(): void {
+  /** Cancels a scheduled attempt; the next delay still grows. */
+  cancel(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
+  }
+
+  /** Cancels a scheduled attempt and starts over with the shortest delay. */
+  reset(): void {
+    this.#attempt = 0
+    this.cancel()
   }
 }

@@ -1,23 +1,23 @@
-/** The cache in IndexedDB, one database per server and person. */
+/** The cache store in IndexedDB, one database per server and user. */
 import { type DBSchema, openDB } from 'idb'
-import { type CacheStore, KEPT_ROOMS_MAX, type KeptList, type KeptRoom } from './cache.ts'
-import { tailOf } from './timeline.ts'
+import { CACHED_ROOMS_MAX, type CachedList, type CachedRoom, type CacheStore } from './cache.ts'
+import { lastEntries } from './timeline.ts'
 
-/** Of what is kept: another form is another number, and what was kept in the older one is dropped. */
-const VERSION = 1
-/** Entries kept of a room. */
+/** Increases when the stored form changes; what older versions have stored is dropped. */
+const VERSION = 2
+/** Timeline entries stored per room. */
 const ENTRIES_MAX = 50
-/** Rows kept of the list. */
+/** Rooms stored of the list. */
 const ROWS_MAX = 300
-/** Changes that come within this time are written together. */
+/** Changes within this time are written together. */
 const WRITE_MS = 500
 
 interface Schema extends DBSchema {
-  list: { key: 'list'; value: KeptList }
-  rooms: { key: string; value: KeptRoom & { readonly at_ms: number }; indexes: { at: number } }
+  list: { key: 'list'; value: CachedList }
+  rooms: { key: string; value: CachedRoom & { readonly at_ms: number }; indexes: { at: number } }
 }
 
-/** Opens what `user` has kept of `server`. Losing it costs a read, so it needn't wait for the disk. */
+/** Opens the cache of `user` at `server`. Writes are relaxed: a lost write costs one read from the server. */
 export function idbCache(server: string, user: number): CacheStore {
   const opened = openDB<Schema>(`chat cache ${server} ${user}`, VERSION, {
     upgrade(db) {
@@ -25,68 +25,72 @@ export function idbCache(server: string, user: number): CacheStore {
       db.createObjectStore('list')
       db.createObjectStore('rooms', { keyPath: 'id' }).createIndex('at', 'at_ms')
     },
-    // A newer page in another tab goes first; this one does without from then on.
+    // A newer page in another tab takes precedence; this one goes on without a cache.
     blocking: (_have, _want, event) => (event.target as IDBDatabase).close(),
   })
   opened.catch(() => {})
-  const unwritten = new Map<string, KeptRoom>()
-  let list: KeptList | null = null
+  const unwritten = new Map<string, CachedRoom>()
+  let unwrittenList: CachedList | null = null
   let timer: ReturnType<typeof setTimeout> | undefined
 
-  const drop = () => {
+  const discardUnwritten = () => {
     clearTimeout(timer)
     timer = undefined
     unwritten.clear()
-    list = null
+    unwrittenList = null
   }
-  const begin = async () =>
+  const transaction = async () =>
     (await opened).transaction(['list', 'rooms'], 'readwrite', { durability: 'relaxed' })
   const flush = async () => {
     const rooms = [...unwritten.values()]
-    const rows = list
-    drop()
-    if (rooms.length === 0 && !rows) return
-    const all = await begin()
-    const store = all.objectStore('rooms')
-    if (rows) {
-      const { total_unread } = rows
-      void all.objectStore('list').put({ rooms: rows.rooms.slice(0, ROWS_MAX), total_unread }, 'list')
+    const list = unwrittenList
+    discardUnwritten()
+    if (rooms.length === 0 && !list) return
+    const writes = await transaction()
+    const store = writes.objectStore('rooms')
+    if (list) {
+      const { total_unread } = list
+      void writes.objectStore('list').put({ rooms: list.rooms.slice(0, ROWS_MAX), total_unread }, 'list')
     }
     for (const room of rooms) {
-      await store.put({ ...room, timeline: tailOf(room.timeline, ENTRIES_MAX), at_ms: Date.now() })
+      await store.put({ ...room, timeline: lastEntries(room.timeline, ENTRIES_MAX), at_ms: Date.now() })
     }
-    let extra = (await store.count()) - KEPT_ROOMS_MAX
-    let oldest = extra > 0 ? await store.index('at').openCursor() : null
-    for (; oldest && extra > 0; extra--) {
+    let excess = (await store.count()) - CACHED_ROOMS_MAX
+    let oldest = excess > 0 ? await store.index('at').openCursor() : null
+    for (; oldest && excess > 0; excess--) {
       await oldest.delete()
       oldest = await oldest.continue()
     }
-    await all.done
+    await writes.done
   }
-  const later = () => {
+  const scheduleFlush = () => {
     timer ??= setTimeout(() => void flush().catch(() => {}), WRITE_MS)
   }
 
   return {
     flush,
-    list: async () => (await opened).get('list', 'list'),
-    keepList(newer) {
-      list = newer
-      later()
+    loadList: async () => (await opened).get('list', 'list'),
+    saveList(list) {
+      unwrittenList = list
+      scheduleFlush()
     },
-    room: async id => unwritten.get(id) ?? (await opened).get('rooms', id),
-    keepRoom(room) {
+    loadRoom: async id => unwritten.get(id) ?? (await opened).get('rooms', id),
+    saveRoom(room) {
       unwritten.set(room.id, room)
-      later()
+      scheduleFlush()
     },
-    async forget(id) {
+    async removeRoom(id) {
       unwritten.delete(id)
       await (await opened).delete('rooms', id)
     },
     async clear() {
-      drop()
-      const all = await begin()
-      await Promise.all([all.objectStore('list').clear(), all.objectStore('rooms').clear(), all.done])
+      discardUnwritten()
+      const writes = await transaction()
+      await Promise.all([
+        writes.objectStore('list').clear(),
+        writes.objectStore('rooms').clear(),
+        writes.done,
+      ])
     },
   }
 }

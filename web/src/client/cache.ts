@@ -1,92 +1,93 @@
 /**
- * What a device can show without a line: the list, and the end of each room's log as it was folded last.
+ * What a device can show offline: the room list, and the newest part of each room's timeline.
  *
- * It keeps what the reducer keeps, so a room that is taken from here goes on as after a lost line: it
- * subscribes from where its fold ends. In memory it is there for everyone; a store that outlives the page
- * is only used where somebody can sign out, for then it is erased.
+ * The cache stores what the reducer produces, so a room restored from it resumes as after a lost connection:
+ * it subscribes from the position at which its timeline ends. Everyone has the cache in memory. A persistent
+ * store is used only where the user can sign out, because signing out erases it.
  */
 import type { Inbox } from './inbox.ts'
 import type { Timeline } from './timeline.ts'
 
-/** Rooms kept, those that were used last; also the bound of the store. */
-export const KEPT_ROOMS_MAX = 40
-/** A store that doesn't answer in this time is done without. */
+/** Number of rooms cached, the most recently used ones; also the bound of the store. */
+export const CACHED_ROOMS_MAX = 40
+/** A store that does not answer within this time is ignored. */
 const READ_MS = 1_000
 
-/** One room's end. */
-export interface KeptRoom {
+/** The newest part of one room. */
+export interface CachedRoom {
   readonly id: string
   readonly timeline: Timeline
   readonly marks: ReadonlyMap<number, number>
 }
 
-export type KeptList = Pick<Inbox, 'rooms' | 'total_unread'>
+export type CachedList = Pick<Inbox, 'rooms' | 'total_unread'>
 
-/** Where the cache outlives the page. It may write when it likes, but all of it on `flush`. */
+/** A persistent store. It may delay its writes; `flush` writes all of them. */
 export interface CacheStore {
-  list(): Promise<KeptList | undefined>
-  keepList(list: KeptList): void
-  room(id: string): Promise<KeptRoom | undefined>
-  keepRoom(room: KeptRoom): void
-  forget(id: string): Promise<void>
+  loadList(): Promise<CachedList | undefined>
+  saveList(list: CachedList): void
+  loadRoom(id: string): Promise<CachedRoom | undefined>
+  saveRoom(room: CachedRoom): void
+  removeRoom(id: string): Promise<void>
   flush(): Promise<void>
-  /** Erases everything, also what isn't written yet. */
+  /** Erases everything, including what is not yet written. */
   clear(): Promise<void>
 }
 
-export class Cache {
-  #rooms = new Map<string, KeptRoom>()
-  #ended = false
+export class RoomCache {
+  #rooms = new Map<string, CachedRoom>()
+  #erased = false
+  #store: Promise<CacheStore> | null
 
-  constructor(private readonly store: Promise<CacheStore> | null) {}
-
-  /** Gives the list as it was last. */
-  async list(): Promise<KeptList | null> {
-    return (await this.#ask(store => store.list())) ?? null
+  constructor(store: Promise<CacheStore> | null) {
+    this.#store = store
   }
 
-  keepList(list: KeptList): void {
-    void this.#ask(async store => store.keepList(list))
+  async loadList(): Promise<CachedList | null> {
+    return (await this.#ask(store => store.loadList())) ?? null
   }
 
-  /** Gives a room as it was last: at once when it is in memory, or when there is no store to look into. */
-  room(id: string): KeptRoom | null | Promise<KeptRoom | null> {
-    const known = this.#rooms.get(id)
-    if (known || !this.store || this.#ended) return known ?? null
-    return this.#ask(store => store.room(id)).then(kept => kept ?? null)
+  saveList(list: CachedList): void {
+    void this.#ask(async store => store.saveList(list))
   }
 
-  keepRoom(kept: KeptRoom): void {
-    if (this.#ended) return
-    this.#rooms.delete(kept.id)
-    this.#rooms.set(kept.id, kept)
-    if (this.#rooms.size > KEPT_ROOMS_MAX) this.#rooms.delete(this.#rooms.keys().next().value!)
-    void this.#ask(async store => store.keepRoom(kept))
+  /** Returns a cached room: synchronously if it is in memory, or if there is no store to read from. */
+  loadRoom(id: string): CachedRoom | null | Promise<CachedRoom | null> {
+    const cached = this.#rooms.get(id)
+    if (cached || !this.#store || this.#erased) return cached ?? null
+    return this.#ask(store => store.loadRoom(id)).then(stored => stored ?? null)
   }
 
-  /** The room isn't this person's any more. */
-  forget(id: string): void {
+  saveRoom(room: CachedRoom): void {
+    if (this.#erased) return
+    this.#rooms.delete(room.id)
+    this.#rooms.set(room.id, room)
+    if (this.#rooms.size > CACHED_ROOMS_MAX) this.#rooms.delete(this.#rooms.keys().next().value!)
+    void this.#ask(async store => store.saveRoom(room))
+  }
+
+  /** Removes a room that the user may no longer see. */
+  removeRoom(id: string): void {
     this.#rooms.delete(id)
-    void this.#ask(store => store.forget(id))
+    void this.#ask(store => store.removeRoom(id))
   }
 
-  /** Writes what isn't written yet. */
   async flush(): Promise<void> {
     await this.#ask(store => store.flush())
   }
 
-  /** Erases everything and keeps nothing from now on: the person has signed out. */
+  /** Erases everything and stores nothing from then on. Called when the user signs out. */
   async erase(): Promise<void> {
     const erased = this.#ask(store => store.clear())
-    this.#ended = true
+    this.#erased = true
     this.#rooms.clear()
     await erased
   }
 
-  /** Asks the store; one that fails or hangs is as good as none. */
-  #ask<T>(ask: (store: CacheStore) => Promise<T>): Promise<T | undefined> {
-    if (!this.store || this.#ended) return Promise.resolve(undefined)
-    const late = new Promise<undefined>(done => setTimeout(done, READ_MS))
-    return Promise.race([this.store.then(ask).catch(() => undefined), late])
+  /** Queries the store; one that fails or hangs counts as empty. */
+  #ask<T>(query: (store: CacheStore) => Promise<T>): Promise<T | undefined> {
+    if (!this.#store || this.#erased) return Promise.resolve(undefined)
+    const timeout = new Promise<undefined>(resolve => setTimeout(resolve, READ_MS))
+    return Promise.race([this.#store.then(query).catch(() => undefined), timeout])
   }
 }

@@ -1,36 +1,39 @@
 /**
- * One person at one server: the façade that elements see.
+ * One user at one server: the façade that the elements use.
  *
- * It owns the socket, the outbox and the inbox, and hands frames to the rooms that are open. It knows no DOM:
- * what differs between a browser and Node comes in as ports.
+ * It owns the socket, the outbox and the room list, and passes frames to the open rooms. It does not depend on
+ * the DOM: whatever differs between a browser and Node is injected as ports.
  */
-import { Retry } from './backoff.ts'
-import { Cache, type CacheStore } from './cache.ts'
-import type { Api } from './calls.ts'
+import type { Api } from './api.ts'
+import { RetryTimer } from './backoff.ts'
+import { type CacheStore, RoomCache } from './cache.ts'
+import { ChatError } from './errors.ts'
 import { EMPTY_INBOX, type Inbox, withFrame, withoutRoom, withRooms } from './inbox.ts'
-import { type Draft, Outbox, type OutboxStore } from './outbox.ts'
-import { ChatError, createApi } from './rest.ts'
+import { Outbox, type OutboxEntry, type OutboxStore, type OutgoingMessage } from './outbox.ts'
+import { createApi } from './rest.ts'
 import { Room } from './room.ts'
+import type { RoomContext } from './room-context.ts'
 import { type SocketState, UserSocket } from './socket.ts'
-import { AuthNeeded, type TokenSource, Tokens } from './token.ts'
+import type { Timeline } from './timeline.ts'
+import { AuthNeeded, type TokenSource, Tokens } from './tokens.ts'
 import type { Upload } from './upload.ts'
 import type {
   ClientFrame,
   ErrorFrame,
   InboxFrame,
-  ListRoom,
+  ListedRoom,
   Message,
   RoomFrame,
   ServerFrame,
 } from './wire.ts'
 
-/** The time within which a sent frame is answered, or the line counts as dead: the server's 10 s and the way. */
+/** Time for the answer to a sent message: the server's 10 s and the transit. After it the client reconnects. */
 const ANSWER_MS = 12_000
-/** Rooms read for the list. */
+/** Rooms per page of the list, and the maximum number of pages. */
 const ROOMS_PAGE = 100
 const ROOM_PAGES_MAX = 10
-/** Signed file addresses kept. */
-const FILES_MAX = 1_000
+/** Number of signed file URLs kept. */
+const FILE_URLS_MAX = 1_000
 
 /** What differs between a browser and Node. */
 export interface Ports {
@@ -38,69 +41,71 @@ export interface Ports {
   readonly fetch: typeof fetch
   readonly upload: Upload
   readonly store: (server: string, user: number) => Promise<OutboxStore>
-  /** Where what was read is kept for the time without a line; without, it is in memory only. */
+  /** Opens the persistent cache; without it the cache is in memory only. */
   readonly cache?: (server: string, user: number) => Promise<CacheStore>
   readonly random: () => number
   readonly now: () => number
 }
 
-interface Waiter {
+/** A message that has been sent and not yet answered. */
+interface PendingSend {
   readonly resolve: (seq: number) => void
   readonly reject: (error: ChatError) => void
   readonly timer: ReturnType<typeof setTimeout>
 }
 
-/** Events: `change` (state, inbox), `auth-needed`, `news` (a CustomEvent with the inbox frame). */
-export class Client extends EventTarget {
+/** Events: `change` (state, inbox), `auth-needed`, `frame` (a CustomEvent with a frame that has been handled). */
+export class Client extends EventTarget implements RoomContext {
   readonly server: string
   readonly api: Api
   readonly outbox: Outbox
-  readonly cache: Cache
+  readonly cache: RoomCache
   inbox: Inbox = EMPTY_INBOX
-  /** Why the list could not be read, while it is tried again. */
-  listTrouble: ChatError | null = null
-  /** The person's id; known as soon as there is a token. */
+  /** Why the list could not be loaded; null once it has been. */
+  listError: ChatError | null = null
+  /** The user's id. */
   me: number | null
+  /** The user's name; empty until the first connection. */
   username = ''
   state: SocketState = 'closed'
-  /** When the line went down, by this device's clock; null while it is up. */
+  /** When the connection was lost, by the device's clock; null while there is one. */
   downSince_ms: number | null = null
+  /** Replaced once the user reacts to a message or ticks a card: see `reactions.ts` and `cards.ts`. */
+  decorate = (timeline: Timeline, _waiting: readonly OutboxEntry[]): Timeline => timeline
+  #ports: Ports
   #socket: UserSocket
   #tokens: Tokens
   #rooms = new Map<string, Room>()
-  #waiters = new Map<string, Waiter>()
-  #files = new Map<string, string>()
-  /** While the list is read: what is heard meanwhile, which may be newer than what is read. */
-  #meanwhile: InboxFrame[] | null = null
-  #listAgain = false
-  /** The list is the server's, not what was kept. */
-  #listed = false
-  #kept = EMPTY_INBOX
-  /** Of the outbox: the list shows where something was not sent. */
+  #pendingSends = new Map<string, PendingSend>()
+  #fileUrls = new Map<string, string>()
+  /** Frames that arrive while the list is loaded, which may be newer than the response. */
+  #framesDuringLoad: InboxFrame[] | null = null
+  #reloadList = false
+  /** The list is the server's, not the cached one. */
+  #listLoaded = false
+  /** The list that was cached last. */
+  #savedInbox = EMPTY_INBOX
+  /** The outbox's number of failed entries, which the list shows. */
   #failed = 0
-  #listRetry: Retry
+  #listRetry: RetryTimer
 
-  constructor(
-    server: string,
-    user: number,
-    source: TokenSource,
-    private readonly ports: Ports,
-    /** What the source has given already, if it was asked. */
-    first: string | null = null,
-  ) {
+  /** `first` is the token that the source has already returned, if it was asked. */
+  constructor(server: string, user: number, source: TokenSource, ports: Ports, first: string | null = null) {
     super()
+    this.#ports = ports
     this.server = server.replace(/\/$/, '')
     this.me = user
     this.#tokens = new Tokens(source, ports.now, first)
     this.api = createApi(this.server, this.#tokens, ports.fetch)
-    this.#listRetry = new Retry(() => void this.list(), ports.random)
-    this.cache = new Cache(ports.cache?.(this.server, user) ?? null)
+    this.#listRetry = new RetryTimer(() => void this.loadRooms(), ports.random)
+    this.cache = new RoomCache(ports.cache?.(this.server, user) ?? null)
     this.outbox = new Outbox(
       ports.store(this.server, user),
-      (draft, onProgress, signal) => this.#send(draft, onProgress, signal),
-      room => this.#outboxChanged(room),
+      (message, onProgress, signal) => this.#send(message, onProgress, signal),
+      room => this.#onOutboxChange(room),
       ports.random,
     )
+    this.outbox.onRefused = ({ room_id }, error) => this.#rooms.get(room_id)?.onRefused(error)
     this.#socket = new UserSocket(
       {
         url: `${this.server.replace(/^http/, 'ws')}/ws/chat/`,
@@ -109,39 +114,45 @@ export class Client extends EventTarget {
         random: ports.random,
         now: ports.now,
       },
-      { onState: state => this.#becomes(state), onFrame: frame => this.#hears(frame) },
+      {
+        onState: state => this.#setState(state),
+        onFrame: frame => {
+          this.#onFrame(frame)
+          this.dispatchEvent(new CustomEvent('frame', { detail: frame }))
+        },
+      },
     )
   }
 
   start(): void {
-    this.downSince_ms = this.ports.now()
+    this.downSince_ms = this.#ports.now()
     this.#socket.start()
     void this.outbox.load()
-    void this.#recall()
+    void this.#restoreList()
   }
 
   stop(): void {
     this.#socket.stop()
     this.outbox.stop()
-    this.#listRetry.end()
+    this.#listRetry.reset()
     void this.cache.flush()
   }
 
-  /** Shows the list as it was last until there is a newer one. */
-  async #recall(): Promise<void> {
-    const kept = await this.cache.list()
-    if (!kept || this.inbox.loaded) return
-    this.inbox = { ...kept, loaded: true }
-    this.#changed()
+  /** Shows the cached list until the server's has been loaded. */
+  async #restoreList(): Promise<void> {
+    const cached = await this.cache.loadList()
+    if (!cached || this.inbox.loaded) return
+    this.inbox = { ...cached, loaded: true }
+    this.#notify()
   }
 
-  /** Takes another token or source of the same person, and goes on where it stopped. */
-  renew(source: TokenSource, first: string | null = null): void {
+  /** Replaces the token source by another one of the same user, and connects if the old one was refused. */
+  setTokenSource(source: TokenSource, first: string | null = null): void {
     this.#tokens.replace(source, first)
     this.#socket.start()
   }
 
-  /** Gives the room with `id`, the same one to all who ask while it is open. */
+  /** Returns the room with `id`. While it is open, every caller gets the same object. */
   room(id: string): Room {
     let room = this.#rooms.get(id)
     if (!room) {
@@ -151,92 +162,90 @@ export class Client extends EventTarget {
     return room
   }
 
-  /** Called by a room that nobody follows any more. */
-  forget(room: Room): void {
+  releaseRoom(room: { readonly id: string }): void {
     if (this.#rooms.get(room.id) === room) this.#rooms.delete(room.id)
   }
 
   get random(): () => number {
-    return this.ports.random
+    return this.#ports.random
   }
 
   send(frame: ClientFrame): boolean {
     return this.#socket.send(frame)
   }
 
-  /** The person or the network is back: see at once whether the line lives. */
-  poke(): void {
-    this.#socket.poke()
+  /** Verifies the connection now, or reconnects now: the user or the network has returned. */
+  checkConnection(): void {
+    this.#socket.check()
   }
 
-  /** The person doesn't want to wait for the next try. */
-  again(): void {
-    if (this.state === 'open') void this.list()
-    else this.poke()
+  /** The user asks for the next attempt now. */
+  retry(): void {
+    if (this.state === 'open') void this.loadRooms()
+    else this.checkConnection()
   }
 
   reconnect(): void {
     this.#socket.reconnect()
   }
 
-  /** The network is gone, says the device: don't wait for the line to be found dead. */
-  lost(): void {
-    this.#socket.lost()
+  /** The device reports that it is offline. */
+  onOffline(): void {
+    this.#socket.onOffline()
   }
 
-  /** Whether there is a line, or one is being made for the first time. */
   get reachable(): boolean {
     return this.state === 'open' || this.state === 'connecting'
   }
 
-  /** Gives an address of a message's file that needs no header; it holds for a day. @throws ChatError */
+  /** Returns a signed URL of a message's file, which is valid for a day. @throws ChatError */
   async fileUrl(message: Message): Promise<string> {
-    const known = this.#files.get(message.id)
-    if (known && expiry(known) > this.ports.now()) return known
+    const known = this.#fileUrls.get(message.id)
+    if (known && expiryOf(known) > this.#ports.now()) return known
     const { data } = await this.api.GET('/api/chat/messages/{id}/', { params: { path: { id: message.id } } })
     if (!data.attachment) throw new ChatError('not_found', 'no file')
     const url = new URL(data.attachment, this.server).href
-    if (this.#files.size >= FILES_MAX) this.#files.delete(this.#files.keys().next().value!)
-    this.#files.set(message.id, url)
+    if (this.#fileUrls.size >= FILE_URLS_MAX) this.#fileUrls.delete(this.#fileUrls.keys().next().value!)
+    this.#fileUrls.set(message.id, url)
     return url
   }
 
-  /** Reads the list of rooms anew, and again until it has succeeded. */
-  async list(): Promise<void> {
-    if (this.#meanwhile) {
-      this.#listAgain = true
+  /** Loads the list of rooms, and retries until it has succeeded. */
+  async loadRooms(): Promise<void> {
+    if (this.#framesDuringLoad) {
+      this.#reloadList = true
       return
     }
-    this.#listRetry.begun()
+    this.#listRetry.cancel()
     try {
       do {
-        this.#listAgain = false
-        this.#meanwhile = []
-        const rooms = await this.#allRooms()
+        this.#reloadList = false
+        this.#framesDuringLoad = []
+        const rooms = await this.#readRooms()
         this.inbox = withRooms(this.inbox, rooms)
-        for (const frame of this.#meanwhile) this.inbox = withFrame(this.inbox, frame).inbox
-        this.#listed = true
-        this.#listRetry.end()
-        this.listTrouble = null
-        this.#changed()
-      } while (this.#listAgain)
+        for (const frame of this.#framesDuringLoad) this.inbox = withFrame(this.inbox, frame).inbox
+        this.#listLoaded = true
+        this.#listRetry.reset()
+        this.listError = null
+        this.#notify()
+      } while (this.#reloadList)
     } catch (cause) {
-      this.#listFailed(cause)
+      this.#onListError(cause)
     } finally {
-      this.#meanwhile = null
+      this.#framesDuringLoad = null
     }
   }
 
-  /** Without a line the next one brings the list; without a token another one brings the line. */
-  #listFailed(cause: unknown): void {
+  /** Retries only while connected: each new connection loads the list, and each new token connects. */
+  #onListError(cause: unknown): void {
     if (cause instanceof AuthNeeded) return
-    this.listTrouble = cause instanceof ChatError ? cause : new ChatError('other', String(cause))
-    if (this.state === 'open') this.#listRetry.later(this.listTrouble.retry_after_ms)
-    this.#changed()
+    this.listError = cause instanceof ChatError ? cause : new ChatError('other', String(cause))
+    if (this.state === 'open') this.#listRetry.schedule(this.listError.retry_after_ms)
+    this.#notify()
   }
 
-  async #allRooms(): Promise<ListRoom[]> {
-    const rooms: ListRoom[] = []
+  async #readRooms(): Promise<ListedRoom[]> {
+    const rooms: ListedRoom[] = []
     let cursor: string | undefined
     for (let page = 1; page <= ROOM_PAGES_MAX; page++) {
       const { data } = await this.api.GET('/api/chat/rooms/', {
@@ -249,129 +258,134 @@ export class Client extends EventTarget {
     return rooms
   }
 
-  #becomes(state: SocketState): void {
+  #setState(state: SocketState): void {
     this.state = state
     if (state === 'open') this.downSince_ms = null
-    else this.downSince_ms ??= this.ports.now()
-    if (state !== 'open') this.#failAll(new ChatError('offline', 'offline'))
-    if (!this.reachable) for (const room of this.#rooms.values()) room.unreachable()
+    else this.downSince_ms ??= this.#ports.now()
+    if (state !== 'open') this.#rejectPendingSends(new ChatError('offline', 'offline'))
+    if (!this.reachable) for (const room of this.#rooms.values()) room.onOffline()
     if (state === 'refused') this.dispatchEvent(new Event('auth-needed'))
-    this.#changed()
+    this.#notify()
   }
 
-  #hears(frame: ServerFrame): void {
+  #onFrame(frame: ServerFrame): void {
     switch (frame.type) {
       case 'connection_established':
         this.me = frame.user_id
         this.username = frame.username
         this.inbox = { ...this.inbox, total_unread: frame.unread_count }
-        for (const room of this.#rooms.values()) room.connect()
-        void this.list()
-        this.outbox.kick()
-        this.#changed()
+        for (const room of this.#rooms.values()) room.subscribe()
+        void this.loadRooms()
+        this.outbox.flush()
+        this.#notify()
         return
       case 'inbox': {
         const { inbox, known } = withFrame(this.inbox, frame)
         this.inbox = inbox
-        this.#meanwhile?.push(frame)
-        // One that is about to be tried again needn't be asked for by each frame.
-        if (!known && !this.#listRetry.waiting) void this.list()
-        this.#changed()
-        this.dispatchEvent(new CustomEvent('news', { detail: frame }))
+        this.#framesDuringLoad?.push(frame)
+        // If a retry is scheduled, it will include the room.
+        if (!known && !this.#listRetry.scheduled) void this.loadRooms()
+        this.#notify()
         return
       }
       case 'room_added':
-        void this.list()
+        void this.loadRooms()
         return
       case 'room_removed':
         this.inbox = withoutRoom(this.inbox, frame)
-        this.cache.forget(frame.room_id)
-        this.#listAgain = true
-        this.#rooms.get(frame.room_id)?.removed()
-        this.#changed()
+        this.cache.removeRoom(frame.room_id)
+        this.#reloadList = true
+        this.#rooms.get(frame.room_id)?.onRemoved()
+        this.#notify()
         return
       case 'error':
-        this.#refused(frame)
+        this.#onErrorFrame(frame)
         return
       case 'ack':
-        this.#waiter(frame.client_id)?.resolve(frame.seq)
+        this.#takePendingSend(frame.client_id)?.resolve(frame.seq ?? 0)
         return
       case 'pong':
       case 'auth_ok':
       case 'going_away':
+      case 'notification':
+      case 'notification_gone':
         return
       default:
-        this.#rooms.get(frame.room_id)?.hear(frame as RoomFrame)
+        this.#rooms.get(frame.room_id)?.onFrame(frame as RoomFrame)
     }
   }
 
-  #outboxChanged(room: string): void {
-    this.#rooms.get(room)?.outboxChanged()
+  #onOutboxChange(room: string): void {
+    this.#rooms.get(room)?.onOutboxChange()
     const { failed } = this.outbox
     if (failed === this.#failed) return
     this.#failed = failed
-    this.#changed()
+    this.#notify()
   }
 
-  #refused(frame: ErrorFrame): void {
+  #onErrorFrame(frame: ErrorFrame): void {
     const code = frame.code ?? 'invalid'
     const error = new ChatError(code, frame.message, 0, (frame.retry_after ?? 0) * 1000)
-    if (frame.client_id) this.#waiter(frame.client_id)?.reject(error)
-    else if (frame.room_id && code === 'forbidden') this.#rooms.get(frame.room_id)?.removed()
-    // The message that was read is deleted; another one is read next.
-    else if (frame.room_id && code === 'not_found') this.#rooms.get(frame.room_id)?.unread()
+    if (frame.client_id) this.#takePendingSend(frame.client_id)?.reject(error)
+    else if (frame.room_id && code === 'forbidden') this.#rooms.get(frame.room_id)?.onRemoved()
+    else if (frame.room_id && code === 'not_found') this.#rooms.get(frame.room_id)?.onReceiptRejected()
   }
 
   async #send(
-    draft: Draft,
+    message: OutgoingMessage,
     onProgress: (share: number) => void,
     signal: AbortSignal,
   ): Promise<number | null> {
-    if (draft.file) {
+    if (message.file) {
       const url = `${this.server}/api/chat/messages/`
-      return (await this.ports.upload(url, this.#tokens, draft, onProgress, signal)).seq
+      return (await this.#ports.upload(url, this.#tokens, message, onProgress, signal)).seq
     }
     return new Promise((resolve, reject) => {
-      const frame: ClientFrame = {
-        type: 'chat_message',
-        room_id: draft.room_id,
-        message: draft.content,
-        client_id: draft.client_id,
-        ...(draft.reply_to ? { reply_to: draft.reply_to.id } : {}),
-      }
+      const { room_id, client_id, reply_to, change, mentions } = message
+      const frame: ClientFrame = change
+        ? { room_id, client_id, ...change }
+        : {
+            type: 'chat_message',
+            room_id,
+            message: message.content,
+            client_id,
+            ...(reply_to && { reply_to: reply_to.id }),
+            ...message.extras,
+            ...mentions,
+          }
       if (!this.#socket.send(frame)) {
         reject(new ChatError('offline', 'offline'))
         return
       }
       const timer = setTimeout(() => {
-        this.#waiter(draft.client_id)?.reject(new ChatError('unknown_outcome', 'no answer'))
+        this.#takePendingSend(client_id)?.reject(new ChatError('unknown_outcome', 'no answer'))
         this.#socket.reconnect()
       }, ANSWER_MS)
-      this.#waiters.set(draft.client_id, { resolve, reject, timer })
+      this.#pendingSends.set(client_id, { resolve, reject, timer })
     })
   }
 
-  /** Takes the one who waits for an answer about `client_id`. */
-  #waiter(client_id: string): Waiter | null {
-    const waiter = this.#waiters.get(client_id)
-    if (!waiter) return null
-    clearTimeout(waiter.timer)
-    this.#waiters.delete(client_id)
-    return waiter
+  /** Removes and returns the pending send of `client_id`. */
+  #takePendingSend(client_id: string): PendingSend | null {
+    const pending = this.#pendingSends.get(client_id)
+    if (!pending) return null
+    clearTimeout(pending.timer)
+    this.#pendingSends.delete(client_id)
+    return pending
   }
 
-  #failAll(error: ChatError): void {
-    for (const client_id of [...this.#waiters.keys()]) this.#waiter(client_id)?.reject(error)
+  #rejectPendingSends(error: ChatError): void {
+    for (const client_id of [...this.#pendingSends.keys()]) this.#takePendingSend(client_id)?.reject(error)
   }
 
-  #changed(): void {
-    if (this.#listed && this.inbox !== this.#kept) this.cache.keepList(this.inbox)
-    this.#kept = this.inbox
+  #notify(): void {
+    if (this.#listLoaded && this.inbox !== this.#savedInbox) this.cache.saveList(this.inbox)
+    this.#savedInbox = this.inbox
     this.dispatchEvent(new Event('change'))
   }
 }
 
-/** When a signed address ends, in milliseconds of the epoch. */
-function expiry(url: string): number {
+/** Returns when a signed URL has to be renewed, in milliseconds since the epoch. */
+function expiryOf(url: string): number {
   return Number(new URL(url).searchParams.get('exp') ?? 0) * 1000 - 60_000
 }

@@ -1,7 +1,7 @@
-/** Reads what a socket delivers. */
+/** Parsing of incoming frames. */
 import type { ServerFrame } from './wire.ts'
 
-/** Gives the frame in `text`, or null when it is none. */
+/** Returns the frame in `text`, or null if it contains none. */
 export function parseFrame(text: unknown): ServerFrame | null {
   if (typeof text !== 'string') return null
   try {

@@ -1,57 +1,61 @@
 /**
- * What a person has sent and the server hasn't stored yet.
+ * Messages and changes that the user has sent and the server has not stored yet.
  *
- * An entry is kept by the store until it is acked or given up, so that it survives a closed tab. It is sent
- * with the same `client_id` however often, so it is stored once. A room has two lanes, texts and files, and
- * in each one entry is under way at a time: that keeps their order also when one has to be tried again, and
- * no text waits for a picture to go up.
+ * A message stays in the store until it is acknowledged or discarded, so it survives a closed tab. It is sent
+ * with the same `client_id` each time, so the server stores it once. Each room has three queues, for texts,
+ * files and changes, and each queue sends one message at a time: that preserves their order when one has to
+ * be retried, and no text waits for an upload.
  */
 import { backoffMs } from './backoff.ts'
-import { ChatError } from './rest.ts'
-import type { Quote } from './wire.ts'
+import { ChatError } from './errors.ts'
+import type { OutgoingChange, OutgoingExtras, Quote, SentMentions } from './wire.ts'
 
-/** A message to be sent. `at_ms` is this device's clock: order and display until the server's time is known. */
-export interface Draft {
+/** A message to be sent. `at_ms` is the device's clock; it is shown until the server's time is known. */
+export interface OutgoingMessage {
   readonly client_id: string
   readonly room_id: string
   readonly content: string
   readonly reply_to: Quote | null
   readonly file: File | null
   readonly at_ms: number
+  readonly mentions?: SentMentions | undefined
+  readonly extras?: OutgoingExtras
+  /** In place of a text or a file: a reaction, a tick or a vote that is added or removed. */
+  readonly change?: OutgoingChange
 }
 
-/** `stored`: acked with a `seq`, its event is still to come. */
+/** `stored`: acknowledged with a `seq`, but its event has not arrived yet. */
 export type SendState = 'waiting' | 'sending' | 'stored' | 'failed'
 
-export interface OutboxEntry extends Draft {
+export interface OutboxEntry extends OutgoingMessage {
   readonly state: SendState
   readonly seq: number | null
-  /** Of the last failure. */
+  /** The error code of the last failure. */
   readonly code: string | null
-  /** How much of a file has gone up, 0 to 1. */
+  /** The share of the file that has been uploaded, 0 to 1. */
   readonly progress: number
 }
 
-/** Where drafts survive the tab. */
+/** A persistent store for messages that are not yet acknowledged. */
 export interface OutboxStore {
-  all(): Promise<Draft[]>
-  put(draft: Draft): Promise<void>
+  all(): Promise<OutgoingMessage[]>
+  put(message: OutgoingMessage): Promise<void>
   delete(client_id: string): Promise<void>
 }
 
-/** Sends one entry. Resolves with its `seq`; rejects with a ChatError. */
+/** Sends one message. Resolves with its `seq`; rejects with a ChatError. */
 export type Send = (
-  entry: Draft,
+  message: OutgoingMessage,
   onProgress: (share: number) => void,
   signal: AbortSignal,
 ) => Promise<number | null>
 
-/** How many entries may wait; beyond, sending is refused so that memory and disk stay bounded. */
+/** The number of entries at which further messages are refused, which bounds memory and disk. */
 export const ENTRIES_MAX = 500
 
-interface Lane {
+interface SendQueue {
   readonly room_id: string
-  readonly files: boolean
+  readonly kind: string
   attempt: number
   abort: AbortController | null
   timer: ReturnType<typeof setTimeout> | undefined
@@ -59,167 +63,191 @@ interface Lane {
 
 export class Outbox {
   #entries = new Map<string, OutboxEntry>()
-  #lanes = new Map<string, Lane>()
+  #queues = new Map<string, SendQueue>()
   #stopped = false
+  #last_ms = 0
+  #store: Promise<OutboxStore>
+  #send: Send
+  #onChange: (room_id: string) => void
+  #random: () => number
+  /** Called when the server has refused a change, which is dropped. */
+  onRefused: (message: OutgoingMessage, error: ChatError) => void = () => {}
 
   constructor(
-    private readonly store: Promise<OutboxStore>,
-    private readonly send: Send,
-    private readonly onChange: (room_id: string) => void,
-    private readonly random: () => number = Math.random,
-  ) {}
-
-  /** Takes up what an earlier tab has left behind. */
-  async load(): Promise<void> {
-    const drafts = await this.store.then(store => store.all()).catch(() => [])
-    for (const draft of drafts.toSorted((a, b) => a.at_ms - b.at_ms)) {
-      if (!this.#entries.has(draft.client_id)) this.#entries.set(draft.client_id, waiting(draft))
-    }
-    for (const room of new Set(drafts.map(draft => draft.room_id))) this.onChange(room)
-    this.kick()
+    store: Promise<OutboxStore>,
+    send: Send,
+    onChange: (room_id: string) => void,
+    random: () => number = Math.random,
+  ) {
+    this.#store = store
+    this.#send = send
+    this.#onChange = onChange
+    this.#random = random
   }
 
-  /** Gives a room's entries in the order of sending. */
-  of(room_id: string): OutboxEntry[] {
+  /** Loads the messages that an earlier tab has left in the store. */
+  async load(): Promise<void> {
+    const messages = await this.#store.then(store => store.all()).catch(() => [])
+    for (const message of messages.toSorted((a, b) => a.at_ms - b.at_ms)) {
+      if (!this.#entries.has(message.client_id)) this.#entries.set(message.client_id, newEntry(message))
+    }
+    for (const room of new Set(messages.map(message => message.room_id))) this.#onChange(room)
+    this.flush()
+  }
+
+  /** Returns a room's entries in sending order. */
+  entriesOf(room_id: string): OutboxEntry[] {
     return [...this.#entries.values()].filter(entry => entry.room_id === room_id)
   }
 
-  /** How many have failed and wait for a person to decide. */
+  /** The number of failed entries, which wait for the user's decision. */
   get failed(): number {
     return [...this.#entries.values()].filter(entry => entry.state === 'failed').length
   }
 
-  /** Takes a draft and sends it as soon as it can. */
-  add(draft: Draft): void {
+  /** Queues a message. @throws ChatError `overloaded` if the outbox is full. */
+  add(message: OutgoingMessage): void {
     if (this.#entries.size >= ENTRIES_MAX) throw new ChatError('overloaded', 'too much is waiting')
-    this.#entries.set(draft.client_id, waiting(draft))
-    void this.store.then(store => store.put(draft)).catch(() => {})
-    this.onChange(draft.room_id)
-    void this.#run(this.#lane(draft))
+    // Times differ, because after a reload the order goes by them.
+    this.#last_ms = Math.max(message.at_ms, this.#last_ms + 1)
+    const timed = { ...message, at_ms: this.#last_ms }
+    this.#entries.set(message.client_id, newEntry(timed))
+    void this.#store.then(store => store.put(timed)).catch(() => {})
+    this.#onChange(message.room_id)
+    void this.#run(this.#queueOf(message))
   }
 
-  /** Tries a failed entry again. */
+  /** Sends a failed entry again. */
   retry(client_id: string): void {
     const entry = this.#entries.get(client_id)
     if (entry?.state !== 'failed') return
-    this.#set({ ...entry, state: 'waiting', code: null })
-    void this.#run(this.#lane(entry))
+    this.#update({ ...entry, state: 'waiting', code: null })
+    void this.#run(this.#queueOf(entry))
   }
 
-  /** Gives an entry up; one that is under way is cut off. */
+  /** Discards an entry. If it is being sent, the request is aborted. */
   discard(client_id: string): void {
     const entry = this.#entries.get(client_id)
     if (!entry) return
-    this.#forget(entry)
-    if (entry.state === 'sending') this.#lane(entry).abort?.abort()
+    this.#remove(entry)
+    if (entry.state === 'sending') this.#queueOf(entry).abort?.abort()
   }
 
-  /** Notes that the event of `client_id` is in the timeline, which shows it from now on. */
-  seen(client_id: string): void {
+  /** Removes an entry whose event the timeline now shows. */
+  confirm(client_id: string): void {
     const entry = this.#entries.get(client_id)
-    if (entry) this.#forget(entry)
+    if (entry) this.#remove(entry)
   }
 
-  /** Drops what is stored at or before `seq` of a room: a fresh page shows it. */
-  storedUpTo(room_id: string, seq: number): void {
-    for (const entry of this.of(room_id)) {
-      if (entry.state === 'stored' && entry.seq !== null && entry.seq <= seq) this.#forget(entry)
+  /** Removes a room's entries that are stored at or before `seq`, because a freshly loaded page shows them. */
+  confirmUpTo(room_id: string, seq: number): void {
+    for (const entry of this.entriesOf(room_id)) {
+      if (entry.state === 'stored' && entry.seq !== null && entry.seq <= seq) this.#remove(entry)
     }
   }
 
-  /** Tries all lanes at once: the line is back. */
-  kick(): void {
-    for (const lane of new Set([...this.#entries.values()].map(entry => this.#lane(entry)))) {
-      lane.attempt = 0
-      clearTimeout(lane.timer)
-      void this.#run(lane)
+  /** Sends whatever is waiting without further delay. Called when the connection is back. */
+  flush(): void {
+    for (const queue of new Set([...this.#entries.values()].map(entry => this.#queueOf(entry)))) {
+      queue.attempt = 0
+      clearTimeout(queue.timer)
+      void this.#run(queue)
     }
   }
 
-  /** Stops sending; what waits stays in the store. */
+  /** Stops sending. Waiting messages stay in the store. */
   stop(): void {
     this.#stopped = true
-    for (const lane of this.#lanes.values()) {
-      clearTimeout(lane.timer)
-      lane.abort?.abort()
+    for (const queue of this.#queues.values()) {
+      clearTimeout(queue.timer)
+      queue.abort?.abort()
     }
   }
 
-  #lane({ room_id, file }: Draft): Lane {
-    const files = file !== null
-    const key = `${room_id} ${files}`
-    let lane = this.#lanes.get(key)
-    if (!lane) {
-      lane = { room_id, files, attempt: 0, abort: null, timer: undefined }
-      this.#lanes.set(key, lane)
+  #queueOf(message: OutgoingMessage): SendQueue {
+    const { room_id } = message
+    const kind = kindOf(message)
+    const key = room_id + kind
+    let queue = this.#queues.get(key)
+    if (!queue) {
+      queue = { room_id, kind, attempt: 0, abort: null, timer: undefined }
+      this.#queues.set(key, queue)
     }
-    return lane
+    return queue
   }
 
-  async #run(lane: Lane): Promise<void> {
-    while (!lane.abort && !this.#stopped) {
-      const entry = this.of(lane.room_id).find(
-        one => one.state === 'waiting' && (one.file !== null) === lane.files,
+  async #run(queue: SendQueue): Promise<void> {
+    while (!queue.abort && !this.#stopped) {
+      const entry = this.entriesOf(queue.room_id).find(
+        one => one.state === 'waiting' && kindOf(one) === queue.kind,
       )
       if (!entry) break
-      lane.abort = new AbortController()
-      const wait_ms = await this.#try(entry, lane.abort.signal, lane.attempt)
-      lane.abort = null
-      lane.attempt = wait_ms === null ? 0 : lane.attempt + 1
+      queue.abort = new AbortController()
+      const wait_ms = await this.#attempt(entry, queue.abort.signal, queue.attempt)
+      queue.abort = null
+      queue.attempt = wait_ms === null ? 0 : queue.attempt + 1
       if (wait_ms === null) continue
-      clearTimeout(lane.timer)
-      lane.timer = setTimeout(() => void this.#run(lane), wait_ms)
+      clearTimeout(queue.timer)
+      queue.timer = setTimeout(() => void this.#run(queue), wait_ms)
       break
     }
   }
 
-  /** Sends `entry` once; gives the wait before the next try, or null when it has an end. */
-  async #try(entry: OutboxEntry, signal: AbortSignal, attempt: number): Promise<number | null> {
+  /** Sends an entry once. Returns the delay before the next attempt, or null if there is none. */
+  async #attempt(entry: OutboxEntry, signal: AbortSignal, attempt: number): Promise<number | null> {
     const id = entry.client_id
-    this.#set({ ...entry, state: 'sending', progress: 0 })
+    this.#update({ ...entry, state: 'sending', progress: 0 })
     try {
-      const seq = await this.send(
+      const seq = await this.#send(
         entry,
         progress => {
           const now = this.#entries.get(id)
-          if (now?.state === 'sending') this.#set({ ...now, progress })
+          if (now?.state === 'sending') this.#update({ ...now, progress })
         },
         signal,
       )
-      this.#drop(id)
+      this.#deleteStored(id)
       const now = this.#entries.get(id)
-      if (now) this.#set({ ...now, state: 'stored', seq, progress: 1 })
+      if (now) this.#update({ ...now, state: 'stored', seq, progress: 1 })
       return null
     } catch (cause) {
       const now = this.#entries.get(id)
       if (!now) return null
       const error = cause instanceof ChatError ? cause : new ChatError('offline', '')
       if (error.retryable) {
-        this.#set({ ...now, state: 'waiting', code: error.code, progress: 0 })
-        return Math.max(error.retry_after_ms, backoffMs(attempt, this.random))
+        this.#update({ ...now, state: 'waiting', code: error.code, progress: 0 })
+        return Math.max(error.retry_after_ms, backoffMs(attempt, this.#random))
       }
-      this.#set({ ...now, state: 'failed', code: error.code })
+      if (now.change) {
+        this.#remove(now)
+        this.onRefused(now, error)
+      } else this.#update({ ...now, state: 'failed', code: error.code })
       return null
     }
   }
 
-  #set(entry: OutboxEntry): void {
+  #update(entry: OutboxEntry): void {
     this.#entries.set(entry.client_id, entry)
-    this.onChange(entry.room_id)
+    this.#onChange(entry.room_id)
   }
 
-  /** A store that fails is a memory that ends with the tab; sending goes on. */
-  #drop(client_id: string): void {
-    void this.store.then(store => store.delete(client_id)).catch(() => {})
+  /** A store that fails is ignored: its entries then last only as long as the tab. */
+  #deleteStored(client_id: string): void {
+    void this.#store.then(store => store.delete(client_id)).catch(() => {})
   }
 
-  #forget(entry: OutboxEntry): void {
+  #remove(entry: OutboxEntry): void {
     this.#entries.delete(entry.client_id)
-    this.#drop(entry.client_id)
-    this.onChange(entry.room_id)
+    this.#deleteStored(entry.client_id)
+    this.#onChange(entry.room_id)
   }
 }
 
-function waiting(draft: Draft): OutboxEntry {
-  return { ...draft, state: 'waiting', seq: null, code: null, progress: 0 }
+/** Returns which of its room's queues a message belongs to. */
+function kindOf({ file, change }: OutgoingMessage): string {
+  return change ? 'change' : file ? 'file' : 'text'
+}
+
+function newEntry(message: OutgoingMessage): OutboxEntry {
+  return { ...message, state: 'waiting', seq: null, code: null, progress: 0 }
 }

@@ -1,44 +1,7 @@
-/** REST calls with the person's token; a refused token is renewed once. */
-import type { Api } from './calls.ts'
-import type { Tokens } from './token.ts'
-
-/** Why a call failed, in the server's words and codes. */
-export class ChatError extends Error {
-  override name = 'ChatError'
-
-  constructor(
-    readonly code: string,
-    message: string,
-    readonly status = 0,
-    readonly retry_after_ms = 0,
-  ) {
-    super(message)
-  }
-
-  /** Whether the same call may succeed later. */
-  get retryable(): boolean {
-    return RETRYABLE.has(this.code)
-  }
-}
-
-/** Codes after which the same request may be sent again; `offline` is this client's own. */
-const RETRYABLE = new Set(['rate_limited', 'overloaded', 'unavailable', 'unknown_outcome', 'offline'])
-
-/** The code of an answer that brings none: from a proxy, or of one field that is at fault. */
-function codeOf(status: number): string {
-  if (status === 413) return 'too_large'
-  return status >= 500 ? 'unavailable' : 'invalid'
-}
-
-/** Makes an error of an answer: `{detail, code}`, `{error}` or `{field: [why]}`. */
-export function errorOf(status: number, body: unknown, retryAfter: string | null): ChatError {
-  const fields = (body !== null && typeof body === 'object' ? body : {}) as Record<string, unknown>
-  const first = Object.values(fields).flat()[0]
-  const said = fields['detail'] ?? fields['error'] ?? first
-  const code = typeof fields['code'] === 'string' ? fields['code'] : codeOf(status)
-  const seconds = Number(fields['retry_after'] ?? retryAfter ?? 0)
-  return new ChatError(code, typeof said === 'string' ? said : '', status, seconds > 0 ? seconds * 1000 : 0)
-}
+/** REST calls with the user's token. A refused token is renewed once. */
+import type { Api } from './api.ts'
+import { ChatError, errorOf } from './errors.ts'
+import type { Tokens } from './tokens.ts'
 
 interface Init {
   readonly params?: {
@@ -48,30 +11,30 @@ interface Init {
   readonly body?: unknown
 }
 
-/** Makes calls whose answers are values or a thrown [`ChatError`]; without `tokens` they say nothing of who calls. */
+/** Creates the API of `server`. Calls throw [`ChatError`]; without `tokens` they are anonymous. */
 export function createApi(server: string, tokens: Tokens | null, fetchOf: typeof fetch): Api {
-  const via =
+  const callWith =
     (method: string) =>
     async (path: string, init: Init = {}): Promise<{ data: unknown }> => {
       const url = urlOf(server, path, init)
       let token = tokens && (await tokens.get())
-      let answer = await ask(fetchOf, url, method, token, init.body)
-      if (answer.status === 401 && tokens && token) {
+      let response = await request(fetchOf, url, method, token, init.body)
+      if (response.status === 401 && tokens && token) {
         tokens.refuse(token)
         token = await tokens.get()
-        answer = await ask(fetchOf, url, method, token, init.body)
+        response = await request(fetchOf, url, method, token, init.body)
       }
-      const data: unknown = await answer.json().catch(() => undefined)
-      if (!answer.ok) throw errorOf(answer.status, data, answer.headers.get('Retry-After'))
+      const data: unknown = await response.json().catch(() => undefined)
+      if (!response.ok) throw errorOf(response.status, data, response.headers.get('Retry-After'))
       tokens?.accept()
       return { data }
     }
   const api = {
-    GET: via('GET'),
-    POST: via('POST'),
-    PUT: via('PUT'),
-    PATCH: via('PATCH'),
-    DELETE: via('DELETE'),
+    GET: callWith('GET'),
+    POST: callWith('POST'),
+    PUT: callWith('PUT'),
+    PATCH: callWith('PATCH'),
+    DELETE: callWith('DELETE'),
   }
   return api as unknown as Api
 }
@@ -87,7 +50,7 @@ function urlOf(server: string, path: string, { params }: Init): string {
   return `${server}${filled}${query.size > 0 ? `?${query}` : ''}`
 }
 
-async function ask(
+async function request(
   fetchOf: typeof fetch,
   url: string,
   method: string,

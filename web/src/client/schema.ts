@@ -4,6 +4,57 @@
  */
 
 export interface paths {
+    "/api/chat/blocks/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the users whom the caller has blocked, the last one first. */
+        get: operations["get_blocks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/changes/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists what happened in all rooms after a cursor; service tokens only. */
+        get: operations["get_changes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/drafts/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the caller's drafts, the newest first. */
+        get: operations["get_drafts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/chat/files/{id}/": {
         parameters: {
             query?: never;
@@ -21,6 +72,114 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/chat/hooks/{secret}/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Posts a message to the rooms of an address. */
+        post: operations["post_hooks_secret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/incoming/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the addresses that the caller may delete. */
+        get: operations["get_incoming"];
+        put?: never;
+        /**
+         * Sets up an address to which another application posts: by the host application or its staff, or by the admins of its
+         *     rooms.
+         */
+        post: operations["post_incoming"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/incoming/{id}/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows one of them, without its secret. */
+        get: operations["get_incoming_id"];
+        put?: never;
+        post?: never;
+        /** Deletes one of them: nothing more is posted there. Its messages stay. */
+        delete: operations["delete_incoming_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/invitations/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the invitations into a room that weren't withdrawn, the newest first; its admins only. */
+        get: operations["get_invitations"];
+        put?: never;
+        /** Makes an invitation into a room; its admins only. */
+        post: operations["post_invitations"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/invitations/accept/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Comes into a room by an invitation. Who is in it already uses none up. */
+        post: operations["post_invitations_accept"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/invitations/{id}/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes an invitation back; the room's admins only. Who came in by it stays. */
+        delete: operations["delete_invitations_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/chat/messages/": {
         parameters: {
             query?: never;
@@ -28,11 +187,34 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists undeleted messages of the caller's rooms. */
+        /**
+         * Lists undeleted messages of the caller's rooms, without those that stand in a thread alone; or with `thread` that
+         *     thread, its root first.
+         */
         get: operations["get_messages"];
         put?: never;
-        /** Sends a message, with a file or without. */
+        /**
+         * Sends a message, with a file or without. With a service token it is one of the application's own account, without
+         *     a file, in the room of a task or property.
+         */
         post: operations["post_messages"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/messages/forward/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends copies of messages to other rooms: in each room all of them or none. */
+        post: operations["post_messages_forward"];
         delete?: never;
         options?: never;
         head?: never;
@@ -46,7 +228,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Searches in the texts of the caller's rooms. */
+        /** Searches for messages in the caller's rooms. */
         get: operations["get_messages_search"];
         put?: never;
         post?: never;
@@ -65,7 +247,7 @@ export interface paths {
         };
         /** Shows one message. */
         get: operations["get_messages_id"];
-        /** Changes the text of one's own message. */
+        /** Changes the text of one's own message, and whom it mentions. */
         put: operations["put_messages_id"];
         post?: never;
         /**
@@ -75,8 +257,45 @@ export interface paths {
         delete: operations["delete_messages_id"];
         options?: never;
         head?: never;
-        /** Changes the text of one's own message, where one is given. */
+        /** Changes the text of one's own message, and whom it mentions, where these are given. */
         patch: operations["patch_messages_id"];
+        trace?: never;
+    };
+    "/api/chat/messages/{id}/card/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ticks an item, votes for a choice, or closes one's own poll. Again: nothing new. */
+        post: operations["post_messages_id_card"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/messages/{id}/link_previews/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Returns what the pages that a message links to say of themselves. Where nobody has asked them yet, the answer takes
+         *     up to 10 seconds.
+         */
+        get: operations["get_messages_id_link_previews"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/chat/messages/{id}/mark_read/": {
@@ -90,6 +309,155 @@ export interface paths {
         put?: never;
         /** Moves the caller's read mark up to this message. */
         post: operations["post_messages_id_mark_read"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/messages/{id}/pin/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Pins a message in its room, which has 50 of them at most. Again: nothing new. */
+        put: operations["put_messages_id_pin"];
+        post?: never;
+        /** Takes a pinned message off. Again: nothing new. */
+        delete: operations["delete_messages_id_pin"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/messages/{id}/reactions/{emoji}/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Reacts to a message with an emoji. Again: nothing new. */
+        put: operations["put_messages_id_reactions_emoji"];
+        post?: never;
+        /** Takes back a reaction of one's own. Again: nothing new. */
+        delete: operations["delete_messages_id_reactions_emoji"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/messages/{id}/saved/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Saves a message for the caller; again changes nothing. */
+        put: operations["put_messages_id_saved"];
+        post?: never;
+        /** Saves a message no longer. */
+        delete: operations["delete_messages_id_saved"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/messages/{id}/versions/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the texts that a message has had, the oldest first and the current one last; the newest 100 of them.
+         *     A room may not show them.
+         */
+        get: operations["get_messages_id_versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/messages/{id}/why/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Says why the caller was told of a message, or wasn't: by what was told, and by the settings of now where nothing
+         *     was.
+         */
+        get: operations["get_messages_id_why"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/notifications/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists what the caller was told in the last 30 days and may still see, what was told last first. */
+        get: operations["get_notifications"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/notifications/read/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes what the caller was told as read, up to one notification in the order of the list. The rooms' messages stay
+         *     unread.
+         */
+        post: operations["post_notifications_read"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/notifications/settings/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows how the caller wants to be told. */
+        get: operations["get_notifications_settings"];
+        /** Changes how the caller wants to be told, from what waits to be told on. */
+        put: operations["put_notifications_settings"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -129,7 +497,7 @@ export interface paths {
         delete: operations["delete_participants_id"];
         options?: never;
         head?: never;
-        /** Makes someone an admin, or no longer one; the room's admins only. */
+        /** Changes someone's role, and until when they are in the room, for its admins; changes one's own settings of the room. */
         patch: operations["patch_participants_id"];
         trace?: never;
     };
@@ -167,6 +535,135 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/chat/push/key/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the key with which a browser subscribes to this server's pushes. */
+        get: operations["get_push_key"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/push/subscriptions/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Has the caller's notifications pushed to a browser, which ends with the caller's sign-in. The newest 20 browsers
+         *     of a user are kept.
+         */
+        post: operations["post_push_subscriptions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/push/subscriptions/{id}/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends the pushes to one of the caller's browsers. */
+        delete: operations["delete_push_subscriptions_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/reminders/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the caller's reminders in the order of their times, those that have fired too. */
+        get: operations["get_reminders"];
+        put?: never;
+        /** Reminds the caller of a message at some time; the same again changes nothing. */
+        post: operations["post_reminders"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/reminders/{id}/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows one of the caller's reminders. */
+        get: operations["get_reminders_id"];
+        put?: never;
+        post?: never;
+        /** Deletes one of the caller's reminders, fired or not. */
+        delete: operations["delete_reminders_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/reports/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists reports, the newest first: for staff and the host application all, for others their own. */
+        get: operations["get_reports"];
+        put?: never;
+        /**
+         * Reports a message or a user to the moderators. What a message says is kept for them, whatever becomes of it. The
+         *     same report again changes nothing.
+         */
+        post: operations["post_reports"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/reports/{id}/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a report: to staff and the host application, and to who made it. */
+        get: operations["get_reports_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Sets the state and the moderators' note of a report. For staff and the host application. */
+        patch: operations["patch_reports_id"];
+        trace?: never;
+    };
     "/api/chat/rooms/": {
         parameters: {
             query?: never;
@@ -194,14 +691,14 @@ export interface paths {
         };
         /** Shows a room in full. */
         get: operations["get_rooms_id"];
-        /** Names a room; admins only. */
+        /** Names a room and changes its settings; admins only. */
         put: operations["put_rooms_id"];
         post?: never;
         /** Deletes a room for everyone; admins only. */
         delete: operations["delete_rooms_id"];
         options?: never;
         head?: never;
-        /** Names a room, where a name is given; admins only. */
+        /** Names a room and changes its settings; admins only. */
         patch: operations["patch_rooms_id"];
         trace?: never;
     };
@@ -216,6 +713,23 @@ export interface paths {
         put?: never;
         /** Closes a room to new messages; admins only. */
         post: operations["post_rooms_id_archive"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/rooms/{id}/draft/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Keeps what the caller has typed in a room; the last call wins. An empty text ends the draft. */
+        put: operations["put_rooms_id_draft"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -273,6 +787,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/chat/rooms/{id}/mark_unread/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lets a room count as unread for the caller from a message on, until the caller reads something of it. Read
+         *     marks and receipts stay.
+         */
+        post: operations["post_rooms_id_mark_unread"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/rooms/{id}/pins/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists a room's pinned messages, the one that was pinned last first. */
+        get: operations["get_rooms_id_pins"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/chat/rooms/{id}/stats/": {
         parameters: {
             query?: never;
@@ -307,6 +858,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/chat/saved/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the caller's saved messages, the newest saved first; those alone that the caller may read now. */
+        get: operations["get_saved"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/scheduled/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists what the caller has to be sent later, in the order of the times, and what has failed. */
+        get: operations["get_scheduled"];
+        put?: never;
+        /** Has a message sent at some time. The same `client_id` again gives back the first one. */
+        post: operations["post_scheduled"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/scheduled/{id}/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows one of them; for some days after it was sent, too. */
+        get: operations["get_scheduled_id"];
+        put?: never;
+        post?: never;
+        /** Has one that waits, or has failed, not sent. 409 once it is being sent. */
+        delete: operations["delete_scheduled_id"];
+        options?: never;
+        head?: never;
+        /** Changes one that waits; one that failed waits again then. 409 once it is being sent. */
+        patch: operations["patch_scheduled_id"];
+        trace?: never;
+    };
     "/api/chat/tasks/{id}/room/": {
         parameters: {
             query?: never;
@@ -317,6 +922,23 @@ export interface paths {
         get?: never;
         /** Gives the room of a task, and makes it at the first call. */
         put: operations["put_tasks_id_room"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/threads/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the threads that the caller takes part in by their roots, latest reply first. */
+        get: operations["get_threads"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -358,6 +980,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/chat/unread/why/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says which rooms make the caller's badge: the 500 with the latest activity. */
+        get: operations["get_unread_why"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/chat/users/": {
         parameters: {
             query?: never;
@@ -365,7 +1004,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Finds active people by their names; with a grant, those of the caller's rooms alone. */
+        /** Finds active people by their names; for guests and with a grant, those of the caller's rooms alone. */
         get: operations["get_users"];
         put?: never;
         post?: never;
@@ -416,12 +1055,105 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** Shows a person; for guests and with a grant, one of the caller's rooms. */
+        get: operations["get_users_id"];
         /** Takes over what the host application tells of one person; service tokens only. */
         put: operations["put_users_id"];
         post?: never;
         /** Ends a person's account for good; service tokens only. */
         delete: operations["delete_users_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/users/{id}/block/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Blocks a user: neither writes in the direct room of the two any more. Groups stay as they are. The same again
+         *     changes nothing.
+         */
+        put: operations["put_users_id_block"];
+        post?: never;
+        /** Blocks a user no more. */
+        delete: operations["delete_users_id_block"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/webhooks/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the webhooks that the caller may change. */
+        get: operations["get_webhooks"];
+        put?: never;
+        /** Sets up a webhook: by the host application or its staff, or by the admins of the rooms that it names. */
+        post: operations["post_webhooks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/webhooks/{id}/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a webhook. */
+        get: operations["get_webhooks_id"];
+        put?: never;
+        post?: never;
+        /** Deletes a webhook. What it was not sent yet it isn't sent. */
+        delete: operations["delete_webhooks_id"];
+        options?: never;
+        head?: never;
+        /** Changes a webhook. The caller answers for it from then on: it goes on as long as the caller may read its rooms. */
+        patch: operations["patch_webhooks_id"];
+        trace?: never;
+    };
+    "/api/chat/webhooks/{id}/deliveries/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists what was sent to a webhook in the last days, the newest first. */
+        get: operations["get_webhooks_id_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/webhooks/{id}/replay/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Has a webhook sent again what happened, under the same ids. */
+        post: operations["post_webhooks_id_replay"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -557,25 +1289,283 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description The token of an invitation. */
+        AcceptInvitation: {
+            /** @description The token, or the link that ends with it. */
+            token: string;
+        };
+        /** @description An address to be set up. */
+        AddIncoming: {
+            /** @description The name of the author of what it posts. */
+            name: string;
+            /** @description The rooms to which it posts. */
+            rooms: string[];
+        };
         /** @description Someone to be put into a room. */
         AddParticipant: {
-            /** @description As what. */
+            /** @description As admin, or as member; in place of `role`. */
             is_admin?: boolean;
+            /** @description As what; when left out, guest accounts come in as guests and everyone else as members. */
+            role?: string;
             /**
              * Format: uuid
              * @description The room.
              */
             room: string;
             /**
+             * Format: date-time
+             * @description When that ends by itself.
+             */
+            until?: string | null;
+            /**
              * Format: int64
              * @description Whom.
              */
             user: number;
         };
-        /** @description What a participant becomes. */
+        /** @description What a browser's `PushSubscription.toJSON()` gives. */
+        AddPushSubscription: {
+            /** @description Where to send pushes, by https. */
+            endpoint: string;
+            /** @description The keys. */
+            keys: components["schemas"]["PushKeys"];
+        };
+        /** @description A reminder to be kept. */
+        AddReminder: {
+            /**
+             * Format: date-time
+             * @description When: ahead, and at most a year.
+             */
+            at: string;
+            /**
+             * Format: uuid
+             * @description The message, of one of the caller's rooms.
+             */
+            message_id: string;
+        };
+        /** @description A webhook to be set up. */
+        AddWebhook: {
+            /** @description The types of the frames that are sent; none: all of them. */
+            events?: string[] | null;
+            /** @description The types of rooms that are followed; none: all of them. */
+            room_types?: components["schemas"]["RoomTypeParam"][] | null;
+            /** @description The rooms that are followed; none: all of them. */
+            rooms?: string[] | null;
+            /**
+             * @description What signs the requests: 16 to 64 bytes in Base64, with `whsec_` before them or without; made here if it is left
+             *     out.
+             */
+            secret?: string | null;
+            since?: components["schemas"]["ReplayStartParam"] | null;
+            /**
+             * Format: uri
+             * @description Where requests are sent: an `https` address of up to 2,048 characters.
+             */
+            url: string;
+        };
+        /** @description A user whom the caller has blocked. */
+        Block: {
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            created_at: string;
+            /** @description The name to show. */
+            full_name: string;
+            /**
+             * Format: int64
+             * @description The user.
+             */
+            user_id: number;
+            /** @description The sign-in name. */
+            username: string;
+        };
+        /** @description A message's card. */
+        Card: {
+            /** @description Always empty: only bots may send buttons. */
+            buttons: Record<string, never>[];
+            /** @description What can be voted for, in a poll. */
+            choices?: components["schemas"]["PollChoice"][] | null;
+            /** @description In a poll: whether nobody votes any more. */
+            closed?: boolean | null;
+            /** @description Facts by their names. */
+            fields: components["schemas"]["CardField"][];
+            /** @description What is to be done, on a checklist. */
+            items: components["schemas"]["ChecklistItem"][];
+            /** @description `card`, `checklist` or `poll`. */
+            kind: string;
+            /** @description A web address with more about it. */
+            link?: string | null;
+            /** @description In a poll: whether one person may vote for several of them. */
+            multiple?: boolean | null;
+            /** @description A word about how things stand. */
+            state?: string | null;
+            /** @description Its text, perhaps empty. */
+            text: string;
+            /** @description Its title, perhaps empty. */
+            title: string;
+            /**
+             * Format: int32
+             * @description The form that it has: 1.
+             */
+            v: number;
+        };
+        /** @description A fact on a card. */
+        CardField: {
+            /** @description What it is about. */
+            name: string;
+            /** @description What is the case. */
+            value: string;
+        };
+        /** @description An event of a room. */
+        Change: {
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            at: string;
+            /** @description The event's frame, with what it is about as it is now. */
+            data: Record<string, never>;
+            /**
+             * Format: uuid
+             * @description The room.
+             */
+            room_id: string;
+            /**
+             * Format: int64
+             * @description The position in the room's log.
+             */
+            seq: number;
+            /** @description The `type` of the event's frame. */
+            type: string;
+        };
+        /** @description A change of a card: exactly one of `item`, `choice` and `close`. */
+        ChangeCard: {
+            /** @description The id of a choice to vote for. */
+            choice?: string | null;
+            /** @description True: closes one's own poll. */
+            close?: boolean | null;
+            /** @description The id of an item to tick. */
+            item?: string | null;
+            /** @description Whether the tick or the vote shall be there; true unless it is given. */
+            on?: boolean | null;
+        };
+        /** @description What a participant becomes, or the caller's own settings of the room. */
         ChangeParticipant: {
-            /** @description Whether this person may change the room and its people. */
+            /** @description Whether the room is a favourite, for oneself. */
+            favourite?: boolean;
+            /** @description Whether this person may change the room and its people; for its admins to say. */
             is_admin?: boolean;
+            /** @description What to be told of, for oneself. */
+            level?: string;
+            /**
+             * Format: date-time
+             * @description Until when the room is muted, for oneself; null to lift that.
+             */
+            muted_until?: string | null;
+            /** @description The role; for the room's admins to say. */
+            role?: string;
+            /**
+             * Format: date-time
+             * @description When the membership ends by itself, null for never; for the room's admins to say.
+             */
+            until?: string | null;
+        };
+        /** @description What changes of a message that is to be sent later; what is left out stays as it is. */
+        ChangeScheduledMessage: {
+            /**
+             * Format: date-time
+             * @description When to send it.
+             */
+            at?: string;
+            /** @description The text. */
+            content?: string;
+            /**
+             * Format: uuid
+             * @description The message that it answers; null for none.
+             */
+            reply_to?: string | null;
+        };
+        /** @description What changes of a webhook; what is left out stays as it is. */
+        ChangeWebhook: {
+            /** @description The types of the frames that are sent; an empty list for all of them. */
+            events?: string[] | null;
+            /** @description The types of rooms that are followed; an empty list for all of them. */
+            room_types?: components["schemas"]["RoomTypeParam"][] | null;
+            /** @description The rooms that are followed; an empty list for all of them. */
+            rooms?: string[] | null;
+            /** @description A new secret; null has one made. The one before signs for another day. */
+            secret?: string | null;
+            /** @description `active` or `paused`. */
+            state?: string;
+            /**
+             * Format: uri
+             * @description Where requests are sent.
+             */
+            url?: string;
+        };
+        /** @description What happened after a cursor. */
+        Changes: {
+            /** @description What happened, each room's events in their order; the rooms are in none. */
+            changes: components["schemas"]["Change"][];
+            /** @description Where to go on; its text says nothing to others than this server. */
+            cursor: string;
+            /** @description Whether more follows now. */
+            has_more: boolean;
+        };
+        /** @description Something to be done. */
+        ChecklistItem: {
+            /**
+             * Format: date-time
+             * @description When that was.
+             */
+            done_at?: string | null;
+            /**
+             * Format: int64
+             * @description Who ticked it; null while it isn't ticked.
+             */
+            done_by?: number | null;
+            /** @description Its id on the card. */
+            id: string;
+            /** @description What is to be done. */
+            text: string;
+        };
+        /** @description An invitation to be made. */
+        CreateInvitation: {
+            /** @description As what people come in; `guest` when left out. */
+            role?: string;
+            /**
+             * Format: uuid
+             * @description The room, of which the caller is an admin.
+             */
+            room: string;
+            /**
+             * Format: date-time
+             * @description When their memberships end; the invitation ends then too, and after 30 days at the latest.
+             */
+            until?: string | null;
+            /**
+             * Format: int64
+             * @description How many people it lets in; one when left out.
+             */
+            uses?: number;
+        };
+        /** @description A report to be made: of a message or of a user. */
+        CreateReport: {
+            /**
+             * Format: uuid
+             * @description A message that the caller may read.
+             */
+            message?: string | null;
+            /** @description More about it. */
+            note?: string | null;
+            /** @description Why; up to 100 characters. */
+            reason: string;
+            /**
+             * Format: int64
+             * @description A user other than the caller.
+             */
+            user?: number | null;
         };
         /** @description A room to be made. */
         CreateRoom: {
@@ -614,8 +1604,12 @@ export interface components {
             id: number;
             /** @description Whether the account may do anything. */
             is_active: boolean;
+            /** @description Whether it is a guest account. */
+            is_guest: boolean;
             /** @description Whether this person sees everyone's address. */
             is_staff: boolean;
+            /** @description `person`, `bot` or `integration`. */
+            kind: string;
             /**
              * Format: date-time
              * @description Tokens issued before are void.
@@ -629,10 +1623,45 @@ export interface components {
             /** @description The sentence. */
             message: string;
         };
-        /** @description A message's new text. */
+        /** @description A draft. */
+        Draft: {
+            /** @description The text as it was typed; empty for none. */
+            content: string;
+            /**
+             * Format: uuid
+             * @description The message that it answers.
+             */
+            reply_to_id?: string | null;
+            /**
+             * Format: uuid
+             * @description The room.
+             */
+            room_id: string;
+            /**
+             * Format: date-time
+             * @description When it last changed.
+             */
+            updated_at: string;
+        };
+        /** @description What changes of a message. */
         EditMessage: {
             /** @description The text; may be empty only beside a file. */
             content: string;
+            /** @description Whether it mentions everyone in the room from now on; as it was without this. */
+            mention_room?: boolean | null;
+            /**
+             * @description Whom it mentions from now on, by ids; as it was without this. Who was mentioned before need no longer be in
+             *     the room.
+             */
+            mentions?: number[] | null;
+        };
+        /** @description When a mail is sent. */
+        EmailSettings: {
+            /**
+             * Format: int32
+             * @description After how many minutes without reading.
+             */
+            after_minutes: number;
         };
         /** @description Nothing more to say. */
         Empty: Record<string, never>;
@@ -670,15 +1699,201 @@ export interface components {
              */
             seq: number;
         };
+        /** @description The first unread message of a room. */
+        FirstUnread: {
+            /**
+             * Format: uuid
+             * @description The message.
+             */
+            message_id: string;
+            /**
+             * Format: int64
+             * @description Its position.
+             */
+            seq: number;
+        };
+        /** @description Messages to be forwarded. */
+        ForwardMessages: {
+            /**
+             * Format: uuid
+             * @description What the client calls this send, so that a retry makes nothing new.
+             */
+            client_id: string;
+            /** @description A message that is sent before them in each room. */
+            content?: string | null;
+            /** @description The messages, all of one room, in the order in which they are to be sent. */
+            message_ids: string[];
+            /** @description The rooms to which they are sent. */
+            rooms: string[];
+        };
+        /** @description Where a forwarded message was written first. */
+        Forwarded: {
+            /**
+             * Format: date-time
+             * @description When it was sent there.
+             */
+            created_at: string;
+            /**
+             * Format: uuid
+             * @description The message there, for the same.
+             */
+            message_id?: string | null;
+            /**
+             * Format: uuid
+             * @description The room, for those who may see the message there.
+             */
+            room_id?: string | null;
+            /** @description Who wrote it. */
+            sender: components["schemas"]["ForwardedSender"];
+        };
+        /** @description What was sent, and where nothing was. */
+        ForwardedMessages: {
+            /** @description The rooms in which nothing was sent, each with the code of its error. */
+            errors: {
+                [key: string]: string;
+            };
+            /**
+             * @description What was sent, room by room; in a room that the caller has left since, `id`, `room`, `seq` and `created_at`
+             *     alone.
+             */
+            messages: components["schemas"]["Message"][];
+        };
+        /** @description Who wrote a message that was forwarded. */
+        ForwardedSender: {
+            /** @description The name to show. */
+            full_name: string;
+            /**
+             * Format: int64
+             * @description The person's id.
+             */
+            id: number;
+            /** @description The sign-in name. */
+            username: string;
+        };
+        /** @description What moderators make of a report. */
+        HandleReport: {
+            /** @description A note, which only moderators see. */
+            note?: string | null;
+            /** @description The new state. */
+            state?: string | null;
+        };
         /** @description A node that is well. */
         Health: {
             /** @description `ok`. */
             status: string;
         };
+        /** @description A part of a message's content that matches a search. */
+        Highlight: {
+            /**
+             * Format: int32
+             * @description The code point after its last one.
+             */
+            end: number;
+            /**
+             * Format: int32
+             * @description Its first code point in `content`, from 0.
+             */
+            start: number;
+        };
+        /** @description An address to which another application posts. */
+        Incoming: {
+            /**
+             * Format: date-time
+             * @description When it was set up.
+             */
+            created_at: string;
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            /** @description The name of the author of what it posts. */
+            name: string;
+            /** @description The rooms to which it posts. */
+            rooms: string[];
+            /** @description The address, which is the secret; only in the answer to who has just set it up. */
+            url?: string;
+            /**
+             * Format: int64
+             * @description The id of that author, which is below 0.
+             */
+            user_id: number;
+        };
+        /** @description An invitation into a room. */
+        Invitation: {
+            /**
+             * Format: date-time
+             * @description When that was.
+             */
+            created_at: string;
+            /**
+             * Format: int64
+             * @description Who made it; none where the host application did.
+             */
+            created_by?: number | null;
+            /**
+             * Format: date-time
+             * @description Until when it can be used.
+             */
+            expires_at: string;
+            /**
+             * Format: uuid
+             * @description The invitation's id.
+             */
+            id: string;
+            /** @description As what people come in: `admin`, `member` or `guest`. */
+            role: string;
+            /**
+             * Format: uuid
+             * @description The room.
+             */
+            room: string;
+            /**
+             * Format: date-time
+             * @description When their memberships end.
+             */
+            until?: string | null;
+            /**
+             * Format: int64
+             * @description How many it has let in.
+             */
+            used: number;
+            /**
+             * Format: int64
+             * @description How many people it lets in.
+             */
+            uses: number;
+        };
+        /** @description What a page says of itself. */
+        LinkPreview: {
+            /** @description A description; up to 400 characters. */
+            description?: string | null;
+            /** @description A JPEG of at most 320 by 320 pixels, as a `data:` URL. */
+            picture?: string | null;
+            /** @description The name of the site; up to 100 characters. */
+            site_name?: string | null;
+            /** @description The title; up to 200 characters. */
+            title?: string | null;
+            /** @description The link as it stands in the text, without a fragment. */
+            url: string;
+        };
+        /** @description The previews of a message's links. */
+        LinkPreviews: {
+            /** @description Whether that is all. If not, some are being asked for: ask again in some seconds. */
+            is_complete: boolean;
+            /** @description Whether the operator has switched previews on. If not, there are none for any message. */
+            is_enabled: boolean;
+            /** @description Those of the first three links that have one, in the order of the text. */
+            previews: components["schemas"]["LinkPreview"][];
+        };
         /** @description A room in a list. */
         ListedRoom: {
+            /** @description What it is for; may be empty. */
+            description: string;
             /** @description What to call it. */
             display_name: string;
+            /** @description Whether it is one of the caller's favourites. */
+            favourite: boolean;
             /**
              * Format: uuid
              * @description The room's id.
@@ -696,6 +1911,13 @@ export interface components {
              * @description When that was sent; the room's making when there is none.
              */
             last_message_time: string;
+            /** @description What the caller wants to be told of: `all`, `mentions` or `nothing`. */
+            level: string;
+            /**
+             * Format: int64
+             * @description How much of that mentions the caller.
+             */
+            mention_count: number;
             /**
              * Format: date-time
              * @description When something in it last changed, but for edits and deletions of messages.
@@ -715,6 +1937,39 @@ export interface components {
              */
             unread_count: number;
         };
+        /** @description A person or an integration. */
+        ListedUser: {
+            /** @description The address, for those who may see it; else empty. */
+            email: string;
+            /** @description True for a guest, who belongs to another organisation; else left out. */
+            external?: boolean;
+            /** @description The name to show. */
+            full_name: string;
+            /**
+             * Format: int64
+             * @description The id; below 0 for an integration.
+             */
+            id: number;
+            /** @description `person`, `bot` or `integration`. */
+            kind: string;
+            /** @description The sign-in name. */
+            username: string;
+        };
+        /** @description The message from which on a room counts as unread. */
+        MarkUnread: {
+            /**
+             * Format: uuid
+             * @description The message, in this room.
+             */
+            message_id: string;
+        };
+        /** @description Whom a message mentions. */
+        Mentions: {
+            /** @description Whether it mentions everyone in the room. */
+            room: boolean;
+            /** @description People in the room, by their ids, in the order in which its sender's client named them. */
+            users: number[];
+        };
         /** @description A message. */
         Message: {
             /** @description Where its file is, for the caller alone and to the end of the next day. */
@@ -726,6 +1981,7 @@ export interface components {
              * @description The file's size in bytes.
              */
             attachment_size?: number | null;
+            card?: components["schemas"]["Card"] | null;
             /**
              * Format: uuid
              * @description What its sender's client called it.
@@ -748,17 +2004,22 @@ export interface components {
              * @description When that was last.
              */
             edited_at?: string | null;
+            forwarded?: components["schemas"]["Forwarded"] | null;
             /**
              * Format: uuid
              * @description The message's id.
              */
             id: string;
+            /** @description False where it stands in its thread alone, else left out. */
+            in_timeline?: boolean | null;
             /** @description Whether it was deleted. */
             is_deleted: boolean;
             /** @description Whether its text was changed. */
             is_edited: boolean;
             /** @description Whether the caller has read it. */
             is_read: boolean;
+            /** @description Whom it mentions. */
+            mentions: components["schemas"]["Mentions"];
             /** @description `text`, `image`, `file` or `system`. */
             message_type: string;
             /**
@@ -766,6 +2027,18 @@ export interface components {
              * @description When it last changed.
              */
             modified_at: string;
+            /**
+             * Format: date-time
+             * @description When it was pinned, if it is.
+             */
+            pinned_at?: string | null;
+            /**
+             * Format: int64
+             * @description Who pinned it; none where the host application did.
+             */
+            pinned_by?: number | null;
+            /** @description The reactions to it, in the order in which each emoji first appeared. */
+            reactions: components["schemas"]["Reaction"][];
             /** @description When each of them first did, by id; empty in rooms of more than 50 people. */
             read_by: {
                 [key: string]: string;
@@ -800,6 +2073,16 @@ export interface components {
              * @description The position of its sending in the room's log.
              */
             seq: number;
+            thread?: components["schemas"]["Thread"] | null;
+        };
+        /** @description Why the caller was told of a message, or wasn't. */
+        MessageReasons: {
+            /** @description Why. */
+            reasons: components["schemas"]["NotificationReason"][];
+            /** @description Whether the caller was told. */
+            told: boolean;
+            /** @description What became of it on each way to the caller. */
+            ways: components["schemas"]["NotificationWay"][];
         };
         /** @description Messages next to a position. */
         MessageRunBody: {
@@ -822,8 +2105,41 @@ export interface components {
         };
         /** @enum {string} */
         MessageTypeParam: "text" | "image" | "file" | "system";
+        /** @description A text that a message has or had. */
+        MessageVersion: {
+            /** @description The text. */
+            content: string;
+            /**
+             * Format: date-time
+             * @description When it was written: of the first one, when the message was sent; of each other, when the edit came that
+             *     made it.
+             */
+            edited_at: string;
+        };
         /** @description A page of messages, or messages next to a position when `before`, `after` or `limit` is given. */
         MessagesBody: components["schemas"]["Page_Message"] | components["schemas"]["MessageRunBody"];
+        /** @description What only moderators see of a report. */
+        Moderation: {
+            /** @description The message's text and file name when it was reported, whatever became of it. */
+            content: string;
+            /**
+             * Format: int64
+             * @description The moderator who changed it last; null for nobody, or the host application.
+             */
+            moderator_id?: number | null;
+            /** @description What a moderator noted. */
+            note: string;
+            /**
+             * Format: int64
+             * @description Who reported.
+             */
+            reporter_id: number;
+            /**
+             * Format: uuid
+             * @description The message's room.
+             */
+            room_id?: string | null;
+        };
         /** @description Whether a room is muted for oneself. */
         MuteParticipant: {
             /** @description Whether it is; yes when left out. */
@@ -834,7 +2150,302 @@ export interface components {
              */
             muted_until?: string | null;
         };
+        /** @description Someone who is to be in the room of a task or property. */
+        NamedParticipant: {
+            /** @description From where on they see the room when they come in: `start`, or `now` as guests do when it is left out. */
+            from?: string | null;
+            /** @description As what; when left out, someone who is in it stays what they are. */
+            role?: string | null;
+            /**
+             * Format: date-time
+             * @description Until when; null or left out for no end. Whose time is over is taken out.
+             */
+            until?: string | null;
+            /**
+             * Format: int64
+             * @description Whom.
+             */
+            user: number;
+        };
+        /** @description An invitation that was just made. */
+        NewInvitation: components["schemas"]["Invitation"] & {
+            /** @description The token, for links of the host application's own. It is told this once. */
+            token: string;
+            /** @description The link to pass on, which ends with the token. */
+            url: string;
+        };
+        /** @description Something that the caller was told. */
+        Notification: {
+            /** @description Who says what. */
+            body: string;
+            /**
+             * Format: date-time
+             * @description When the caller was told first.
+             */
+            created_at: string;
+            /**
+             * Format: uuid
+             * @description The notification's id; what is new in the room changes the notification and not its id.
+             */
+            id: string;
+            /** @description `message`, `thread`, `keyword` or `mention`. */
+            kind: string;
+            /**
+             * Format: uuid
+             * @description The newest message of which the caller was told.
+             */
+            message_id: string;
+            /**
+             * Format: date-time
+             * @description When the caller read it, in the list or in the room.
+             */
+            read_at?: string | null;
+            /**
+             * Format: uuid
+             * @description The room.
+             */
+            room_id: string;
+            /**
+             * Format: int64
+             * @description The position of the message.
+             */
+            seq: number;
+            /** @description The name of the room. */
+            title: string;
+            /**
+             * Format: date-time
+             * @description When the caller was told last.
+             */
+            updated_at: string;
+            /** @description Whether its sender waits for it; no message is urgent in this version. */
+            urgent: boolean;
+        };
+        /** @description A reason. */
+        NotificationReason: {
+            /** @description The rule, by its name. */
+            rule: string;
+            /** @description The rule in a sentence. */
+            text: string;
+        };
+        /** @description The caller's settings. */
+        NotificationSettings: {
+            /**
+             * Format: int32
+             * @description How long the caller has to read a message before being told of it.
+             */
+            delay_seconds: number;
+            email?: components["schemas"]["EmailSettings"] | null;
+            /** @description Whether notifications leave out what a message says. */
+            hide_text: boolean;
+            /** @description Words of which the caller is told as of a mention. */
+            keywords: string[];
+            quiet?: components["schemas"]["QuietHours"] | null;
+        };
+        /** @description A way to the caller. */
+        NotificationWay: {
+            /**
+             * Format: date-time
+             * @description Since when; of `waiting`: until when.
+             */
+            at: string;
+            /**
+             * @description Of `in_app`: `waiting`, `told`, `read` or `gone`; of `web_push`: `pending`, `sending`, `sent`, `failed` or
+             *     `withdrawn`.
+             */
+            state: string;
+            /** @description `in_app` or `web_push`. */
+            way: string;
+        };
         Number: number | string;
+        /** @description The room of a task or property. */
+        OpenedSubjectRoom: components["schemas"]["Room"] & {
+            /** @description Those of `participants` who are unknown or inactive; only where these were given. */
+            unknown?: number[];
+        };
+        /** @description One page of a list. */
+        Page_Block: {
+            /**
+             * Format: int64
+             * @description How many there are in all.
+             */
+            count: number;
+            /** @description Where the next page is: an absolute URL, or from the path on where the server's name isn't known. */
+            next?: string | null;
+            /** @description Where the page before is. */
+            previous?: string | null;
+            /** @description What is on this page. */
+            results: {
+                /**
+                 * Format: date-time
+                 * @description Since when.
+                 */
+                created_at: string;
+                /** @description The name to show. */
+                full_name: string;
+                /**
+                 * Format: int64
+                 * @description The user.
+                 */
+                user_id: number;
+                /** @description The sign-in name. */
+                username: string;
+            }[];
+        };
+        /** @description One page of a list. */
+        Page_Draft: {
+            /**
+             * Format: int64
+             * @description How many there are in all.
+             */
+            count: number;
+            /** @description Where the next page is: an absolute URL, or from the path on where the server's name isn't known. */
+            next?: string | null;
+            /** @description Where the page before is. */
+            previous?: string | null;
+            /** @description What is on this page. */
+            results: {
+                /** @description The text as it was typed; empty for none. */
+                content: string;
+                /**
+                 * Format: uuid
+                 * @description The message that it answers.
+                 */
+                reply_to_id?: string | null;
+                /**
+                 * Format: uuid
+                 * @description The room.
+                 */
+                room_id: string;
+                /**
+                 * Format: date-time
+                 * @description When it last changed.
+                 */
+                updated_at: string;
+            }[];
+        };
+        /** @description One page of a list. */
+        Page_Incoming: {
+            /**
+             * Format: int64
+             * @description How many there are in all.
+             */
+            count: number;
+            /** @description Where the next page is: an absolute URL, or from the path on where the server's name isn't known. */
+            next?: string | null;
+            /** @description Where the page before is. */
+            previous?: string | null;
+            /** @description What is on this page. */
+            results: {
+                /**
+                 * Format: date-time
+                 * @description When it was set up.
+                 */
+                created_at: string;
+                /**
+                 * Format: uuid
+                 * @description Its id.
+                 */
+                id: string;
+                /** @description The name of the author of what it posts. */
+                name: string;
+                /** @description The rooms to which it posts. */
+                rooms: string[];
+                /** @description The address, which is the secret; only in the answer to who has just set it up. */
+                url?: string;
+                /**
+                 * Format: int64
+                 * @description The id of that author, which is below 0.
+                 */
+                user_id: number;
+            }[];
+        };
+        /** @description One page of a list. */
+        Page_Invitation: {
+            /**
+             * Format: int64
+             * @description How many there are in all.
+             */
+            count: number;
+            /** @description Where the next page is: an absolute URL, or from the path on where the server's name isn't known. */
+            next?: string | null;
+            /** @description Where the page before is. */
+            previous?: string | null;
+            /** @description What is on this page. */
+            results: {
+                /**
+                 * Format: date-time
+                 * @description When that was.
+                 */
+                created_at: string;
+                /**
+                 * Format: int64
+                 * @description Who made it; none where the host application did.
+                 */
+                created_by?: number | null;
+                /**
+                 * Format: date-time
+                 * @description Until when it can be used.
+                 */
+                expires_at: string;
+                /**
+                 * Format: uuid
+                 * @description The invitation's id.
+                 */
+                id: string;
+                /** @description As what people come in: `admin`, `member` or `guest`. */
+                role: string;
+                /**
+                 * Format: uuid
+                 * @description The room.
+                 */
+                room: string;
+                /**
+                 * Format: date-time
+                 * @description When their memberships end.
+                 */
+                until?: string | null;
+                /**
+                 * Format: int64
+                 * @description How many it has let in.
+                 */
+                used: number;
+                /**
+                 * Format: int64
+                 * @description How many people it lets in.
+                 */
+                uses: number;
+            }[];
+        };
+        /** @description One page of a list. */
+        Page_ListedUser: {
+            /**
+             * Format: int64
+             * @description How many there are in all.
+             */
+            count: number;
+            /** @description Where the next page is: an absolute URL, or from the path on where the server's name isn't known. */
+            next?: string | null;
+            /** @description Where the page before is. */
+            previous?: string | null;
+            /** @description What is on this page. */
+            results: {
+                /** @description The address, for those who may see it; else empty. */
+                email: string;
+                /** @description True for a guest, who belongs to another organisation; else left out. */
+                external?: boolean;
+                /** @description The name to show. */
+                full_name: string;
+                /**
+                 * Format: int64
+                 * @description The id; below 0 for an integration.
+                 */
+                id: number;
+                /** @description `person`, `bot` or `integration`. */
+                kind: string;
+                /** @description The sign-in name. */
+                username: string;
+            }[];
+        };
         /** @description One page of a list. */
         Page_Message: {
             /**
@@ -857,6 +2468,7 @@ export interface components {
                  * @description The file's size in bytes.
                  */
                 attachment_size?: number | null;
+                card?: components["schemas"]["Card"] | null;
                 /**
                  * Format: uuid
                  * @description What its sender's client called it.
@@ -879,17 +2491,22 @@ export interface components {
                  * @description When that was last.
                  */
                 edited_at?: string | null;
+                forwarded?: components["schemas"]["Forwarded"] | null;
                 /**
                  * Format: uuid
                  * @description The message's id.
                  */
                 id: string;
+                /** @description False where it stands in its thread alone, else left out. */
+                in_timeline?: boolean | null;
                 /** @description Whether it was deleted. */
                 is_deleted: boolean;
                 /** @description Whether its text was changed. */
                 is_edited: boolean;
                 /** @description Whether the caller has read it. */
                 is_read: boolean;
+                /** @description Whom it mentions. */
+                mentions: components["schemas"]["Mentions"];
                 /** @description `text`, `image`, `file` or `system`. */
                 message_type: string;
                 /**
@@ -897,6 +2514,18 @@ export interface components {
                  * @description When it last changed.
                  */
                 modified_at: string;
+                /**
+                 * Format: date-time
+                 * @description When it was pinned, if it is.
+                 */
+                pinned_at?: string | null;
+                /**
+                 * Format: int64
+                 * @description Who pinned it; none where the host application did.
+                 */
+                pinned_by?: number | null;
+                /** @description The reactions to it, in the order in which each emoji first appeared. */
+                reactions: components["schemas"]["Reaction"][];
                 /** @description When each of them first did, by id; empty in rooms of more than 50 people. */
                 read_by: {
                     [key: string]: string;
@@ -931,6 +2560,65 @@ export interface components {
                  * @description The position of its sending in the room's log.
                  */
                 seq: number;
+                thread?: components["schemas"]["Thread"] | null;
+            }[];
+        };
+        /** @description One page of a list. */
+        Page_Notification: {
+            /**
+             * Format: int64
+             * @description How many there are in all.
+             */
+            count: number;
+            /** @description Where the next page is: an absolute URL, or from the path on where the server's name isn't known. */
+            next?: string | null;
+            /** @description Where the page before is. */
+            previous?: string | null;
+            /** @description What is on this page. */
+            results: {
+                /** @description Who says what. */
+                body: string;
+                /**
+                 * Format: date-time
+                 * @description When the caller was told first.
+                 */
+                created_at: string;
+                /**
+                 * Format: uuid
+                 * @description The notification's id; what is new in the room changes the notification and not its id.
+                 */
+                id: string;
+                /** @description `message`, `thread`, `keyword` or `mention`. */
+                kind: string;
+                /**
+                 * Format: uuid
+                 * @description The newest message of which the caller was told.
+                 */
+                message_id: string;
+                /**
+                 * Format: date-time
+                 * @description When the caller read it, in the list or in the room.
+                 */
+                read_at?: string | null;
+                /**
+                 * Format: uuid
+                 * @description The room.
+                 */
+                room_id: string;
+                /**
+                 * Format: int64
+                 * @description The position of the message.
+                 */
+                seq: number;
+                /** @description The name of the room. */
+                title: string;
+                /**
+                 * Format: date-time
+                 * @description When the caller was told last.
+                 */
+                updated_at: string;
+                /** @description Whether its sender waits for it; no message is urgent in this version. */
+                urgent: boolean;
             }[];
         };
         /** @description One page of a list. */
@@ -946,6 +2634,10 @@ export interface components {
             previous?: string | null;
             /** @description What is on this page. */
             results: {
+                /** @description Whether this person is a guest, who belongs to another organisation. */
+                external: boolean;
+                /** @description Whether the room is one of the caller's favourites; null for others. */
+                favourite?: boolean | null;
                 /**
                  * Format: int64
                  * @description The participant's id.
@@ -970,11 +2662,15 @@ export interface components {
                  * @description Since when this person is out.
                  */
                 left_at?: string | null;
+                /** @description What the caller wants to be told of: `all`, `mentions` or `nothing`; null for others. */
+                level?: string | null;
                 /**
                  * Format: date-time
                  * @description When that lapses.
                  */
                 muted_until?: string | null;
+                /** @description `admin`, `member` or `guest`. */
+                role: string;
                 /**
                  * Format: uuid
                  * @description The room.
@@ -985,9 +2681,199 @@ export interface components {
                  * @description How many messages of others are unread.
                  */
                 unread_count: number;
+                /**
+                 * Format: date-time
+                 * @description When the membership ends by itself.
+                 */
+                until?: string | null;
                 /** @description The person. */
                 user: components["schemas"]["User"];
             }[];
+        };
+        /** @description One page of a list. */
+        Page_Reminder: {
+            /**
+             * Format: int64
+             * @description How many there are in all.
+             */
+            count: number;
+            /** @description Where the next page is: an absolute URL, or from the path on where the server's name isn't known. */
+            next?: string | null;
+            /** @description Where the page before is. */
+            previous?: string | null;
+            /** @description What is on this page. */
+            results: {
+                /**
+                 * Format: date-time
+                 * @description When the caller is reminded.
+                 */
+                at: string;
+                /**
+                 * Format: date-time
+                 * @description When the caller asked for it.
+                 */
+                created_at: string;
+                /**
+                 * Format: date-time
+                 * @description When the caller was reminded; none before that.
+                 */
+                fired_at?: string | null;
+                /**
+                 * Format: uuid
+                 * @description The reminder's id.
+                 */
+                id: string;
+                /**
+                 * Format: uuid
+                 * @description The message.
+                 */
+                message_id: string;
+                /**
+                 * Format: uuid
+                 * @description Its room.
+                 */
+                room_id: string;
+            }[];
+        };
+        /** @description One page of a list. */
+        Page_Report: {
+            /**
+             * Format: int64
+             * @description How many there are in all.
+             */
+            count: number;
+            /** @description Where the next page is: an absolute URL, or from the path on where the server's name isn't known. */
+            next?: string | null;
+            /** @description Where the page before is. */
+            previous?: string | null;
+            /** @description What is on this page. */
+            results: {
+                /**
+                 * Format: date-time
+                 * @description When it was reported.
+                 */
+                created_at: string;
+                /**
+                 * Format: date-time
+                 * @description When a moderator changed it last.
+                 */
+                handled_at?: string | null;
+                /**
+                 * Format: uuid
+                 * @description The report's id.
+                 */
+                id: string;
+                /**
+                 * Format: uuid
+                 * @description The message; null for a report of a user.
+                 */
+                message_id?: string | null;
+                moderation?: components["schemas"]["Moderation"] | null;
+                /** @description What the reporter says about it. */
+                note: string;
+                /** @description Why. */
+                reason: string;
+                /** @description `open`, `resolved` or `dismissed`. */
+                state: string;
+                /**
+                 * Format: int64
+                 * @description The user, or the author of the message.
+                 */
+                user_id: number;
+            }[];
+        };
+        /** @description One page of a list. */
+        Page_SavedMessage: {
+            /**
+             * Format: int64
+             * @description How many there are in all.
+             */
+            count: number;
+            /** @description Where the next page is: an absolute URL, or from the path on where the server's name isn't known. */
+            next?: string | null;
+            /** @description Where the page before is. */
+            previous?: string | null;
+            /** @description What is on this page. */
+            results: (components["schemas"]["Message"] & {
+                /**
+                 * Format: date-time
+                 * @description When it was saved.
+                 */
+                saved_at: string;
+            })[];
+        };
+        /** @description One page of a list. */
+        Page_ScheduledMessage: {
+            /**
+             * Format: int64
+             * @description How many there are in all.
+             */
+            count: number;
+            /** @description Where the next page is: an absolute URL, or from the path on where the server's name isn't known. */
+            next?: string | null;
+            /** @description Where the page before is. */
+            previous?: string | null;
+            /** @description What is on this page. */
+            results: {
+                /**
+                 * Format: date-time
+                 * @description When it is sent.
+                 */
+                at: string;
+                /**
+                 * Format: uuid
+                 * @description What the client calls this send.
+                 */
+                client_id: string;
+                /** @description The text; empty once it is sent. */
+                content: string;
+                /**
+                 * Format: date-time
+                 * @description When the caller asked for it.
+                 */
+                created_at: string;
+                /** @description Why it failed: one of the codes of errors. */
+                error?: string | null;
+                /**
+                 * Format: uuid
+                 * @description Its id, which is not that of the message that it becomes.
+                 */
+                id: string;
+                /**
+                 * Format: uuid
+                 * @description The message that it became.
+                 */
+                message_id?: string | null;
+                /**
+                 * Format: uuid
+                 * @description The message that it answers.
+                 */
+                reply_to_id?: string | null;
+                /**
+                 * Format: uuid
+                 * @description The room.
+                 */
+                room: string;
+                /** @description `pending`, `sending`, `sent` or `failed`. */
+                state: string;
+            }[];
+        };
+        /** @description One page of a list. */
+        Page_SearchHit: {
+            /**
+             * Format: int64
+             * @description How many there are in all.
+             */
+            count: number;
+            /** @description Where the next page is: an absolute URL, or from the path on where the server's name isn't known. */
+            next?: string | null;
+            /** @description Where the page before is. */
+            previous?: string | null;
+            /** @description What is on this page. */
+            results: (components["schemas"]["Message"] & {
+                /** @description What matches in its content, in order; empty where only the file's name or the filters match. */
+                highlights: components["schemas"]["Highlight"][];
+            })[];
         };
         /** @description One page of a list. */
         Page_Typing: {
@@ -1022,7 +2908,7 @@ export interface components {
             }[];
         };
         /** @description One page of a list. */
-        Page_User: {
+        Page_Webhook: {
             /**
              * Format: int64
              * @description How many there are in all.
@@ -1034,21 +2920,115 @@ export interface components {
             previous?: string | null;
             /** @description What is on this page. */
             results: {
-                /** @description The address, for those who may see it; else empty. */
-                email: string;
-                /** @description The name to show. */
-                full_name: string;
+                /**
+                 * Format: date-time
+                 * @description When it was set up.
+                 */
+                created_at: string;
+                /** @description The types of the frames that are sent; none: all of them. */
+                events: string[];
+                /**
+                 * Format: date-time
+                 * @description Since when requests have failed and none has succeeded.
+                 */
+                failing_since?: string | null;
+                /**
+                 * Format: uuid
+                 * @description Its id.
+                 */
+                id: string;
+                /** @description Why it isn't active. */
+                reason: string;
+                /** @description The types of rooms that are followed; none: all of them. */
+                room_types: string[];
+                /** @description The rooms that are followed; none: all of them. */
+                rooms: string[];
+                /** @description What signs the requests; only in the answer to who has just set it. */
+                secret?: string;
+                /** @description `active`; `paused`, by hand or after days in vain; or `ended`, by the target's 410. */
+                state: string;
+                /**
+                 * Format: date-time
+                 * @description When a request succeeded last, give or take some seconds.
+                 */
+                succeeded_at?: string | null;
+                /** @description Where requests are sent. */
+                url: string;
+            }[];
+        };
+        /** @description One page of a list. */
+        Page_WebhookDelivery: {
+            /**
+             * Format: int64
+             * @description How many there are in all.
+             */
+            count: number;
+            /** @description Where the next page is: an absolute URL, or from the path on where the server's name isn't known. */
+            next?: string | null;
+            /** @description Where the page before is. */
+            previous?: string | null;
+            /** @description What is on this page. */
+            results: {
+                /** @description The start of its body. */
+                answer: string;
+                /**
+                 * Format: int32
+                 * @description How often it was sent.
+                 */
+                attempts: number;
+                /**
+                 * Format: int32
+                 * @description How long the last answer took, in milliseconds.
+                 */
+                duration_ms: number;
+                /** @description Why there was none; empty where there was. */
+                error: string;
+                /**
+                 * Format: date-time
+                 * @description When it was sent first.
+                 */
+                first_attempt_at: string;
+                /** @description The `webhook-id` of its requests. */
+                id: string;
+                /**
+                 * Format: date-time
+                 * @description When it was sent last.
+                 */
+                last_attempt_at: string;
+                /**
+                 * Format: date-time
+                 * @description When it is sent again.
+                 */
+                next_attempt_at?: string | null;
+                /**
+                 * Format: uuid
+                 * @description The room.
+                 */
+                room_id: string;
                 /**
                  * Format: int64
-                 * @description The person's id.
+                 * @description The position in the room's log.
                  */
-                id: number;
-                /** @description The sign-in name. */
-                username: string;
+                seq: number;
+                /** @description `delivered`; `retrying`, which holds the room's later events back; or `given_up`. */
+                state: string;
+                /**
+                 * Format: int32
+                 * @description The status of the last answer; none without one.
+                 */
+                status?: number | null;
+                /** @description The `type` of the event's frame. */
+                type: string;
+                /** @description Where it was sent last. */
+                url: string;
             }[];
         };
         /** @description A participant. */
         Participant: {
+            /** @description Whether this person is a guest, who belongs to another organisation. */
+            external: boolean;
+            /** @description Whether the room is one of the caller's favourites; null for others. */
+            favourite?: boolean | null;
             /**
              * Format: int64
              * @description The participant's id.
@@ -1073,11 +3053,15 @@ export interface components {
              * @description Since when this person is out.
              */
             left_at?: string | null;
+            /** @description What the caller wants to be told of: `all`, `mentions` or `nothing`; null for others. */
+            level?: string | null;
             /**
              * Format: date-time
              * @description When that lapses.
              */
             muted_until?: string | null;
+            /** @description `admin`, `member` or `guest`. */
+            role: string;
             /**
              * Format: uuid
              * @description The room.
@@ -1088,25 +3072,141 @@ export interface components {
              * @description How many messages of others are unread.
              */
             unread_count: number;
+            /**
+             * Format: date-time
+             * @description When the membership ends by itself.
+             */
+            until?: string | null;
             /** @description The person. */
             user: components["schemas"]["User"];
         };
-        /** @description The message that another one answers. */
-        Quote: {
-            /** @description Its first 100 characters. */
-            content: string;
+        /** @description Something to vote for. */
+        PollChoice: {
+            /** @description Its id on the card. */
+            id: string;
+            /** @description Whether the caller is among them all. */
+            mine: boolean;
+            /** @description What is voted for. */
+            text: string;
+            /** @description The ids of some of them, at most 20: the first, as long as nobody takes a vote back. */
+            users: number[];
+            /**
+             * Format: int64
+             * @description How many people voted for it.
+             */
+            votes: number;
+        };
+        /** @description A message that another application posts. */
+        PostToHook: {
+            card?: components["schemas"]["SendCard"] | null;
+            /** @description What the application calls this post, so that a retry posts nothing new. */
+            key?: string | null;
+            /** @description The text; may be left out beside a card. */
+            text?: string | null;
+        };
+        /** @description A message that was posted. */
+        PostedMessage: {
             /**
              * Format: date-time
-             * @description When it was sent.
+             * @description When it was posted.
              */
             created_at: string;
             /**
              * Format: uuid
-             * @description That message's id.
+             * @description The message's id.
+             */
+            id: string;
+            /**
+             * Format: uuid
+             * @description Its room.
+             */
+            room: string;
+            /**
+             * Format: int64
+             * @description Its position in the room's log.
+             */
+            seq: number;
+        };
+        /** @description What was posted, and where nothing was. */
+        PostedToHook: {
+            /** @description The rooms in which nothing was posted, each with the code of its error. */
+            errors: {
+                [key: string]: string;
+            };
+            /** @description The messages, one in each room. */
+            messages: components["schemas"]["PostedMessage"][];
+        };
+        /** @description The key of this server's pushes. */
+        PushKey: {
+            /** @description What `applicationServerKey` takes: an uncompressed point in Base64 for URLs. */
+            public_key: string;
+        };
+        /** @description The keys of a browser. */
+        PushKeys: {
+            /** @description The secret of 16 bytes, in Base64 for URLs. */
+            auth: string;
+            /** @description The public key, in Base64 for URLs. */
+            p256dh: string;
+        };
+        /** @description A subscription. */
+        PushSubscription: {
+            /**
+             * Format: uuid
+             * @description The subscription's id.
+             */
+            id: string;
+        };
+        /** @description A draft to be kept. */
+        PutDraft: {
+            /** @description The text, kept as it is; empty to end the draft. */
+            content: string;
+            /**
+             * Format: uuid
+             * @description The message that it answers, in the same room.
+             */
+            reply_to?: string | null;
+        };
+        /** @description What is to be changed; what isn't given stays as it is, and null sets the default. */
+        PutNotificationSettings: {
+            /**
+             * Format: int32
+             * @description Seconds.
+             */
+            delay_seconds?: number | null;
+            email?: components["schemas"]["EmailSettings"] | null;
+            /** @description Whether notifications leave out what a message says. */
+            hide_text?: boolean | null;
+            /** @description Words, each of at most 50 characters. */
+            keywords?: string[] | null;
+            quiet?: components["schemas"]["QuietHours"] | null;
+        };
+        /** @description Quiet hours. */
+        QuietHours: {
+            /** @description The days on which they begin: `mon`, `tue` … `sun`. */
+            days: string[];
+            /** @description When they begin, as `22:00`. */
+            from: string;
+            /** @description The time zone, such as `Europe/Berlin`. */
+            timezone: string;
+            /** @description When they end: on the next day, unless that is later than `from`. */
+            to: string;
+        };
+        /** @description The message that another one answers. */
+        Quote: {
+            /** @description Its first 100 characters. */
+            content?: string;
+            /**
+             * Format: date-time
+             * @description When it was sent.
+             */
+            created_at?: string;
+            /**
+             * Format: uuid
+             * @description That message's id. All else is left out for a caller who may not see that message.
              */
             id: string;
             /** @description Who wrote it. */
-            sender: components["schemas"]["QuotedSender"];
+            sender?: components["schemas"]["QuotedSender"];
         };
         /** @description Who wrote the message that another one answers. */
         QuotedSender: {
@@ -1118,23 +3218,142 @@ export interface components {
             /** @description The sign-in name. */
             username: string;
         };
+        /** @description All reactions to a message with one emoji. */
+        Reaction: {
+            /**
+             * Format: int64
+             * @description How many people reacted with it.
+             */
+            count: number;
+            /** @description The emoji. */
+            emoji: string;
+            /** @description Whether the caller is among them all. */
+            mine: boolean;
+            /** @description The ids of some of them, at most 20: the first, as long as nobody takes a reaction back. */
+            users: number[];
+        };
+        /** @description A message's reactions. */
+        Reactions: {
+            /**
+             * Format: uuid
+             * @description The message's id.
+             */
+            message_id: string;
+            /** @description Its reactions, in the order in which each emoji first appeared. */
+            reactions: components["schemas"]["Reaction"][];
+        };
+        /** @description Up to where the caller has read the list. */
+        ReadNotifications: {
+            /**
+             * Format: uuid
+             * @description A notification: this one, and what was told before it.
+             */
+            up_to: string;
+        };
         /** @description A refresh token, which is good for one use. */
         Refresh: {
             /** @description The token. */
             refresh: string;
         };
-        /** @description A room's new name. */
-        RenameRoom: {
-            /** @description The name; empty for none. */
-            name?: string;
+        /** @description A reminder. */
+        Reminder: {
+            /**
+             * Format: date-time
+             * @description When the caller is reminded.
+             */
+            at: string;
+            /**
+             * Format: date-time
+             * @description When the caller asked for it.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When the caller was reminded; none before that.
+             */
+            fired_at?: string | null;
+            /**
+             * Format: uuid
+             * @description The reminder's id.
+             */
+            id: string;
+            /**
+             * Format: uuid
+             * @description The message.
+             */
+            message_id: string;
+            /**
+             * Format: uuid
+             * @description Its room.
+             */
+            room_id: string;
+        };
+        /** @description What will be sent again. */
+        Replay: {
+            /**
+             * Format: int64
+             * @description In how many rooms there is something.
+             */
+            rooms: number;
+        };
+        ReplayStartParam: number | string;
+        /** @description What is sent again. */
+        ReplayWebhook: {
+            /**
+             * Format: uuid
+             * @description The room; all that the webhook follows if it is left out.
+             */
+            room?: string | null;
+            /** @description From where on: in each room after this `seq`, or from this time on. */
+            since: components["schemas"]["ReplayStartParam"];
+        };
+        /** @description A report. */
+        Report: {
+            /**
+             * Format: date-time
+             * @description When it was reported.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When a moderator changed it last.
+             */
+            handled_at?: string | null;
+            /**
+             * Format: uuid
+             * @description The report's id.
+             */
+            id: string;
+            /**
+             * Format: uuid
+             * @description The message; null for a report of a user.
+             */
+            message_id?: string | null;
+            moderation?: components["schemas"]["Moderation"] | null;
+            /** @description What the reporter says about it. */
+            note: string;
+            /** @description Why. */
+            reason: string;
+            /** @description `open`, `resolved` or `dismissed`. */
+            state: string;
+            /**
+             * Format: int64
+             * @description The user, or the author of the message.
+             */
+            user_id: number;
         };
         /** @description A room in full. */
-        Room: {
+        Room: components["schemas"]["RoomSettings"] & {
             /**
              * Format: date-time
              * @description Since when it doesn't.
              */
             archived_at?: string | null;
+            /**
+             * @description What the caller may do in it now: `post`, `react`, `pin`, `urgent`, `moderate`, `manage_participants`,
+             *     `manage`.
+             */
+            capabilities: string[];
             /**
              * Format: date-time
              * @description When it was made.
@@ -1158,6 +3377,11 @@ export interface components {
             modified_at: string;
             /** @description The name that its admins gave it. */
             name: string;
+            /**
+             * Format: date-time
+             * @description From when on slow mode lets the caller write; null if that is at once.
+             */
+            next_post_at?: string | null;
             /** @description How many that are. */
             participant_count: number;
             /** @description Who is in it. */
@@ -1206,6 +3430,35 @@ export interface components {
             /** @description What is on this page. */
             results: components["schemas"]["ListedRoom"][];
         };
+        /** @description The settings of a room. */
+        RoomSettings: {
+            /** @description What the room is for; may be empty. */
+            description: string;
+            /** @description Whether everyone may read the earlier texts of edited messages. */
+            edit_history: boolean;
+            /**
+             * @description Which messages a user who joins from now on may read: all, or those from joining on.
+             * @enum {string}
+             */
+            history: "all" | "joined";
+            /**
+             * @description Who may pin messages.
+             * @enum {string}
+             */
+            pinning: "everyone" | "admins";
+            /**
+             * @description Who may send messages.
+             * @enum {string}
+             */
+            posting: "everyone" | "admins";
+            /** @description The seconds that each user but the admins waits after a message before the next one; 0 for none. */
+            slow_mode_seconds: number;
+            /**
+             * @description Who may mark messages as urgent.
+             * @enum {string}
+             */
+            urgent: "everyone" | "admins" | "nobody";
+        };
         /** @description What a room adds up to. */
         RoomStats: {
             /**
@@ -1231,16 +3484,159 @@ export interface components {
         };
         /** @enum {string} */
         RoomTypeParam: "direct" | "group" | "task" | "property";
+        /** @description That a message is saved. */
+        Saved: {
+            /**
+             * Format: uuid
+             * @description The message.
+             */
+            message_id: string;
+            /**
+             * Format: uuid
+             * @description Its room.
+             */
+            room_id: string;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            saved_at: string;
+        };
+        /** @description A saved message. */
+        SavedMessage: components["schemas"]["Message"] & {
+            /**
+             * Format: date-time
+             * @description When it was saved.
+             */
+            saved_at: string;
+        };
+        /** @description A message to be sent later. */
+        ScheduleMessage: {
+            /**
+             * Format: date-time
+             * @description When to send it: ahead, and at most a year.
+             */
+            at: string;
+            /**
+             * Format: uuid
+             * @description What the client calls this send, so that a retry makes nothing new, now or when it is sent.
+             */
+            client_id?: string | null;
+            /** @description The text. */
+            content: string;
+            /**
+             * Format: uuid
+             * @description The message that it answers, in the same room.
+             */
+            reply_to?: string | null;
+            /**
+             * Format: uuid
+             * @description The room.
+             */
+            room: string;
+        };
+        /** @description A message to be sent later. */
+        ScheduledMessage: {
+            /**
+             * Format: date-time
+             * @description When it is sent.
+             */
+            at: string;
+            /**
+             * Format: uuid
+             * @description What the client calls this send.
+             */
+            client_id: string;
+            /** @description The text; empty once it is sent. */
+            content: string;
+            /**
+             * Format: date-time
+             * @description When the caller asked for it.
+             */
+            created_at: string;
+            /** @description Why it failed: one of the codes of errors. */
+            error?: string | null;
+            /**
+             * Format: uuid
+             * @description Its id, which is not that of the message that it becomes.
+             */
+            id: string;
+            /**
+             * Format: uuid
+             * @description The message that it became.
+             */
+            message_id?: string | null;
+            /**
+             * Format: uuid
+             * @description The message that it answers.
+             */
+            reply_to_id?: string | null;
+            /**
+             * Format: uuid
+             * @description The room.
+             */
+            room: string;
+            /** @description `pending`, `sending`, `sent` or `failed`. */
+            state: string;
+        };
+        /** @description A page of the messages that a search found. */
+        SearchPage: components["schemas"]["Page_SearchHit"] & {
+            /**
+             * @description Whether older messages may match that were not looked at: because more than 10,000 match, or because the
+             *     search index is behind.
+             */
+            is_incomplete: boolean;
+        };
         Second: string | number;
+        /** @description A card to be sent; [`Card::read`] reads it. The type documents what may be sent and is never constructed. */
+        SendCard: {
+            /** @description What can be voted for, in a poll: 1 to 50. */
+            choices?: components["schemas"]["SendCardEntry"][] | null;
+            /** @description Facts by their names. */
+            fields?: components["schemas"]["CardField"][] | null;
+            /** @description What is to be done, on a checklist: 1 to 50. */
+            items?: components["schemas"]["SendCardEntry"][] | null;
+            /** @description What it is. */
+            kind: string;
+            /** @description A web address with more about it. */
+            link?: string | null;
+            /** @description In a poll: whether one person may vote for several of them. */
+            multiple?: boolean | null;
+            /** @description A word about how things stand. */
+            state?: string | null;
+            /** @description Its text. */
+            text?: string | null;
+            /** @description Its title; a `card` has this or a text. */
+            title?: string | null;
+            /**
+             * Format: int32
+             * @description The form that it has: 1.
+             */
+            v: number;
+        };
+        /** @description An item or a choice of a card to be sent. */
+        SendCardEntry: {
+            /** @description Its id on the card; the server makes one where it is left out. */
+            id?: string | null;
+            /** @description What it says. */
+            text: string;
+        };
         /** @description A message to be sent. */
         SendMessage: {
+            card?: components["schemas"]["SendCard"] | null;
             /**
              * Format: uuid
              * @description What the client calls this send, so that a retry makes nothing new.
              */
             client_id?: string | null;
-            /** @description The text; may be left out beside a file. */
-            content: string;
+            /** @description The text; may be left out beside a file or a card. */
+            content?: string;
+            /** @description With `thread_root`: whether it stands in the room's timeline too; true unless it is given. */
+            in_timeline?: boolean | null;
+            /** @description Whether it mentions everyone in the room; with more than 20 people in it, for its admins only. */
+            mention_room?: boolean | null;
+            /** @description Whom it mentions, by ids of people in the room; its text names them too. */
+            mentions?: number[] | null;
             /** @description Ignored but for a value that can't be: the type follows from the file. */
             message_type?: string;
             /**
@@ -1253,6 +3649,11 @@ export interface components {
              * @description The room.
              */
             room: string;
+            /**
+             * Format: uuid
+             * @description The message in whose thread it stands; a reply in a thread stands for the thread's root.
+             */
+            thread_root?: string | null;
         };
         /** @description A message to be sent with a file. */
         SendMessageForm: {
@@ -1271,6 +3672,12 @@ export interface components {
             client_id?: string;
             /** @description The text. */
             content?: string;
+            /** @description With `thread_root`: whether it stands in the room's timeline too; true unless it is given. */
+            in_timeline?: boolean;
+            /** @description Whether it mentions everyone in the room. */
+            mention_room?: boolean;
+            /** @description Whom it mentions, by ids of people in the room; the part comes once for each, or holds a JSON list. */
+            mentions?: number[];
             /**
              * Format: uuid
              * @description The message that it answers, in the same room.
@@ -1281,6 +3688,11 @@ export interface components {
              * @description The room.
              */
             room: string;
+            /**
+             * Format: uuid
+             * @description The message in whose thread it stands; a reply in a thread stands for the thread's root.
+             */
+            thread_root?: string;
         };
         SeqParam: number;
         /** @description Name and password. */
@@ -1297,6 +3709,10 @@ export interface components {
         SubjectRoom: {
             /** @description Who is to be in it, from the host application; else without effect. */
             participant_ids?: number[] | null;
+            /** @description The same with their roles, and for how long; in place of `participant_ids`. */
+            participants?: components["schemas"]["NamedParticipant"][] | null;
+            /** @description Whether these are all, so that everyone else is taken out; no when left out. */
+            replace?: boolean | null;
             /** @description The subject's title, from the host application; else without effect. */
             title?: string | null;
         };
@@ -1313,6 +3729,11 @@ export interface components {
             id: number;
             /** @description Whether the account may do anything. */
             is_active?: boolean;
+            /**
+             * @description Whether this person belongs to another organisation, and so sees only the people of the rooms
+             *     that they are in; null leaves that to their roles.
+             */
+            is_guest?: boolean | null;
             /** @description Whether this person sees everyone's address. */
             is_staff?: boolean;
             tokens_valid_from?: components["schemas"]["Second"] | null;
@@ -1334,11 +3755,39 @@ export interface components {
             full_name?: string;
             /** @description Whether the account may do anything. */
             is_active?: boolean;
+            /**
+             * @description Whether this person belongs to another organisation, and so sees only the people of the rooms
+             *     that they are in; null leaves that to their roles.
+             */
+            is_guest?: boolean | null;
             /** @description Whether this person sees everyone's address. */
             is_staff?: boolean;
             tokens_valid_from?: components["schemas"]["Second"] | null;
             /** @description The sign-in name. */
             username?: string;
+        };
+        /** @description A thread. A reply names its root and has no sums. */
+        Thread: {
+            /**
+             * Format: date-time
+             * @description When the newest was sent.
+             */
+            last_reply_at?: string | null;
+            /**
+             * Format: int64
+             * @description How many replies there are.
+             */
+            replies: number;
+            /**
+             * Format: uuid
+             * @description The root's id: the message's own, or that of the message under which it stands.
+             */
+            root_id: string;
+            /**
+             * Format: int64
+             * @description How many the caller hasn't read; null for who doesn't take part, and on replies.
+             */
+            unread?: number | null;
         };
         /** @description What signing in gives. */
         TokenPairBody: {
@@ -1369,6 +3818,11 @@ export interface components {
         };
         /** @description Unread messages. */
         Unread: {
+            /**
+             * Format: int64
+             * @description How many unread messages mention the caller, over all rooms that are not archived.
+             */
+            mention_count: number;
             /** @description Of each room, by its id. */
             rooms: {
                 [key: string]: number;
@@ -1379,10 +3833,91 @@ export interface components {
              */
             unread_count: number;
         };
+        /** @description What is left after reading in the list. */
+        UnreadNotifications: {
+            /**
+             * Format: int64
+             * @description How many notifications aren't read.
+             */
+            unread_count: number;
+        };
+        /** @description What makes the caller's badge. */
+        UnreadReasons: {
+            /**
+             * Format: int64
+             * @description How many unread messages mention the caller, over all rooms that are not archived.
+             */
+            mention_count: number;
+            /** @description The rooms with unread messages, the latest activity first. */
+            rooms: components["schemas"]["UnreadRoomReasons"][];
+            /**
+             * Format: int64
+             * @description The sum of the rooms that count.
+             */
+            unread_count: number;
+        };
+        /** @description A room with messages that the caller hasn't read. */
+        UnreadRoomReasons: {
+            /** @description Whether they count in the badge. */
+            counts: boolean;
+            /** @description Its name. */
+            display_name: string;
+            first_unread?: components["schemas"]["FirstUnread"] | null;
+            /**
+             * Format: int64
+             * @description How many of them mention the caller.
+             */
+            mention_count: number;
+            /** @description Why they count, or don't. */
+            reasons: components["schemas"]["NotificationReason"][];
+            /**
+             * Format: uuid
+             * @description The room.
+             */
+            room_id: string;
+            /**
+             * Format: int64
+             * @description How many messages are unread.
+             */
+            unread_count: number;
+        };
+        /** @description What is to be changed of a room; a field that is left out stays as it is. */
+        UpdateRoom: {
+            /** @description What the room is for; may be empty. */
+            description?: string;
+            /** @description Whether everyone may read the earlier texts of edited messages. */
+            edit_history?: boolean;
+            /**
+             * @description Which messages a user who joins from now on may read: all, or those from joining on.
+             * @enum {string}
+             */
+            history?: "all" | "joined";
+            /** @description The name; empty for none. */
+            name?: string;
+            /**
+             * @description Who may pin messages.
+             * @enum {string}
+             */
+            pinning?: "everyone" | "admins";
+            /**
+             * @description Who may send messages.
+             * @enum {string}
+             */
+            posting?: "everyone" | "admins";
+            /** @description The seconds that each user but the admins waits after a message before the next one; 0 for none. */
+            slow_mode_seconds?: number;
+            /**
+             * @description Who may mark messages as urgent.
+             * @enum {string}
+             */
+            urgent?: "everyone" | "admins" | "nobody";
+        };
         /** @description A person, in brief. */
         User: {
             /** @description The address, for those who may see it; else empty. */
             email: string;
+            /** @description True for a guest, who belongs to another organisation, where people and senders are listed; else left out. */
+            external?: boolean;
             /** @description The name to show. */
             full_name: string;
             /**
@@ -1398,6 +3933,98 @@ export interface components {
             /** @description The token. */
             token: string;
         };
+        /** @description A webhook. */
+        Webhook: {
+            /**
+             * Format: date-time
+             * @description When it was set up.
+             */
+            created_at: string;
+            /** @description The types of the frames that are sent; none: all of them. */
+            events: string[];
+            /**
+             * Format: date-time
+             * @description Since when requests have failed and none has succeeded.
+             */
+            failing_since?: string | null;
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            /** @description Why it isn't active. */
+            reason: string;
+            /** @description The types of rooms that are followed; none: all of them. */
+            room_types: string[];
+            /** @description The rooms that are followed; none: all of them. */
+            rooms: string[];
+            /** @description What signs the requests; only in the answer to who has just set it. */
+            secret?: string;
+            /** @description `active`; `paused`, by hand or after days in vain; or `ended`, by the target's 410. */
+            state: string;
+            /**
+             * Format: date-time
+             * @description When a request succeeded last, give or take some seconds.
+             */
+            succeeded_at?: string | null;
+            /** @description Where requests are sent. */
+            url: string;
+        };
+        /** @description What became of an event that was sent. */
+        WebhookDelivery: {
+            /** @description The start of its body. */
+            answer: string;
+            /**
+             * Format: int32
+             * @description How often it was sent.
+             */
+            attempts: number;
+            /**
+             * Format: int32
+             * @description How long the last answer took, in milliseconds.
+             */
+            duration_ms: number;
+            /** @description Why there was none; empty where there was. */
+            error: string;
+            /**
+             * Format: date-time
+             * @description When it was sent first.
+             */
+            first_attempt_at: string;
+            /** @description The `webhook-id` of its requests. */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was sent last.
+             */
+            last_attempt_at: string;
+            /**
+             * Format: date-time
+             * @description When it is sent again.
+             */
+            next_attempt_at?: string | null;
+            /**
+             * Format: uuid
+             * @description The room.
+             */
+            room_id: string;
+            /**
+             * Format: int64
+             * @description The position in the room's log.
+             */
+            seq: number;
+            /** @description `delivered`; `retrying`, which holds the room's later events back; or `given_up`. */
+            state: string;
+            /**
+             * Format: int32
+             * @description The status of the last answer; none without one.
+             */
+            status?: number | null;
+            /** @description The `type` of the event's frame. */
+            type: string;
+            /** @description Where it was sent last. */
+            url: string;
+        };
     };
     responses: never;
     parameters: never;
@@ -1407,6 +4034,242 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    get_blocks: {
+        parameters: {
+            query?: {
+                /** @description Which page, from 1; what is no number is 1. */
+                page?: components["schemas"]["Number"];
+                /** @description How many on one page, 100 at most; what is no number is the default. */
+                page_size?: components["schemas"]["Number"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Block"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_changes: {
+        parameters: {
+            query?: {
+                /** @description `cursor` of the page before; without it, from the start */
+                cursor?: string;
+                /** @description How many, 500 at most */
+                limit?: components["schemas"]["Number"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Changes"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_drafts: {
+        parameters: {
+            query?: {
+                /** @description Which page, from 1; what is no number is 1. */
+                page?: components["schemas"]["Number"];
+                /** @description How many on one page, 100 at most; what is no number is the default. */
+                page_size?: components["schemas"]["Number"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    /** @description The position of the personal log that this shows */
+                    "X-Personal-Position"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Draft"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     get_files_id: {
         parameters: {
             query?: {
@@ -1506,6 +4369,883 @@ export interface operations {
             };
         };
     };
+    post_hooks_secret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                secret: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PostToHook"];
+            };
+        };
+        responses: {
+            /** @description All of it was posted before, under the same `key` */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PostedToHook"];
+                };
+            };
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PostedToHook"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No room of the address takes it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_incoming: {
+        parameters: {
+            query?: {
+                /** @description Which page, from 1; what is no number is 1. */
+                page?: components["schemas"]["Number"];
+                /** @description How many on one page, 100 at most; what is no number is the default. */
+                page_size?: components["schemas"]["Number"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Incoming"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_incoming: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddIncoming"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Incoming"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_incoming_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Incoming"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_incoming_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_invitations: {
+        parameters: {
+            query: {
+                room: string;
+                /** @description Which page, from 1; what is no number is 1. */
+                page?: components["schemas"]["Number"];
+                /** @description How many on one page, 100 at most; what is no number is the default. */
+                page_size?: components["schemas"]["Number"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Invitation"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_invitations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateInvitation"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewInvitation"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_invitations_accept: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcceptInvitation"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Room"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_invitations_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     get_messages: {
         parameters: {
             query?: {
@@ -1513,13 +5253,19 @@ export interface operations {
                 message_type?: components["schemas"]["MessageTypeParam"];
                 sender?: number;
                 search?: string;
+                /** @description A message: the thread of which it is the root or a reply, oldest first */
+                thread?: string;
+                /** @description `me`: only those that mention the caller */
+                mentions?: string;
+                /** @description Only those that count as unread for the caller */
+                unread?: boolean;
                 /** @description `created_at` for the oldest first */
                 ordering?: string;
-                /** @description With `room`: the newest before this `seq` */
+                /** @description With `room` or `thread`: the newest before this `seq` */
                 before?: components["schemas"]["SeqParam"];
-                /** @description With `room`: the oldest after this `seq` */
+                /** @description With `room` or `thread`: the oldest after this `seq` */
                 after?: components["schemas"]["SeqParam"];
-                /** @description With `room`: how many, 100 at most */
+                /** @description With `room` or `thread`: how many, 100 at most */
                 limit?: components["schemas"]["Number"];
                 /** @description Which page, from 1; what is no number is 1. */
                 page?: components["schemas"]["Number"];
@@ -1674,7 +5420,138 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The room is archived, or the `client_id` was used for another message */
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_messages_forward: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ForwardMessages"];
+            };
+        };
+        responses: {
+            /** @description All of it was sent before */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForwardedMessages"];
+                };
+            };
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForwardedMessages"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -1732,10 +5609,25 @@ export interface operations {
     };
     get_messages_search: {
         parameters: {
-            query: {
-                /** @description One sign of Chinese, Japanese or Korean is enough */
-                q: string;
+            query?: {
+                /**
+                 * @description Words, "phrases" and filters (`from:`, `in:`, `has:`, `before:`, `after:`, `mentions:me`); one sign of Chinese,
+                 *     Japanese or Korean is enough. May be left out beside a filter
+                 */
+                q?: string;
                 room?: string;
+                /** @description Name or id of the sender; `me` */
+                from?: string;
+                /** @description `image`, `file` (any attachment) or `link`; several, separated by commas, must all be there */
+                has?: string;
+                /** @description Sent before this time or date */
+                before?: string;
+                /** @description Sent after this time or date */
+                after?: string;
+                /** @description `me`: messages that mention the caller */
+                mentions?: string;
+                /** @description `relevance` unless it is `newest` */
+                sort?: string;
                 /** @description Which page, from 1; what is no number is 1. */
                 page?: components["schemas"]["Number"];
                 /** @description How many on one page, 100 at most; what is no number is the default. */
@@ -1752,7 +5644,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_Message"];
+                    "application/json": components["schemas"]["SearchPage"];
                 };
             };
             /** @description Not understood, or understood and not allowed in value */
@@ -1954,7 +5846,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The room is archived, or the `client_id` was used for another message */
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2155,7 +6047,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The room is archived, or the `client_id` was used for another message */
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2184,6 +6076,205 @@ export interface operations {
             };
             /** @description Refused by a rule of the operator */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_messages_id_card: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeCard"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_messages_id_link_previews: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkPreviews"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2275,7 +6366,1143 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The room is archived, or the `client_id` was used for another message */
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    put_messages_id_pin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_messages_id_pin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    put_messages_id_reactions_emoji: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                /** @description One emoji, a whole sequence */
+                emoji: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reactions"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_messages_id_reactions_emoji: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                /** @description One emoji, a whole sequence */
+                emoji: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reactions"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    put_messages_id_saved: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Saved"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_messages_id_saved: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_messages_id_versions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageVersion"][];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_messages_id_why: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageReasons"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_notifications: {
+        parameters: {
+            query?: {
+                /** @description Which page, from 1; what is no number is 1. */
+                page?: components["schemas"]["Number"];
+                /** @description How many on one page, 100 at most; what is no number is the default. */
+                page_size?: components["schemas"]["Number"];
+                /** @description `true`: only what isn't read; `false`: only what is */
+                unread?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    /** @description The position of the personal log that this shows */
+                    "X-Personal-Position"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Notification"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_notifications_read: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReadNotifications"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UnreadNotifications"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_notifications_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotificationSettings"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    put_notifications_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PutNotificationSettings"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotificationSettings"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2337,6 +7564,8 @@ export interface operations {
                 room?: string;
                 user?: number;
                 is_admin?: boolean;
+                /** @description `admin`, `member` or `guest` */
+                role?: string;
                 /** @description Which page, from 1; what is no number is 1. */
                 page?: components["schemas"]["Number"];
                 /** @description How many on one page, 100 at most; what is no number is the default. */
@@ -2478,7 +7707,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The room is archived, or the `client_id` was used for another message */
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2750,7 +7979,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The room is archived, or the `client_id` was used for another message */
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2874,7 +8103,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The room is archived, or the `client_id` was used for another message */
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2950,7 +8179,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Room"];
+                    "application/json": components["schemas"]["OpenedSubjectRoom"];
                 };
             };
             201: {
@@ -2958,7 +8187,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Room"];
+                    "application/json": components["schemas"]["OpenedSubjectRoom"];
                 };
             };
             /** @description Not understood, or understood and not allowed in value */
@@ -3006,7 +8235,1026 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The room is archived, or the `client_id` was used for another message */
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_push_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PushKey"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_push_subscriptions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddPushSubscription"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PushSubscription"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_push_subscriptions_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_reminders: {
+        parameters: {
+            query?: {
+                /** @description Which page, from 1; what is no number is 1. */
+                page?: components["schemas"]["Number"];
+                /** @description How many on one page, 100 at most; what is no number is the default. */
+                page_size?: components["schemas"]["Number"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    /** @description The position of the personal log that this shows */
+                    "X-Personal-Position"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Reminder"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_reminders: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddReminder"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reminder"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_reminders_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reminder"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_reminders_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_reports: {
+        parameters: {
+            query?: {
+                /** @description `open`, `resolved` or `dismissed`: those alone */
+                state?: string;
+                /** @description Which page, from 1; what is no number is 1. */
+                page?: components["schemas"]["Number"];
+                /** @description How many on one page, 100 at most; what is no number is the default. */
+                page_size?: components["schemas"]["Number"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Report"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_reports: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateReport"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Report"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_reports_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Report"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    patch_reports_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HandleReport"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Report"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3215,7 +9463,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The room is archived, or the `client_id` was used for another message */
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3357,7 +9605,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["RenameRoom"];
+                "application/json": components["schemas"]["UpdateRoom"];
             };
         };
         responses: {
@@ -3414,7 +9662,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The room is archived, or the `client_id` was used for another message */
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3554,7 +9802,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["RenameRoom"];
+                "application/json": components["schemas"]["UpdateRoom"];
             };
         };
         responses: {
@@ -3611,7 +9859,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The room is archived, or the `client_id` was used for another message */
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3731,7 +9979,131 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The room is archived, or the `client_id` was used for another message */
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    put_rooms_id_draft: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PutDraft"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Draft"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3931,7 +10303,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The room is archived, or the `client_id` was used for another message */
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4051,7 +10423,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The room is archived, or the `client_id` was used for another message */
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4080,6 +10452,212 @@ export interface operations {
             };
             /** @description Refused by a rule of the operator */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_rooms_id_mark_unread: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MarkUnread"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_rooms_id_pins: {
+        parameters: {
+            query?: {
+                /** @description Which page, from 1; what is no number is 1. */
+                page?: components["schemas"]["Number"];
+                /** @description How many on one page, 100 at most; what is no number is the default. */
+                page_size?: components["schemas"]["Number"];
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    /** @description The head of the room that the page shows */
+                    "X-Room-Seq"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Message"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4246,7 +10824,570 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The room is archived, or the `client_id` was used for another message */
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_saved: {
+        parameters: {
+            query?: {
+                /** @description Which page, from 1; what is no number is 1. */
+                page?: components["schemas"]["Number"];
+                /** @description How many on one page, 100 at most; what is no number is the default. */
+                page_size?: components["schemas"]["Number"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    /** @description The position of the personal log that this shows */
+                    "X-Personal-Position"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_SavedMessage"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_scheduled: {
+        parameters: {
+            query?: {
+                /** @description Which page, from 1; what is no number is 1. */
+                page?: components["schemas"]["Number"];
+                /** @description How many on one page, 100 at most; what is no number is the default. */
+                page_size?: components["schemas"]["Number"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    /** @description The position of the personal log that this shows */
+                    "X-Personal-Position"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ScheduledMessage"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_scheduled: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduleMessage"];
+            };
+        };
+        responses: {
+            /** @description The same `client_id` was used before */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduledMessage"];
+                };
+            };
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduledMessage"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_scheduled_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduledMessage"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_scheduled_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    patch_scheduled_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeScheduledMessage"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduledMessage"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4322,7 +11463,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Room"];
+                    "application/json": components["schemas"]["OpenedSubjectRoom"];
                 };
             };
             201: {
@@ -4330,7 +11471,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Room"];
+                    "application/json": components["schemas"]["OpenedSubjectRoom"];
                 };
             };
             /** @description Not understood, or understood and not allowed in value */
@@ -4378,7 +11519,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The room is archived, or the `client_id` was used for another message */
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4407,6 +11548,85 @@ export interface operations {
             };
             /** @description Refused by a rule of the operator */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_threads: {
+        parameters: {
+            query?: {
+                room?: string;
+                /** @description Which page, from 1; what is no number is 1. */
+                page?: components["schemas"]["Number"];
+                /** @description How many on one page, 100 at most; what is no number is the default. */
+                page_size?: components["schemas"]["Number"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Message"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4586,6 +11806,79 @@ export interface operations {
             };
         };
     };
+    get_unread_why: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UnreadReasons"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     get_users: {
         parameters: {
             query?: {
@@ -4607,7 +11900,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_User"];
+                    "application/json": components["schemas"]["Page_ListedUser"];
                 };
             };
             /** @description Not understood, or understood and not allowed in value */
@@ -4680,7 +11973,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["User"];
+                    "application/json": components["schemas"]["ListedUser"];
                 };
             };
             /** @description Not understood, or understood and not allowed in value */
@@ -4805,7 +12098,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The room is archived, or the `client_id` was used for another message */
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4834,6 +12127,81 @@ export interface operations {
             };
             /** @description Refused by a rule of the operator */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_users_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListedUser"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4929,7 +12297,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The room is archived, or the `client_id` was used for another message */
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5061,6 +12429,875 @@ export interface operations {
             };
         };
     };
+    put_users_id_block: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Block"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_users_id_block: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_webhooks: {
+        parameters: {
+            query?: {
+                /** @description Which page, from 1; what is no number is 1. */
+                page?: components["schemas"]["Number"];
+                /** @description How many on one page, 100 at most; what is no number is the default. */
+                page_size?: components["schemas"]["Number"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Webhook"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_webhooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddWebhook"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_webhooks_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_webhooks_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    patch_webhooks_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeWebhook"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_webhooks_id_deliveries: {
+        parameters: {
+            query?: {
+                /** @description Which page, from 1; what is no number is 1. */
+                page?: components["schemas"]["Number"];
+                /** @description How many on one page, 100 at most; what is no number is the default. */
+                page_size?: components["schemas"]["Number"];
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_WebhookDelivery"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_webhooks_id_replay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayWebhook"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Replay"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     post_api_token: {
         parameters: {
             query?: never;
@@ -5118,7 +13355,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The room is archived, or the `client_id` was used for another message */
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5231,7 +13468,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The room is archived, or the `client_id` was used for another message */
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5344,7 +13581,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The room is archived, or the `client_id` was used for another message */
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5457,7 +13694,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The room is archived, or the `client_id` was used for another message */
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
             409: {
                 headers: {
                     [name: string]: unknown;

@@ -1,28 +1,28 @@
 /**
- * One socket for all of a person's rooms, kept open.
+ * The one WebSocket connection for all of a user's rooms.
  *
- * It connects, notices a dead line or a frozen tab, comes back with back-off, and renews the token. It knows
- * nothing of rooms: `Client` gives it frames to send and hears what comes.
+ * It connects, detects a dead connection or a frozen tab, reconnects with back-off, and renews the token. It
+ * has no knowledge of rooms: `Client` passes it frames to send and handles the incoming ones.
  */
 import { backoffMs } from './backoff.ts'
 import { parseFrame } from './frame.ts'
-import { AuthNeeded, claimsOf, type Tokens } from './token.ts'
+import { AuthNeeded, claimsOf, type Tokens } from './tokens.ts'
 import type { ClientFrame, ServerFrame } from './wire.ts'
 
-/** `closed`: not wanted. `waiting`: between two tries. `refused`: needs another token. */
+/** `closed`: stopped. `waiting`: between two attempts. `refused`: needs another token. */
 export type SocketState = 'closed' | 'connecting' | 'open' | 'waiting' | 'refused'
 
-/** How often the line is looked at. A step that comes this late three times over means a frozen tab. */
-const STEP_MS = 5_000
-/** Silence after which the server is asked for a sign of life. */
+/** Interval of the heartbeat. A beat that is late by two further intervals indicates a frozen tab. */
+const HEARTBEAT_MS = 5_000
+/** Silence after which the server is pinged. */
 const QUIET_MS = 20_000
-/** How long that sign may take before the line counts as dead. */
-const ANSWER_MS = 8_000
-/** The same when the person is looking: coming back to the tab, or the network's return. */
-const POKE_ANSWER_MS = 3_000
-/** A connection that isn't established by then is given up. */
+/** Time for the pong; after that the connection counts as dead. */
+const PONG_MS = 8_000
+/** The same after the user has returned to the tab, or the network has returned. */
+const CHECK_PONG_MS = 3_000
+/** A connection that is not established within this time is abandoned. */
 const CONNECT_MS = 15_000
-/** A token is renewed on the open socket this long before its end. */
+/** A token is renewed on the open socket this long before it expires. */
 const RENEW_MS = 60_000
 
 export interface SocketHandlers {
@@ -42,165 +42,168 @@ type Timer = ReturnType<typeof setTimeout>
 
 export class UserSocket {
   state: SocketState = 'closed'
+  #options: SocketOptions
+  #handlers: SocketHandlers
   #ws: WebSocket | null = null
   #attempt = 0
+  /** Minimum delay before the next attempt. */
   #floor_ms = 0
-  #heard_ms = 0
-  #stepped_ms = 0
+  #lastFrame_ms = 0
+  #lastBeat_ms = 0
   #pings = 0
-  #retry: Timer | undefined
-  #answer: Timer | undefined
-  #step: Timer | undefined
+  #reconnectTimer: Timer | undefined
+  #answerTimer: Timer | undefined
+  #heartbeat: Timer | undefined
   #token: string | null = null
   #renewing = false
 
-  constructor(
-    private readonly options: SocketOptions,
-    private readonly handlers: SocketHandlers,
-  ) {}
+  constructor(options: SocketOptions, handlers: SocketHandlers) {
+    this.#options = options
+    this.#handlers = handlers
+  }
 
-  /** Opens the socket and keeps it open until `stop`. Also the way out of `refused`. */
+  /** Connects and stays connected until `stop`. Also leaves the state `refused`. */
   start(): void {
     if (this.state === 'closed' || this.state === 'refused') void this.#connect()
   }
 
-  /** Closes the socket for good. */
+  /** Closes the socket permanently. */
   stop(): void {
-    this.#drop(1000)
-    clearTimeout(this.#retry)
-    this.#become('closed')
+    this.#disconnect(1000)
+    clearTimeout(this.#reconnectTimer)
+    this.#setState('closed')
   }
 
-  /** Sends `frame`; false when the line is down, and then nothing was sent. */
+  /** Sends a frame. Returns false, without having sent anything, if the connection is down. */
   send(frame: ClientFrame): boolean {
     if (this.state !== 'open' || this.#ws?.readyState !== 1) return false
     this.#ws.send(JSON.stringify(frame))
     return true
   }
 
-  /** Looks at once whether the line lives, or tries at once to get one: the network or the person is back. */
-  poke(): void {
+  /** Verifies the connection now, or reconnects now: the network or the user has returned. */
+  check(): void {
     if (this.state === 'waiting') {
-      clearTimeout(this.#retry)
+      clearTimeout(this.#reconnectTimer)
       void this.#connect()
     } else if (this.state === 'open') {
-      this.#ping(POKE_ANSWER_MS)
+      this.#ping(CHECK_PONG_MS)
     }
   }
 
-  /** The device says that it has no network: the line is dead, and another one comes when it can. */
-  lost(): void {
+  /** The device reports that it is offline: the connection is closed and reconnecting begins. */
+  onOffline(): void {
     if (this.state !== 'open' && this.state !== 'connecting') return
-    this.#drop(1000)
-    this.#wait()
+    this.#disconnect(1000)
+    this.#scheduleReconnect()
   }
 
-  /** Gives up the present line and takes another one, now. */
+  /** Abandons the current connection and reconnects. */
   reconnect(): void {
     if (this.state === 'closed' || this.state === 'refused') return
-    this.#drop(1000)
-    this.#wait()
+    this.#disconnect(1000)
+    this.#scheduleReconnect()
   }
 
   async #connect(): Promise<void> {
-    this.#become('connecting')
+    this.#setState('connecting')
     let token: string
     try {
-      token = await this.options.tokens.get()
+      token = await this.#options.tokens.get()
     } catch (cause) {
       if (this.state !== 'connecting') return
-      if (cause instanceof AuthNeeded) this.#become('refused')
-      else this.#wait()
+      if (cause instanceof AuthNeeded) this.#setState('refused')
+      else this.#scheduleReconnect()
       return
     }
     if (this.state !== 'connecting') return
     this.#token = token
-    const ws = new this.options.WebSocket(this.options.url, ['chat.v1', `bearer.${token}`])
+    const ws = new this.#options.WebSocket(this.#options.url, ['chat.v1', `bearer.${token}`])
     this.#ws = ws
-    this.#answer = setTimeout(() => this.reconnect(), CONNECT_MS)
-    ws.onmessage = event => this.#hear(ws, event.data)
-    ws.onclose = event => this.#closed(ws, event.code)
+    this.#answerTimer = setTimeout(() => this.reconnect(), CONNECT_MS)
+    ws.onmessage = event => this.#onMessage(ws, event.data)
+    ws.onclose = event => this.#onClose(ws, event.code)
     ws.onerror = () => {}
   }
 
-  #hear(ws: WebSocket, data: unknown): void {
+  #onMessage(ws: WebSocket, data: unknown): void {
     if (ws !== this.#ws) return
-    this.#heard_ms = this.options.now()
-    clearTimeout(this.#answer)
+    this.#lastFrame_ms = this.#options.now()
+    clearTimeout(this.#answerTimer)
     const frame = parseFrame(data)
     if (!frame) return
     if (frame.type === 'connection_established' && this.state === 'connecting') {
       this.#attempt = 0
       this.#floor_ms = 0
-      this.options.tokens.accept()
-      this.#become('open')
-      this.#watch()
+      this.#options.tokens.accept()
+      this.#setState('open')
+      this.#startHeartbeat()
     } else if (frame.type === 'going_away') {
       this.#floor_ms = frame.retry_after * 1000
     }
-    this.handlers.onFrame(frame)
+    this.#handlers.onFrame(frame)
   }
 
-  #closed(ws: WebSocket, code: number): void {
+  #onClose(ws: WebSocket, code: number): void {
     if (ws !== this.#ws) return
-    this.#drop()
-    if (code === 4401 && this.#token) this.options.tokens.refuse(this.#token)
+    this.#disconnect()
+    if (code === 4401 && this.#token) this.#options.tokens.refuse(this.#token)
     if (code === 4409 || code === 4429) this.#floor_ms = 15_000
-    this.#wait()
+    this.#scheduleReconnect()
   }
 
-  #wait(): void {
-    this.#become('waiting')
-    const wait_ms = Math.max(this.#floor_ms, backoffMs(this.#attempt++, this.options.random))
-    clearTimeout(this.#retry)
-    this.#retry = setTimeout(() => void this.#connect(), wait_ms)
+  #scheduleReconnect(): void {
+    this.#setState('waiting')
+    const wait_ms = Math.max(this.#floor_ms, backoffMs(this.#attempt++, this.#options.random))
+    clearTimeout(this.#reconnectTimer)
+    this.#reconnectTimer = setTimeout(() => void this.#connect(), wait_ms)
   }
 
-  /** Steps as long as the socket is open: asks a silent server, and renews a token that ends soon. */
-  #watch(): void {
-    this.#stepped_ms = this.options.now()
-    clearInterval(this.#step)
-    this.#step = setInterval(() => {
-      const now_ms = this.options.now()
-      const froze = now_ms - this.#stepped_ms > 3 * STEP_MS
-      this.#stepped_ms = now_ms
-      if (froze) this.#ping(POKE_ANSWER_MS)
-      else if (now_ms - this.#heard_ms > QUIET_MS) this.#ping(ANSWER_MS)
+  /** While the socket is open, pings a silent server and renews a token that expires soon. */
+  #startHeartbeat(): void {
+    this.#lastBeat_ms = this.#options.now()
+    clearInterval(this.#heartbeat)
+    this.#heartbeat = setInterval(() => {
+      const now_ms = this.#options.now()
+      const frozen = now_ms - this.#lastBeat_ms > 3 * HEARTBEAT_MS
+      this.#lastBeat_ms = now_ms
+      if (frozen) this.#ping(CHECK_PONG_MS)
+      else if (now_ms - this.#lastFrame_ms > QUIET_MS) this.#ping(PONG_MS)
       const exp = this.#token ? claimsOf(this.#token).exp : undefined
-      if (exp !== undefined && exp * 1000 - now_ms < RENEW_MS) void this.#renew()
-    }, STEP_MS)
+      if (exp !== undefined && exp * 1000 - now_ms < RENEW_MS) void this.#renewToken()
+    }, HEARTBEAT_MS)
   }
 
-  async #renew(): Promise<void> {
+  async #renewToken(): Promise<void> {
     if (this.#renewing) return
     this.#renewing = true
     try {
-      const token = await this.options.tokens.get()
+      const token = await this.#options.tokens.get()
       if (token !== this.#token && this.send({ type: 'auth', token })) this.#token = token
     } catch {
-      // The server closes with 4401 at the token's end, and connecting anew asks the source again.
+      // The server closes with 4401 when the token expires, and reconnecting asks the source again.
     } finally {
       this.#renewing = false
     }
   }
 
-  #ping(answer_ms: number): void {
+  #ping(timeout_ms: number): void {
     if (!this.send({ type: 'ping', n: ++this.#pings })) return
-    clearTimeout(this.#answer)
-    this.#answer = setTimeout(() => this.reconnect(), answer_ms)
+    clearTimeout(this.#answerTimer)
+    this.#answerTimer = setTimeout(() => this.reconnect(), timeout_ms)
   }
 
-  #drop(code?: number): void {
-    clearTimeout(this.#answer)
-    clearInterval(this.#step)
+  #disconnect(code?: number): void {
+    clearTimeout(this.#answerTimer)
+    clearInterval(this.#heartbeat)
     const ws = this.#ws
     this.#ws = null
     if (ws && code !== undefined && ws.readyState <= 1) ws.close(code)
   }
 
-  #become(state: SocketState): void {
+  #setState(state: SocketState): void {
     if (this.state === state) return
     this.state = state
-    this.handlers.onState(state)
+    this.#handlers.onState(state)
   }
 }

@@ -1,41 +1,47 @@
-/** Sending a file with its message as one multipart request; a refused token is renewed once. */
-import type { Draft } from './outbox.ts'
-import { ChatError, errorOf } from './rest.ts'
-import type { Tokens } from './token.ts'
+/** Sending a message with its file as one multipart request. A refused token is renewed once. */
+import { ChatError, errorOf } from './errors.ts'
+import type { OutgoingMessage } from './outbox.ts'
+import type { Tokens } from './tokens.ts'
 import type { RestMessage } from './wire.ts'
 
-/** Posts `draft` to the messages at `url`, tells the share that has gone up, gives the message. @throws ChatError */
-export type Upload = (url: string, tokens: Tokens, ...what: What) => Promise<RestMessage>
+/** Posts a message to `url` and reports progress as a share from 0 to 1. @throws ChatError */
+export type Upload = (url: string, tokens: Tokens, ...args: UploadArgs) => Promise<RestMessage>
 
-type What = [draft: Draft, onProgress: (share: number) => void, signal: AbortSignal]
-type Post = (url: string, token: string, ...what: What) => Promise<RestMessage>
+type UploadArgs = [message: OutgoingMessage, onProgress: (share: number) => void, signal: AbortSignal]
+type Post = (url: string, token: string, ...args: UploadArgs) => Promise<RestMessage>
 
-function renewing(post: Post): Upload {
-  return async (url, tokens, ...what) => {
+function withRenewal(post: Post): Upload {
+  return async (url, tokens, ...args) => {
     const token = await tokens.get()
     try {
-      return await post(url, token, ...what)
+      return await post(url, token, ...args)
     } catch (cause) {
       if (!(cause instanceof ChatError) || cause.status !== 401) throw cause
       tokens.refuse(token)
-      return post(url, await tokens.get(), ...what)
+      return post(url, await tokens.get(), ...args)
     }
   }
 }
 
-function formOf({ room_id, client_id, content, reply_to, file }: Draft): FormData {
+function formOf(message: OutgoingMessage): FormData {
+  const { room_id, client_id, content, reply_to, file, extras, mentions } = message
   const form = new FormData()
   form.set('room', room_id)
   form.set('client_id', client_id)
   if (content) form.set('content', content)
   if (reply_to) form.set('reply_to', reply_to.id)
+  for (const id of mentions?.mentions ?? []) form.append('mentions', String(id))
+  if (mentions?.mention_room) form.set('mention_room', 'true')
   if (file) form.set('attachment', file, file.name)
+  const { thread_root, in_timeline = true } = extras ?? {}
+  if (thread_root) form.set('thread_root', thread_root)
+  if (!in_timeline) form.set('in_timeline', 'false')
   return form
 }
 
-/** By XMLHttpRequest, the only way for a browser to know how much has gone up. */
-export const xhrUpload = renewing(
-  (url, token, draft, onProgress, signal) =>
+/** Uses XMLHttpRequest, the only API that reports a browser's upload progress. */
+export const xhrUpload = withRenewal(
+  (url, token, message, onProgress, signal) =>
     new Promise((resolve, reject) => {
       const request = new XMLHttpRequest()
       request.open('POST', url)
@@ -51,25 +57,25 @@ export const xhrUpload = renewing(
       request.onerror = () => reject(new ChatError('offline', 'no answer from the server'))
       request.onabort = () => reject(new ChatError('cancelled', 'cancelled'))
       signal.addEventListener('abort', () => request.abort(), { once: true })
-      request.send(formOf(draft))
+      request.send(formOf(message))
     }),
 )
 
-/** By fetch, where there is no XMLHttpRequest; progress is told at the end. */
-export const fetchUpload = renewing(async (url, token, draft, onProgress, signal) => {
-  let answer: Response
+/** Uses fetch, for environments without XMLHttpRequest; progress is reported only at the end. */
+export const fetchUpload = withRenewal(async (url, token, message, onProgress, signal) => {
+  let response: Response
   try {
-    answer = await fetch(url, {
+    response = await fetch(url, {
       method: 'POST',
-      body: formOf(draft),
+      body: formOf(message),
       headers: { Authorization: `Bearer ${token}` },
       signal,
     })
   } catch {
     throw new ChatError(signal.aborted ? 'cancelled' : 'offline', 'no answer from the server')
   }
-  const body: unknown = await answer.json().catch(() => null)
-  if (!answer.ok) throw errorOf(answer.status, body, answer.headers.get('Retry-After'))
+  const body: unknown = await response.json().catch(() => null)
+  if (!response.ok) throw errorOf(response.status, body, response.headers.get('Retry-After'))
   onProgress(1)
   return body as RestMessage
 })

@@ -1,14 +1,19 @@
-/** Registers what is in `<chat-app>`. */
-import './define-more.ts'
-import { ChatApp } from './app.ts'
-import { ChatNewRoom } from './new-room.ts'
-import { register } from './register.ts'
-import { ChatRoomList } from './room-list.ts'
-import { ChatSignIn } from './sign-in.ts'
+/** Registers the content of `<chat-app>`. */
+import './define-dialogs.ts'
+import './define-parts.ts'
+import { ChatAppPanes } from './app/app-panes.ts'
+import { ChatSignIn } from './app/sign-in.ts'
+import { ChatSwitcher } from './app/switcher.ts'
+import { ChatNewRoom } from './list/new-room.ts'
+import { ChatRoomList } from './list/room-list.ts'
+import { ChatRowMenu } from './list/row-menu.ts'
+import { register } from './shared/register.ts'
 
 register({
   'chat-room-list': ChatRoomList,
   'chat-new-room': ChatNewRoom,
+  'chat-row-menu': ChatRowMenu,
+  'chat-switcher': ChatSwitcher,
   'chat-sign-in': ChatSignIn,
-  'chat-app-panes': ChatApp,
+  'chat-app-panes': ChatAppPanes,
 })

@@ -1,13 +1,18 @@
-/** Registers the tags, and the elements that a room needs at once. */
-import { ChatAppTag } from './app-tag.ts'
-import { ChatAvatar } from './avatar.ts'
-import { ChatBadge } from './chat-badge.ts'
-import { ChatRoom } from './chat-room.ts'
-import { ChatComposer } from './composer.ts'
-import { ChatConversation } from './conversation.ts'
-import { ChatMessage } from './message.ts'
-import { register } from './register.ts'
-import { ChatTimeline } from './timeline.ts'
+/**
+ * Registers the public tags, and the elements that a room needs immediately.
+ *
+ * The order of the imports is the order of the modules in the bundle. In this one they compress best.
+ */
+// biome-ignore assist/source/organizeImports: see above
+import { ChatRoom } from './tags/chat-room.ts'
+import { ChatBadge } from './tags/chat-badge.ts'
+import { ChatApp } from './tags/chat-app.ts'
+import { ChatTimeline } from './timeline/timeline.ts'
+import { ChatMessage } from './timeline/message.ts'
+import { ChatAvatar } from './shared/avatar.ts'
+import { ChatComposer } from './composer/composer.ts'
+import { ChatConversation } from './conversation/conversation.ts'
+import { register } from './shared/register.ts'
 
 register({
   'chat-avatar': ChatAvatar,
@@ -17,5 +22,5 @@ register({
   'chat-conversation': ChatConversation,
   'chat-room': ChatRoom,
   'chat-badge': ChatBadge,
-  'chat-app': ChatAppTag,
+  'chat-app': ChatApp,
 })

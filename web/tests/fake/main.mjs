@@ -1,5 +1,5 @@
 /**
- * The fake server as a program with the commands of the real one: `seed` and `serve`, by `BIND` and `DATA_DIR`.
+ * The fake server as a program with the commands of the real one: `seed` and `serve`, configured by `BIND` and `DATA_DIR`.
  *
  * `BIND=127.0.0.1:8000 node tests/fake/main.mjs serve`
  */

@@ -1,4 +1,4 @@
-/** Serves what was built, at the paths and with the policy that `vite.config.ts` asks of a server. */
+/** Serves the built page at the paths and with the policy that `vite.config.ts` describes. */
 import { existsSync, readFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import { Refused } from './state.mjs'

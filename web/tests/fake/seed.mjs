@@ -1,4 +1,4 @@
-/** A small company with its rooms, for looking at and for stories: people `maria`, `jonas`, … with `demo`. */
+/** Demo data: a small company with its rooms. The users are `maria`, `jonas`, …, with the password `demo`. */
 
 import { randomUUID } from 'node:crypto'
 import { deflateSync } from 'node:zlib'
@@ -18,7 +18,7 @@ const PEOPLE = [
   ['elena', 'Elena Petrova'],
 ]
 
-/** Fills `state`; gives people and rooms by name. */
+/** Fills `state` and returns users and rooms by name. */
 export function seed(state, now = Date.now()) {
   const people = Object.fromEntries(PEOPLE.map(([name, full]) => [name, state.addUser(name, full).id]))
   const { maria, jonas, amira, luca, sofia, tom, yuki, elena } = people
@@ -27,8 +27,8 @@ export function seed(state, now = Date.now()) {
   }
   const rooms = {}
   const says = (room, who, content, more = {}) => {
-    const { message, tell } = state.post(room, who, { content, ...more })
-    tell()
+    const { message, publish } = state.post(room, who, { content, ...more })
+    publish()
     return message
   }
 
@@ -163,7 +163,7 @@ function addFile(state, name, mime, data) {
   return id
 }
 
-/** A picture that looks a little like a room: wall, floor, light. */
+/** Returns a PNG that resembles a room: wall, floor, window. */
 export function picture(width, height, kind) {
   const rows = []
   for (let y = 0; y < height; y++) {

@@ -6,7 +6,7 @@ use super::{FOREIGN, SECRET, craft, good, simple_jwt, vectors, verifier, with, w
 use crate::auth::tokens::{InvalidToken, now_seconds};
 
 #[tokio::test]
-async fn crafted_tokens_all_get_the_same_refusal() {
+async fn all_forged_tokens_get_the_same_error() {
     let now = now_seconds();
     let public = vectors(FOREIGN)["pem"]["RS256"].as_str().expect("a key").to_owned();
     let whole = with(&json!({}));

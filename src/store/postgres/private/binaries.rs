@@ -1,4 +1,4 @@
-//! Finds PostgreSQL's programs and the account that they run as.
+//! Finds PostgreSQL's programs and the account to run them as.
 
 use std::{
     env, fs,
@@ -9,26 +9,26 @@ use std::{
 
 use super::PrivateError;
 
-/// Where Debian puts the programs of each version.
+/// Where Debian installs the programs of each version.
 const DEBIAN: &str = "/usr/lib/postgresql";
 
-/// The folder of `initdb`, `postgres` and `pg_ctl`, and who runs them.
+/// The folder of `initdb`, `postgres` and `pg_ctl`, and the account to run them as.
 #[derive(Debug, Clone)]
 pub(super) struct Binaries {
     folder: PathBuf,
-    /// The `postgres` account when this process is root, for PostgreSQL refuses to run as that.
-    pub(super) account: Option<Account>,
+    /// The `postgres` account if this process is root, as which PostgreSQL refuses to run.
+    pub(super) account: Option<OsAccount>,
 }
 
-/// A user and a group of the system.
+/// A user and a group of the operating system.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Account {
+pub(super) struct OsAccount {
     pub(super) uid: u32,
     pub(super) gid: u32,
 }
 
 impl Binaries {
-    /// Finds the newest version, or the one that `major` asks for.
+    /// Finds the newest version, or the version `major`.
     pub(super) fn find(major: Option<&str>) -> Result<Self, PrivateError> {
         let path = env::var_os("PATH").unwrap_or_default();
         Self::find_in(Path::new(DEBIAN), &env::split_paths(&path).collect::<Vec<_>>(), major)
@@ -62,8 +62,8 @@ impl Binaries {
         Ok(Self { folder, account: account()? })
     }
 
-    /// A command of `program` as the account, in `/`, with nothing of this process' environment: a
-    /// stray `PGDATA` or `PGOPTIONS` must not lead it elsewhere.
+    /// A command that runs `program` as the account, in `/` and without this process's environment, so that a stray
+    /// `PGDATA` or `PGOPTIONS` has no effect.
     pub(super) fn command(&self, program: &str) -> Command {
         as_account(&self.folder.join(program), self.account)
     }
@@ -73,8 +73,8 @@ impl Binaries {
     }
 }
 
-/// A command that runs as `account` and has nothing to do with this process' terminal.
-pub(super) fn as_account(program: &Path, account: Option<Account>) -> Command {
+/// A command that runs as `account`, detached from this process's terminal.
+pub(super) fn as_account(program: &Path, account: Option<OsAccount>) -> Command {
     let mut command = Command::new(program);
     command
         .current_dir("/")
@@ -84,7 +84,7 @@ pub(super) fn as_account(program: &Path, account: Option<Account>) -> Command {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        // A Ctrl-C at the terminal is for the server, which stops its database last.
+        // A Ctrl-C in the terminal must reach only the server, which stops its database last.
         .process_group(0);
     if let Some(account) = account {
         command.uid(account.uid).gid(account.gid);
@@ -101,7 +101,7 @@ fn version_of(folder: &Path) -> Option<String> {
     version.split('.').next().map(str::to_owned)
 }
 
-fn account() -> Result<Option<Account>, PrivateError> {
+fn account() -> Result<Option<OsAccount>, PrivateError> {
     let own = fs::metadata("/proc/self").map_err(PrivateError::io("look at", "/proc/self"))?.uid();
     if own != 0 {
         return Ok(None);
@@ -111,7 +111,7 @@ fn account() -> Result<Option<Account>, PrivateError> {
         String::from_utf8(output.stdout).ok()?.trim().parse().ok()
     };
     match (id("-u"), id("-g")) {
-        (Some(uid), Some(gid)) => Ok(Some(Account { uid, gid })),
+        (Some(uid), Some(gid)) => Ok(Some(OsAccount { uid, gid })),
         _ => Err(PrivateError::NoAccount),
     }
 }

@@ -1,4 +1,4 @@
-//! The folder of a private cluster: where it is, who owns it, and how it is made.
+//! The folder of a private cluster: where it is, who owns it, and how it is created.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
@@ -12,16 +12,16 @@ use sha2::{Digest, Sha256};
 
 use super::{
     PrivateError,
-    binaries::{Account, Binaries, as_account},
+    binaries::{Binaries, OsAccount, as_account},
 };
 
-/// Where clusters live whose `DATA_DIR` the account can't reach.
-const ELSEWHERE: &str = "/var/lib/aristay-chat";
-/// What the kernel allows for the path of a Unix socket, its end included.
+/// The folder of clusters whose `DATA_DIR` the account can't access.
+const FALLBACK_FOLDER: &str = "/var/lib/aristay-chat";
+/// The longest path of a Unix socket that the kernel allows, including its terminating zero.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 const SOCKET_NAME: &str = ".s.PGSQL.5432";
 
-/// A cluster that is made and not necessarily running.
+/// A cluster, running or not.
 #[derive(Debug, Clone)]
 pub(super) struct Cluster {
     pub(super) binaries: Binaries,
@@ -30,33 +30,33 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Opens the cluster of `data_dir`, making it at the first call.
+    /// Opens the cluster of `data_dir`, creating it at the first call.
     pub(super) fn open(data_dir: &Path) -> Result<Self, PrivateError> {
         fs::create_dir_all(data_dir).map_err(PrivateError::io("make", data_dir))?;
         let data_dir = data_dir.canonicalize().map_err(PrivateError::io("find", data_dir))?;
-        let note = data_dir.join("postgres");
-        let (root, binaries) = match fs::read_to_string(&note) {
+        let pointer = data_dir.join("postgres");
+        let (root, binaries) = match fs::read_to_string(&pointer) {
             Ok(place) => {
                 let root = data_dir.join(place.trim());
                 let Ok(major) = fs::read_to_string(root.join("data/PG_VERSION")) else {
-                    return Err(PrivateError::Lost { note, place: root });
+                    return Err(PrivateError::Lost { pointer, place: root });
                 };
                 (root, Binaries::find(Some(major.trim()))?)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let binaries = Binaries::find(None)?;
-                (choose(&data_dir, binaries.account)?, binaries)
+                (choose_root(&data_dir, binaries.account)?, binaries)
             }
-            Err(error) => return Err(PrivateError::io("read", &note)(error)),
+            Err(error) => return Err(PrivateError::io("read", &pointer)(error)),
         };
         let cluster = Self::at(root, binaries)?;
-        // A cluster within is named from here, so that the whole folder may be moved.
+        // A path within `data_dir` is stored relative to it, so that the whole folder can be moved.
         let place = cluster.root.strip_prefix(&data_dir).unwrap_or(&cluster.root);
-        write_note(&note, place).map_err(PrivateError::io("write", &note))?;
+        write_pointer(&pointer, place).map_err(PrivateError::io("write", &pointer))?;
         Ok(cluster)
     }
 
-    /// Opens the cluster in the folder `root`, making it when there is none.
+    /// Opens the cluster in the folder `root`, creating it if there is none.
     pub(super) fn at(root: PathBuf, binaries: Binaries) -> Result<Self, PrivateError> {
         own_folder(&root, binaries.account)?;
         let sockets = match root.join("run") {
@@ -65,7 +65,7 @@ impl Cluster {
         };
         own_folder(&sockets, binaries.account)?;
         let cluster = Self { binaries, root, sockets };
-        // Two servers that start at once must not both fill the folder.
+        // Two servers starting at once must not both create the cluster.
         let making = cluster.open_lock("making")?;
         making.lock().map_err(PrivateError::io("lock", &cluster.root))?;
         if !cluster.data().join("PG_VERSION").exists() {
@@ -82,8 +82,8 @@ impl Cluster {
         self.root.join("postgres.log")
     }
 
-    /// Takes the ownership of the cluster: who holds it starts and stops the postmaster. The kernel
-    /// gives it back when its holder dies, however that happens.
+    /// Takes ownership of the cluster, which allows to start and stop the postmaster. The kernel releases it when the
+    /// owner dies for any reason.
     pub(super) fn try_own(&self) -> Result<Option<File>, PrivateError> {
         let file = self.open_lock("owner")?;
         match file.try_lock() {
@@ -104,7 +104,7 @@ impl Cluster {
             .map_err(PrivateError::io("open", &path))
     }
 
-    /// Makes the cluster beside its place and moves it there whole, so that a half-made one is never used.
+    /// Creates the cluster under another name and renames it when complete, so that a partial one is never used.
     fn make(&self) -> Result<(), PrivateError> {
         let fresh = self.root.join("data.new");
         if fresh.exists() {
@@ -128,8 +128,8 @@ impl Cluster {
     }
 }
 
-/// Takes `data_dir/cluster`, or, where the account can't reach that, a folder of the same name every time.
-fn choose(data_dir: &Path, account: Option<Account>) -> Result<PathBuf, PrivateError> {
+/// Chooses `data_dir/cluster` or, if the account can't access that, a folder with a name derived from `data_dir`.
+fn choose_root(data_dir: &Path, account: Option<OsAccount>) -> Result<PathBuf, PrivateError> {
     let near = data_dir.join("cluster");
     let existed = near.exists();
     own_folder(&near, account)?;
@@ -139,13 +139,13 @@ fn choose(data_dir: &Path, account: Option<Account>) -> Result<PathBuf, PrivateE
     if !existed {
         fs::remove_dir(&near).map_err(PrivateError::io("remove", &near))?;
     }
-    fs::create_dir_all(ELSEWHERE).map_err(PrivateError::io("make", ELSEWHERE))?;
-    Ok(Path::new(ELSEWHERE).join(fingerprint(data_dir)))
+    fs::create_dir_all(FALLBACK_FOLDER).map_err(PrivateError::io("make", FALLBACK_FOLDER))?;
+    Ok(Path::new(FALLBACK_FOLDER).join(fingerprint(data_dir)))
 }
 
-/// Makes `folder` for the account alone. One that is there already must be the account's: in a
-/// folder for everyone, such as `/tmp`, anybody could have put it there.
-fn own_folder(folder: &Path, account: Option<Account>) -> Result<(), PrivateError> {
+/// Creates `folder` for the account alone. An existing one must belong to the account, because in a shared folder
+/// such as `/tmp` anyone could have created it.
+fn own_folder(folder: &Path, account: Option<OsAccount>) -> Result<(), PrivateError> {
     match DirBuilder::new().mode(0o700).create(folder) {
         Ok(()) => {
             if let Some(account) = account {
@@ -162,7 +162,7 @@ fn own_folder(folder: &Path, account: Option<Account>) -> Result<(), PrivateErro
         None => fs::metadata("/proc/self").map_err(PrivateError::io("look at", "/proc/self"))?.uid(),
     };
     if !found.is_dir() || found.uid() != own {
-        return Err(PrivateError::NotOurs { folder: folder.to_owned() });
+        return Err(PrivateError::NotOwned { folder: folder.to_owned() });
     }
     if found.mode() & 0o777 != 0o700 {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
@@ -171,18 +171,18 @@ fn own_folder(folder: &Path, account: Option<Account>) -> Result<(), PrivateErro
     Ok(())
 }
 
-/// Asks the kernel, as the account: mode bits alone don't tell.
-fn can_write(folder: &Path, account: Option<Account>) -> bool {
+/// Whether the account can write to `folder`. It asks the kernel, because mode bits alone don't decide.
+fn can_write(folder: &Path, account: Option<OsAccount>) -> bool {
     as_account(Path::new("test"), account).arg("-w").arg(folder).status().is_ok_and(|status| status.success())
 }
 
-fn write_note(note: &Path, place: &Path) -> io::Result<()> {
-    if note.exists() {
+fn write_pointer(pointer: &Path, place: &Path) -> io::Result<()> {
+    if pointer.exists() {
         return Ok(());
     }
-    let fresh = note.with_extension(format!("{}.new", std::process::id()));
+    let fresh = pointer.with_extension(format!("{}.new", std::process::id()));
     fs::write(&fresh, format!("{}\n", place.display()))?;
-    fs::rename(fresh, note)
+    fs::rename(fresh, pointer)
 }
 
 fn fingerprint(path: &Path) -> String {

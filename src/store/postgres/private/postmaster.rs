@@ -1,9 +1,8 @@
-//! Keeps the postmaster of a private cluster running, from a thread of its own.
+//! Supervises the postmaster of a private cluster from a thread of its own.
 //!
-//! A thread and not a task: it must outlive the runtime that asked for the cluster, and it waits for
-//! processes. It starts the postmaster, adopts one that a killed server left behind, starts it again
-//! when it dies, and stops it when told to. Another process on the same cluster is a guest: it only
-//! looks on, and takes over when the owner is gone.
+//! It is a thread rather than a task because it outlives the runtime that asked for the cluster and waits for
+//! processes. It starts the postmaster, adopts one that a killed server left behind, restarts one that dies, and
+//! stops it on request. A second process on the same cluster only observes, and takes over when the owner dies.
 
 use std::{
     fs::{self, OpenOptions},
@@ -17,20 +16,19 @@ use std::{
 
 use super::{PrivateError, cluster::Cluster};
 
-/// How often the thread looks at a postmaster that runs.
-const LOOK: Duration = Duration::from_millis(100);
-/// How long it waits before it tries a start again: children of a killed postmaster must end first.
-const RETRY: Duration = Duration::from_millis(100);
-/// How long a stop that lets transactions end may take, and one that doesn't, in seconds: together they are
-/// what a server keeps of its own time to stop. The latter loses nothing either, the next start replays the
-/// log.
+/// How often the thread checks a running postmaster.
+const POLL_EVERY: Duration = Duration::from_millis(100);
+/// The pause before another start: children of a killed postmaster must end first.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
+/// How long a fast shutdown may take, in seconds, and then an immediate one, which loses nothing either because the
+/// next start replays the log. A server reserves their sum when it stops.
 const FAST_SECONDS: u64 = 5;
 const IMMEDIATE_SECONDS: u64 = 2;
-/// How long [`stop`] may take.
-pub(super) const STOPS_WITHIN: Duration = Duration::from_secs(FAST_SECONDS + IMMEDIATE_SECONDS);
+/// How long [`Postmaster::stop`] may take.
+pub(super) const STOP_WITHIN: Duration = Duration::from_secs(FAST_SECONDS + IMMEDIATE_SECONDS);
 
-/// Settings that a configuration file can't weaken: the command line goes before it. Errors are
-/// logged without the statement and the row, for those hold people's texts.
+/// Settings on the command line, which override a configuration file. Errors are logged without statement and row,
+/// because those contain users' texts.
 const SETTINGS: &[&str] = &[
     "listen_addresses=",
     "port=5432",
@@ -51,7 +49,7 @@ const SETTINGS: &[&str] = &[
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wanted {
+enum DesiredState {
     Up,
     Down,
     Stopped,
@@ -59,27 +57,27 @@ enum Wanted {
 }
 
 #[derive(Debug)]
-struct State {
-    wanted: Wanted,
+struct PostmasterState {
+    desired: DesiredState,
     pid: Option<u32>,
     failure: Option<String>,
 }
 
-/// The thread that looks after one postmaster.
+/// The thread that supervises one postmaster.
 #[derive(Debug)]
 pub(super) struct Postmaster {
-    shared: Arc<(Mutex<State>, Condvar)>,
+    shared: Arc<(Mutex<PostmasterState>, Condvar)>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Postmaster {
-    pub(super) fn look_after(cluster: Cluster) -> Result<Self, PrivateError> {
-        let state = State { wanted: Wanted::Up, pid: None, failure: None };
+    pub(super) fn start(cluster: Cluster) -> Result<Self, PrivateError> {
+        let state = PostmasterState { desired: DesiredState::Up, pid: None, failure: None };
         let shared = Arc::new((Mutex::new(state), Condvar::new()));
-        let theirs = Arc::clone(&shared);
+        let shared_with_thread = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("private-postgres".into())
-            .spawn(move || supervise(&cluster, &theirs))
+            .spawn(move || supervise(&cluster, &shared_with_thread))
             .map_err(PrivateError::io("start a thread for", "postgres"))?;
         Ok(Self { shared, thread: Some(thread) })
     }
@@ -93,31 +91,31 @@ impl Postmaster {
     }
 
     pub(super) fn keep_down(&self) {
-        self.want(Wanted::Down);
+        self.set_desired(DesiredState::Down);
     }
 
     pub(super) fn bring_up(&self) {
-        self.want(Wanted::Up);
+        self.set_desired(DesiredState::Up);
     }
 
-    /// Stops the postmaster when it is this process', and waits for the end of the thread.
+    /// Stops the postmaster if this process owns it, and waits for the thread to end.
     pub(super) fn stop(mut self) {
-        self.want(Wanted::Stopped);
+        self.set_desired(DesiredState::Stopped);
         self.join();
     }
 
-    fn want(&self, wanted: Wanted) {
-        self.state().wanted = wanted;
+    fn set_desired(&self, desired: DesiredState) {
+        self.state().desired = desired;
         self.shared.1.notify_all();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.shared.0.lock().expect("the thread doesn't panic while it holds the state")
+    fn state(&self) -> MutexGuard<'_, PostmasterState> {
+        self.shared.0.lock().expect("the thread doesn't panic while it holds the lock")
     }
 
     fn join(&mut self) {
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the thread that looked after postgres had panicked");
+            tracing::error!("the thread that supervised postgres had panicked");
         }
     }
 }
@@ -125,13 +123,13 @@ impl Postmaster {
 impl Drop for Postmaster {
     fn drop(&mut self) {
         if self.thread.is_some() {
-            self.want(Wanted::LeftRunning);
+            self.set_desired(DesiredState::LeftRunning);
             self.join();
         }
     }
 }
 
-fn supervise(cluster: &Cluster, shared: &(Mutex<State>, Condvar)) {
+fn supervise(cluster: &Cluster, shared: &(Mutex<PostmasterState>, Condvar)) {
     let mut ownership = None;
     let mut child: Option<Child> = None;
     loop {
@@ -147,19 +145,19 @@ fn supervise(cluster: &Cluster, shared: &(Mutex<State>, Condvar)) {
             failure = Some(format!("postgres ended with {status}: {}", last_lines(&cluster.log())));
         }
         let mut pid = child.as_ref().map(Child::id).or_else(|| running(&cluster.data()));
-        let wanted = lock(shared).wanted;
-        match (wanted, pid) {
-            (Wanted::LeftRunning, _) => return,
-            (Wanted::Stopped, Some(_)) if ownership.is_some() => {
+        let desired = lock(shared).desired;
+        match (desired, pid) {
+            (DesiredState::LeftRunning, _) => return,
+            (DesiredState::Stopped, Some(_)) if ownership.is_some() => {
                 stop(cluster);
                 if let Some(mut child) = child.take() {
                     let _reaped = child.wait();
                 }
                 return;
             }
-            (Wanted::Stopped, _) => return,
-            (Wanted::Down, Some(postmaster)) => signal(postmaster, "KILL"),
-            (Wanted::Up, None) if ownership.is_some() => match spawn(cluster) {
+            (DesiredState::Stopped, _) => return,
+            (DesiredState::Down, Some(postmaster)) => signal(postmaster, "KILL"),
+            (DesiredState::Up, None) if ownership.is_some() => match spawn(cluster) {
                 Ok(started) => {
                     tracing::info!(pid = started.id(), "private postgres started");
                     pid = Some(started.id());
@@ -171,19 +169,19 @@ fn supervise(cluster: &Cluster, shared: &(Mutex<State>, Condvar)) {
         }
         let mut state = lock(shared);
         state.pid = pid;
-        let pause = if failure.is_some() { RETRY } else { LOOK };
+        let pause = if failure.is_some() { RETRY_AFTER } else { POLL_EVERY };
         if let Some(failure) = failure {
-            tracing::warn!(%failure, "private postgres is away");
+            tracing::warn!(%failure, "private postgres is down");
             state.failure = Some(failure);
         }
-        if state.wanted == wanted {
+        if state.desired == desired {
             drop(shared.1.wait_timeout(state, pause));
         }
     }
 }
 
-fn lock(shared: &(Mutex<State>, Condvar)) -> MutexGuard<'_, State> {
-    shared.0.lock().expect("no holder of the state panics")
+fn lock(shared: &(Mutex<PostmasterState>, Condvar)) -> MutexGuard<'_, PostmasterState> {
+    shared.0.lock().expect("no holder of the lock panics")
 }
 
 fn spawn(cluster: &Cluster) -> Result<Child, PrivateError> {
@@ -229,34 +227,34 @@ fn stop(cluster: &Cluster) {
         && !stop("immediate", IMMEDIATE_SECONDS)
         && let Some(pid) = running(&cluster.data())
     {
-        tracing::error!(pid, "private postgres doesn't stop, and is killed");
+        tracing::error!(pid, "private postgres doesn't stop and is killed");
         signal(pid, "KILL");
     }
 }
 
-/// Gives the postmaster that runs in `data`, whoever started it. The pid in its file may have gone
-/// to another process since, so that process must also live in `data`, as a postmaster does.
+/// The postmaster running in `data`, whoever started it. The pid in its file may have been reused, so the process
+/// must also have `data` as its working directory, as a postmaster does.
 fn running(data: &Path) -> Option<u32> {
     let pid = pid_in(&data.join("postmaster.pid"))?;
-    lives_in(pid, data).then_some(pid)
+    runs_in(pid, data).then_some(pid)
 }
 
 fn pid_in(file: &Path) -> Option<u32> {
     fs::read_to_string(file).ok()?.lines().next()?.trim().parse().ok()
 }
 
-fn lives_in(pid: u32, data: &Path) -> bool {
+fn runs_in(pid: u32, data: &Path) -> bool {
     let is_dead = fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z')));
     !is_dead && fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == data)
 }
 
-/// Removes the lock files of a dead postmaster whose pid is still taken, by a process elsewhere or by
-/// its own unburied body: PostgreSQL would take that for a live one for ever. As long as any process
-/// lives in the cluster nothing is touched, for it may be a child that still writes there.
+/// Removes the lock files of a dead postmaster whose pid is in use, by another process or by its own zombie:
+/// PostgreSQL would take that for a live postmaster for ever. Does nothing while any process runs in the cluster,
+/// because it may be a child that still writes.
 fn remove_stale_locks(cluster: &Cluster) -> Result<(), PrivateError> {
     let data = cluster.data();
-    if any_lives_in(&data) {
+    if any_runs_in(&data) {
         return Ok(());
     }
     for file in [data.join("postmaster.pid"), cluster.sockets.join(".s.PGSQL.5432.lock")] {
@@ -268,13 +266,13 @@ fn remove_stale_locks(cluster: &Cluster) -> Result<(), PrivateError> {
     Ok(())
 }
 
-fn any_lives_in(data: &Path) -> bool {
+fn any_runs_in(data: &Path) -> bool {
     fs::read_dir("/proc")
         .into_iter()
         .flatten()
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .any(|pid| lives_in(pid, data))
+        .any(|pid| runs_in(pid, data))
 }
 
 pub(super) fn signal(pid: u32, name: &str) {
@@ -284,7 +282,7 @@ pub(super) fn signal(pid: u32, name: &str) {
     }
 }
 
-/// The end of the log, for a person who has to find out why it won't start.
+/// The end of the log, which tells an operator why it doesn't start.
 fn last_lines(log: &Path) -> String {
     let text = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text[text.len().saturating_sub(2000)..]).into_owned();

@@ -1,4 +1,4 @@
-//! Clusters for tests: made in seconds, gone with the process that made them.
+//! Clusters for tests, which end with the process that created them.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,12 +10,12 @@ use tokio::sync::OnceCell;
 use super::{
     PrivateError, PrivatePostgres,
     binaries::{Binaries, as_account},
-    blocking,
     cluster::Cluster,
+    run_blocking,
 };
 
-/// Waits for the end of its input, which is the end of the process that holds it, however it came;
-/// then stops the cluster and removes it. A frozen postmaster is thawed first.
+/// Waits for the end of its input, which ends with the process that holds it, and then stops and removes the cluster.
+/// A stopped postmaster process is continued first.
 const CLEAN_UP: &str = r#"
 cat > /dev/null
 pid=$(head -n 1 "$2/data/postmaster.pid" 2> /dev/null)
@@ -26,11 +26,11 @@ fi
 rm -rf "$2"
 "#;
 
-/// A process that removes a temporary cluster when this process is gone.
+/// A process that removes a temporary cluster when this process ends.
 #[derive(Debug)]
-pub(super) struct Guard(Child);
+pub(super) struct CleanupGuard(Child);
 
-impl Guard {
+impl CleanupGuard {
     fn over(cluster: &Cluster) -> Result<Self, PrivateError> {
         as_account(Path::new("/bin/sh"), cluster.binaries.account)
             .args(["-c", CLEAN_UP, "sh"])
@@ -43,7 +43,7 @@ impl Guard {
     }
 }
 
-impl Drop for Guard {
+impl Drop for CleanupGuard {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
         let _reaped = self.0.wait();
@@ -51,27 +51,27 @@ impl Drop for Guard {
 }
 
 impl PrivatePostgres {
-    /// Starts a cluster of its own under `/tmp`, for a test that does harm to it. It is removed when
-    /// it is dropped, and when this process ends, even by `kill -9`.
+    /// Starts a new cluster under `/tmp`, for a test that damages it. It is removed on drop and when this process ends,
+    /// even by `kill -9`.
     ///
     /// # Errors
-    /// [`PrivateError`] when it can't be made.
+    /// [`PrivateError`].
     pub async fn temporary() -> Result<Self, PrivateError> {
-        let (cluster, guard) = blocking(|| {
+        let (cluster, guard) = run_blocking(|| {
             let root = PathBuf::from(format!("/tmp/aristay-chat-{}", uuid::Uuid::new_v4().simple()));
             let cluster = Cluster::at(root, Binaries::find(None)?)?;
-            let guard = Guard::over(&cluster)?;
+            let guard = CleanupGuard::over(&cluster)?;
             Ok::<_, PrivateError>((cluster, guard))
         })
         .await??;
         Self::run(cluster, Some(guard)).await
     }
 
-    /// Gives the one temporary cluster that all tests of this process share, started at the first
-    /// call; take a [`PrivatePostgres::fresh_database`] of it.
+    /// The temporary cluster that all tests of this process share, started at the first call; use a
+    /// [`PrivatePostgres::fresh_database`] of it.
     ///
     /// # Errors
-    /// [`PrivateError`] when it can't be made.
+    /// [`PrivateError`].
     pub async fn shared() -> Result<&'static Self, PrivateError> {
         static SHARED: OnceCell<PrivatePostgres> = OnceCell::const_new();
         SHARED.get_or_try_init(Self::temporary).await

@@ -52,8 +52,8 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
 async fn a_cluster_is_made_once_keeps_its_rows_and_stops() {
     let data = DataDir::new();
     let postgres = PrivatePostgres::start(&data.0).await.expect("a first start");
-    let note = fs::read_to_string(data.0.join("postgres")).expect("a note");
-    assert_eq!(data.0.join(note.trim()), postgres.place());
+    let pointer = fs::read_to_string(data.0.join("postgres")).expect("a note");
+    assert_eq!(data.0.join(pointer.trim()), postgres.place());
     ask(&postgres, "CREATE TABLE kept AS SELECT 7 AS n").await;
     for setting in ["fsync", "synchronous_commit", "full_page_writes"] {
         assert_eq!(ask(&postgres, &format!("SHOW {setting}")).await.as_deref(), Some("on"), "{setting}");
@@ -247,5 +247,5 @@ async fn a_stop_is_over_in_time_though_a_backend_does_not_go() {
     let took = began.elapsed();
     signal(backend, "KILL");
     assert!(!lives(postmaster));
-    assert!(took < PrivatePostgres::STOPS_WITHIN + Duration::from_secs(3), "{took:?}");
+    assert!(took < PrivatePostgres::STOP_WITHIN + Duration::from_secs(3), "{took:?}");
 }

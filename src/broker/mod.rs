@@ -1,0 +1,3 @@
+//! Adapters of the port through which nodes notify each other.
+
+pub mod rabbitmq;

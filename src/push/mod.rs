@@ -1,0 +1,12 @@
+//! Web Push: sends what users are told to the push services of their browsers.
+//!
+//! What is to be sent stands in the store before it is sent from here (`docs/adr/0038-web-push.md`).
+
+mod encryption;
+mod message;
+mod sender;
+mod vapid;
+
+pub use encryption::{AUTH_BYTES, PUBLIC_KEY_BYTES, is_public_key};
+pub use sender::run;
+pub use vapid::{VapidError, VapidKey};

@@ -1,0 +1,38 @@
+/** Registers the elements of overlay and sidebar. */
+
+import './define-dialogs.ts'
+import './define-parts.ts'
+import { ChatAttach } from './composer/attach.ts'
+import { ChatAttachments } from './composer/attachments.ts'
+import { ChatEmoji } from './composer/emoji.ts'
+import { ChatActions } from './conversation/actions.ts'
+import { ChatDropZone } from './conversation/drop-zone.ts'
+import { ChatForward } from './conversation/forward.ts'
+import { ChatOverlay } from './conversation/overlay.ts'
+import { ChatVersions } from './conversation/versions.ts'
+import { ChatPanel } from './panel/panel.ts'
+import { ChatRoomSettings } from './panel/room-settings.ts'
+import { ChatSearch } from './panel/search.ts'
+import { ChatSidebar } from './panel/sidebar.ts'
+import { ChatPinList } from './pins/pin-list.ts'
+import { ChatReactors } from './reactions/reactors.ts'
+import { register } from './shared/register.ts'
+import { ChatViewer } from './viewer/viewer.ts'
+
+register({
+  'chat-actions': ChatActions,
+  'chat-attach': ChatAttach,
+  'chat-attachments': ChatAttachments,
+  'chat-drop-zone': ChatDropZone,
+  'chat-emoji': ChatEmoji,
+  'chat-forward': ChatForward,
+  'chat-overlay': ChatOverlay,
+  'chat-panel': ChatPanel,
+  'chat-pin-list': ChatPinList,
+  'chat-reactors': ChatReactors,
+  'chat-room-settings': ChatRoomSettings,
+  'chat-search': ChatSearch,
+  'chat-sidebar': ChatSidebar,
+  'chat-versions': ChatVersions,
+  'chat-viewer': ChatViewer,
+})

@@ -1,0 +1,31 @@
+/** The texts of checklists and polls, and of the form for a new one. */
+
+export const CARDS_TEXTS = {
+  card: 'Card',
+  done: '{n} of {all} done',
+  doneBy: '{name}, {time}',
+  whoTicked: 'Who and when',
+  whoVoted: 'Who voted',
+  hide: 'Hide',
+  votes1: '1 vote',
+  votes: '{n} votes',
+  share: '{text}: {n} %, {votes}',
+  moreVoters: '{n} more',
+  nobody: 'Nobody yet',
+  formerUser: 'Someone who has left',
+  chooseSeveral: 'Several answers are possible',
+  chooseOne: 'Choose one answer',
+  closePoll: 'Close poll',
+  closeSure: 'Close it for everyone? Nobody can vote after that.',
+  pollClosed: 'Closed',
+  openLink: 'Open link',
+  // The form for a new one
+  cardTitle: 'Title',
+  pollQuestion: 'Question',
+  item: 'Item {n}',
+  choice: 'Answer {n}',
+  removeLine: 'Remove line {n}',
+  addLine: 'Add a line',
+  allowSeveral: 'Several answers',
+  tooFew: 'A poll needs two answers.',
+}

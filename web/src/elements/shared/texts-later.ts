@@ -1,0 +1,33 @@
+/** The texts of what comes at a time of the user's choice: scheduled messages and reminders. */
+
+export const LATER_TEXTS = {
+  inAnHour: 'In an hour',
+  thisEvening: 'This evening',
+  tomorrowMorning: 'Tomorrow morning',
+  ownTime: 'Choose a time',
+  timeLabel: 'Date and time',
+  setTime: 'Set',
+  badTime: 'Choose a time ahead, within a year.',
+  writeFirst: 'Write the message first, then choose when it is sent.',
+  noFilesLater: 'Files cannot be sent later.',
+  noScheduled: 'Nothing is scheduled. Write a message and choose “Send later”.',
+  sendingNow: 'Is being sent…',
+  change: 'Change',
+  sendNow: 'Send now',
+  withdraw: 'Delete',
+  textLabel: 'Text',
+  reminderSet: 'You will be reminded {time}',
+  noReminders: 'No reminders. Choose “Remind me” in the menu of a message.',
+  removeReminder: 'Remove reminder',
+  reminderDue: 'Was due',
+  messageGone: 'The message was deleted.',
+  // Notices
+  notices: 'Notices',
+  reminderNotice: 'Reminder',
+  openMessage: 'Open',
+  dismiss: 'Done',
+  refusedNotice: 'A scheduled message was not sent',
+  showScheduled: 'Show',
+  error_conflict: 'It is already being sent.',
+  error_not_found: 'It no longer exists.',
+}
