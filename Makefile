@@ -33,7 +33,7 @@ test: page
 	cd web && npm test
 	cd web && CHAT_BIN=$(abspath $(CARGO_TARGET_DIR))/debug/aristay-chat npm run e2e
 
-DIST_BYTES_MAX = 33000000
+DIST_BYTES_MAX = 36000000
 dist: PROFILE = dist
 dist: build
 	deploy/strip $(BINARY) dist

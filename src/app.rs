@@ -15,7 +15,7 @@ use std::time::Duration;
 use actix_web::web::Data;
 use actors::engine::{DrainReport, EngineHandle};
 use actors::ports::clock::Clock;
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use chrono::Utc;
 use metrics_exporter_prometheus::PrometheusHandle;
 use nix::sys::stat::{Mode, umask};
@@ -23,7 +23,7 @@ use sd_notify::NotifyState;
 use secrecy::SecretString;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-pub use self::commands::{manage_consumers, migrate, renew_epoch, seed};
+pub use self::commands::{manage_consumers, migrate, renew_epoch, seed, verify_audit};
 use self::database::open_store;
 use self::engine::start_engine;
 use self::listeners::{start_listener, start_metrics_listener};
@@ -31,16 +31,19 @@ pub use self::moving::{export_django, import_django, verify_django};
 use crate::auth::{FileUrlSigner, TokenIssuer, TokenVerifier, signing_key};
 use crate::cli::ServeArgs;
 use crate::config::{Database, Settings};
-use crate::consumers::{NotificationScheduler, SearchIndexer, WebhookPlanner};
+use crate::consumers::{AuditWriter, NotificationScheduler, SearchIndexer, WebhookPlanner};
 use crate::files::Uploads;
 use crate::http::{ApiSettings, ApiState, InFlight, RateLimits};
 use crate::link_previews::LinkPreviews;
 use crate::moving::IMPORT_LEASE;
 use crate::outbound::OutboundClient;
-use crate::push::VapidKey;
+use crate::push::{Fcm, VapidKey};
 use crate::store::postgres::PostgresStore;
 use crate::store::postgres::private::PrivatePostgres;
-use crate::{consumers, demo, integrations, janitor, membership_ends, notifier, push, scheduler, telemetry};
+use crate::{
+    consumers, demo, exports, integrations, janitor, membership_ends, notifier, push, retention, scheduler,
+    telemetry,
+};
 
 /// Period over which clients are told to spread their reconnects when the server stops.
 const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
@@ -74,7 +77,8 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     if store.is_node_id_held(IMPORT_LEASE).await? {
         bail!("a Django chat is being imported into this database; start when that has ended");
     }
-    let tokens = Arc::new(TokenVerifier::new(&settings.auth, secret.as_ref()));
+    let tokens = TokenVerifier::new(&settings.auth, secret.as_ref()).with_bots(Arc::new(store.clone()));
+    let tokens = Arc::new(tokens);
     let clock = Clock::start(Utc::now());
     let engine = start_engine(&settings, store.clone(), tokens.clone(), clock)?;
     let is_ready = Arc::new(AtomicBool::new(true));
@@ -86,7 +90,10 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let janitor = actix_rt::spawn(janitor::run(state.clone()));
     let scheduler = actix_rt::spawn(scheduler::run(state.clone()));
     let membership_ends = actix_rt::spawn(membership_ends::run(state.clone()));
+    let retention = actix_rt::spawn(retention::run(state.clone()));
+    let exports = actix_rt::spawn(exports::run(state.clone()));
     let search_indexer = actix_rt::spawn(consumers::run(state.store.clone(), SearchIndexer));
+    let audit_writer = actix_rt::spawn(consumers::run(state.store.clone(), AuditWriter));
     let webhook_planner = actix_rt::spawn(consumers::run(state.store.clone(), WebhookPlanner));
     let webhook_sender = actix_rt::spawn(integrations::sender::run(state.clone()));
     let notification_scheduler = actix_rt::spawn(consumers::run(state.store.clone(), NotificationScheduler));
@@ -109,7 +116,10 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     janitor.abort();
     scheduler.abort();
     membership_ends.abort();
+    retention.abort();
+    exports.abort();
     search_indexer.abort();
+    audit_writer.abort();
     webhook_planner.abort();
     webhook_sender.abort();
     notification_scheduler.abort();
@@ -160,6 +170,7 @@ async fn api_state(
         uploads: Uploads::open_folder(&settings.data_dir, settings.limits.max_upload_bytes)?,
         outbound,
         link_previews,
+        fcm: fcm(settings)?,
         vapid: VapidKey::read(&store.vapid_key(&VapidKey::generate()?).await?)?,
         rate_limits: RateLimits::new(&settings.rates),
         in_flight: InFlight::new(
@@ -171,6 +182,16 @@ async fn api_state(
         settings: ApiSettings::from(settings),
         store,
     })
+}
+
+/// Reads the account for pushes to phones, if one is set.
+fn fcm(settings: &Settings) -> anyhow::Result<Option<Fcm>> {
+    let Some(path) = &settings.fcm_service_account else { return Ok(None) };
+    let file = std::fs::read_to_string(path)
+        .with_context(|| format!("FCM_SERVICE_ACCOUNT: {} can't be read", path.display()))?;
+    let account = Fcm::read(&file, &settings.fcm_url)
+        .with_context(|| format!("FCM_SERVICE_ACCOUNT: {}", path.display()))?;
+    Ok(Some(account))
 }
 
 /// Notifies the service manager, if there is one.

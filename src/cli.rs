@@ -13,6 +13,7 @@ use crate::{
     auth::{RoomGrant, TokenIssuer, signing_key, token_issuer::AccessTokenClaims},
     config::{AuthConfig, Config},
     moving::MarksSource,
+    store::postgres::record::audit_verification::NotedEntry,
 };
 
 /// A chat server for teams that look after properties
@@ -43,6 +44,8 @@ pub enum Command {
     RenewEpoch(Box<ConfigArgs>),
     /// List the consumers of the log, such as the search index, or change one of them, and exit
     Consumers(Box<ConsumersArgs>),
+    /// Verify that no entry of the audit log was changed, removed or moved, and exit: with 1 if one was
+    VerifyAudit(Box<VerifyAuditArgs>),
     /// Move a Django chat into the database, and exit. Goes on where an earlier one ended, and takes what is new or
     /// changed since. Stop all nodes first
     ImportDjango(Box<ImportDjangoArgs>),
@@ -106,6 +109,18 @@ pub enum ConsumersAction {
         /// Name of the consumer
         name: String,
     },
+}
+
+/// Arguments of `verify-audit`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyAuditArgs {
+    /// Entry that must be in the log, as an earlier run has printed the last one
+    #[arg(long, value_name = "NUMBER:HASH", value_parser = NotedEntry::parse)]
+    pub noted: Option<NotedEntry>,
+
+    /// The settings.
+    #[command(flatten)]
+    pub config: Config,
 }
 
 /// Arguments of `token`.
@@ -293,6 +308,10 @@ mod tests {
         assert!(matches!(command(&["seed"]), Command::Seed(_)));
         assert!(matches!(command(&["renew-epoch"]), Command::RenewEpoch(_)));
         assert!(matches!(command(&["consumers", "list"]), Command::Consumers(_)));
+        let noted = format!("7:{}", "0".repeat(64));
+        assert!(
+            matches!(command(&["verify-audit", "--noted", &noted]), Command::VerifyAudit(args) if args.noted.is_some())
+        );
         assert!(matches!(command(&["openapi"]), Command::Openapi(args) if args.out.is_none()));
         let import = command(&["import-django", "postgres://host/old", "--media", "/srv/media", "--dry-run"]);
         assert!(
@@ -308,6 +327,7 @@ mod tests {
             &["dance"][..],
             &["--colour", "red"],
             &["token"],
+            &["verify-audit", "--noted", "7"],
             &["token", "--user", "0"],
             &["token", "--user", "1", "--grant", "room:1"],
         ] {

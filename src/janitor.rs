@@ -1,12 +1,14 @@
-//! Deletes what is no longer needed: files of deleted messages, uploads that were never sent, expired token
+//! Deletes what is no longer needed: files of deleted messages, uploads that were never finished or sent, expired token
 //! families, old moves of read marks in large rooms, old entries of personal logs, scheduled messages that were sent,
-//! expired link previews, old deliveries of webhooks, old notifications, and idle rate limits. It can be interrupted at
-//! any time.
+//! expired link previews, old deliveries of webhooks, old notifications, what released legal holds kept, old archives of exports, and idle rate
+//! limits. It can be interrupted at any time.
 
 use std::time::Duration;
 
 use actix_web::web::Data;
 use actors::domain::ids::{FileId, RoomId};
+use actors::ports::store::StoreError;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::http::ApiState;
@@ -25,8 +27,13 @@ const SENT_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const DELIVERY_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// For how long it is known what a user was told.
 const NOTIFICATION_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// For how long one run deletes one kind of rows, a batch after another.
+const DELETING_MAX: Duration = Duration::from_secs(5);
 /// Files erased by one run.
 const FILES_AT_ONCE: i64 = 500;
+
+/// Archives of exports deleted by one run.
+const EXPORTS_AT_ONCE: i64 = 100;
 
 /// Runs until it is dropped.
 pub async fn run(state: Data<ApiState>) {
@@ -42,20 +49,25 @@ pub async fn run(state: Data<ApiState>) {
         if let Err(error) = state.store.delete_expired_token_families().await {
             tracing::warn!(%error, "expired token families were not deleted; the next run tries again");
         }
-        if let Err(error) = state.store.delete_old_personal_entries(PERSONAL_ENTRY_AGE_MAX).await {
-            tracing::warn!(%error, "old entries of personal logs were not deleted; the next run tries again");
-        }
+        let store = &state.store;
+        delete_all("entries of personal logs", async || {
+            store.delete_old_personal_entries(PERSONAL_ENTRY_AGE_MAX).await
+        })
+        .await;
         if let Err(error) = state.store.forget_sent_messages(SENT_AGE_MAX).await {
             tracing::warn!(%error, "scheduled messages were not forgotten; the next run tries again");
         }
-        if let Err(error) = state.store.delete_expired_link_previews().await {
-            tracing::warn!(%error, "expired link previews were not deleted; the next run tries again");
+        delete_all("link previews", async || store.delete_expired_link_previews().await).await;
+        delete_all("deliveries of webhooks", async || store.forget_deliveries(DELIVERY_AGE_MAX).await).await;
+        delete_all("notifications and pushes", async || {
+            store.delete_old_notifications(NOTIFICATION_AGE_MAX).await
+        })
+        .await;
+        if let Err(error) = expire_exports(&state).await {
+            tracing::warn!(%error, "archives of exports were not deleted; the next run tries again");
         }
-        if let Err(error) = state.store.forget_deliveries(DELIVERY_AGE_MAX).await {
-            tracing::warn!(%error, "deliveries of webhooks were not forgotten; the next run tries again");
-        }
-        if let Err(error) = state.store.delete_old_notifications(NOTIFICATION_AGE_MAX).await {
-            tracing::warn!(%error, "old notifications were not deleted; the next run tries again");
+        if let Err(error) = state.store.settle_holds().await {
+            tracing::warn!(%error, "what legal holds kept was not deleted; the next run tries again");
         }
         match state.store.delete_old_read_moves(after, READ_MOVE_AGE_MAX).await {
             Ok(last) => after = last.unwrap_or(first),
@@ -66,8 +78,38 @@ pub async fn run(state: Data<ApiState>) {
     }
 }
 
+/// Deletes archives of exports that are no longer kept.
+///
+/// # Errors
+/// The database or the storage fails; doing it again is safe.
+pub async fn expire_exports(state: &ApiState) -> anyhow::Result<()> {
+    for export in state.store.expired_exports(EXPORTS_AT_ONCE).await? {
+        state.uploads.delete(export).await?;
+        state.store.expire_export(export).await?;
+    }
+    Ok(())
+}
+
+/// Deletes old rows, batch after batch, as long as `delete` says that there may be more and time is left.
+async fn delete_all(what: &str, delete: impl AsyncFn() -> Result<bool, StoreError>) {
+    let began = Instant::now();
+    loop {
+        match delete().await {
+            Ok(true) if began.elapsed() < DELETING_MAX => {}
+            Ok(_) => return,
+            Err(error) => {
+                tracing::warn!(%error, what, "old rows were not deleted; the next run tries again");
+                return;
+            }
+        }
+    }
+}
+
 async fn erase_files(state: &ApiState) -> anyhow::Result<()> {
     state.uploads.sweep().await?;
+    state.uploads.sweep_pieces().await?;
+    let pieces = state.store.end_expired_uploads(FILES_AT_ONCE).await?;
+    state.uploads.delete_pieces(&pieces).await;
     state.store.discard_unattached_files(UNATTACHED_AGE_MAX).await?;
     let files: Vec<FileId> = state.store.files_to_erase(FILES_AT_ONCE).await?;
     let mut erased = Vec::with_capacity(files.len());
@@ -82,4 +124,27 @@ async fn erase_files(state: &ApiState) -> anyhow::Result<()> {
         tracing::info!(files = erased.len(), "files of deleted messages were erased");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn old_rows_are_deleted_batch_after_batch_for_a_while() {
+        let calls = Cell::new(0);
+        let batch = async |answer: Result<bool, StoreError>| {
+            calls.set(calls.get() + 1);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            answer
+        };
+        delete_all("rows", async || batch(Ok(calls.get() < 7)).await).await;
+        assert_eq!(calls.take(), 8, "until one isn't full");
+        delete_all("rows", async || batch(Err(StoreError::Locked)).await).await;
+        assert_eq!(calls.take(), 1, "a failure is left to the next run");
+        delete_all("rows", async || batch(Ok(true)).await).await;
+        assert_eq!(calls.take(), 50, "until the time is over");
+    }
 }

@@ -65,6 +65,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             app::manage_consumers(args.config, args.action).await?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::VerifyAudit(args) => {
+            telemetry::start_logs(&args.config.log, args.config.log_format)?;
+            app::verify_audit(*args).await
+        }
         Command::ImportDjango(args) => {
             telemetry::start_logs(&args.config.log, args.config.log_format)?;
             app::import_django(*args).await

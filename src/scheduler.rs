@@ -96,7 +96,9 @@ async fn send(state: &ApiState, claim: Uuid, message: &ClaimedMessage) -> Result
         }
         Err(EngineError::Refused(refusal)) => Sending::Failed(refusal.code()),
         Err(EngineError::RateLimited { retry_after }) => Sending::Postponed(retry_after.max(RETRY_AFTER)),
-        Err(EngineError::Overloaded | EngineError::Unavailable) => Sending::Postponed(RETRY_AFTER),
+        Err(EngineError::Overloaded | EngineError::Unavailable | EngineError::BotUnavailable) => {
+            Sending::Postponed(RETRY_AFTER)
+        }
         // Perhaps it was sent. Once the claim has lapsed, trying again tells.
         Ok(_) | Err(EngineError::OutcomeUnknown) => return Ok(()),
     };

@@ -158,7 +158,8 @@ function apiPage(): Plugin {
 }
 
 /** Files that the service worker caches only once the page has requested them. */
-const NOT_IN_SHELL = /\.json$|\.(br|gz)$|^chat-room\.js$|^sw\.js$|^docs\//
+const NOT_IN_SHELL =
+  /\.json$|\.(br|gz)$|^chat-room\.js$|^sw\.js$|^docs\/|^(apple-touch-icon|icon-(512|maskable))/
 
 /** Fills the paths and the version of the page's files into the service worker. */
 function appShell(): Plugin {

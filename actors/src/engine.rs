@@ -11,12 +11,15 @@ use std::time::Duration;
 use actix::{Actor, Addr, Arbiter, AsyncContext, Context};
 use tokio::sync::oneshot;
 
+use crate::bots::{BotsActor, BotsDependencies};
 use crate::domain::command::{Command, CommandReply, OpenRoom, OpenedRoom, Refusal};
 use crate::domain::ids::{NodeId, PersonalSeq, RoomId, UserId};
 use crate::error::EngineError;
 use crate::inbox::{InboxActor, InboxDependencies};
 use crate::limits::{self, Limits};
 use crate::mailbox::Tell;
+pub use crate::messages::bots::BotCall;
+use crate::messages::bots::{AnswerCaller, GiveBotCommand};
 use crate::messages::diagnostics::CountResources;
 pub use crate::messages::diagnostics::ResourceCounts;
 use crate::messages::inbox::{EventsCommitted, PersonalLogGrown, UserRenamed};
@@ -35,6 +38,7 @@ use crate::ports::broker::Broker;
 use crate::ports::clock::Clock;
 use crate::ports::identity::Identity;
 use crate::ports::store::{Store, StoreError, UserAccess};
+use crate::protocol::answer_token::GivenCommand;
 use crate::protocol::close::CloseCode;
 use crate::protocol::envelope::EnvelopeKey;
 use crate::registry::RegistryActor;
@@ -80,6 +84,8 @@ struct Engine {
     users: Arc<Addr<UsersActor>>,
     inbox: Arc<Addr<InboxActor>>,
     relay: Arc<Addr<RelayActor>>,
+    bots: Arc<Addr<BotsActor>>,
+    envelope_key: EnvelopeKey,
     sessions: Arc<SessionDependencies>,
     workers: AtomicUsize,
     #[cfg(test)]
@@ -122,6 +128,7 @@ impl EngineHandle {
         let (unstarted_users, users) = Unstarted::new();
         let (unstarted_inbox, inbox) = Unstarted::new();
         let (unstarted_relay, relay) = Unstarted::new();
+        let (unstarted_bots, bots) = Unstarted::new();
 
         let rooms = Arc::new(RoomDependencies {
             clock,
@@ -154,14 +161,24 @@ impl EngineHandle {
             store: store.clone(),
             relay: relay.clone(),
         }));
+        unstarted_bots.start(BotsActor::new(BotsDependencies {
+            clock,
+            limits: limits.clone(),
+            store: store.clone(),
+            key: envelope_key.clone(),
+            has_broker: broker.is_some(),
+            inbox: inbox.clone(),
+            relay: relay.clone(),
+        }));
         unstarted_relay.start(RelayActor::new(RelayDependencies {
             node,
             store: store.clone(),
             broker,
-            envelope_key,
+            envelope_key: envelope_key.clone(),
             registry: registry.clone(),
             users: users.clone(),
             inbox: inbox.clone(),
+            bots: bots.clone(),
         }));
         let sessions = Arc::new(SessionDependencies {
             node,
@@ -173,6 +190,7 @@ impl EngineHandle {
             registry: registry.clone(),
             users: users.clone(),
             inbox: inbox.clone(),
+            bots: bots.clone(),
         });
         Self(Arc::new(Engine {
             registry,
@@ -180,6 +198,8 @@ impl EngineHandle {
             users,
             inbox,
             relay,
+            bots,
+            envelope_key,
             sessions,
             workers: AtomicUsize::new(0),
             #[cfg(test)]
@@ -255,6 +275,31 @@ impl EngineHandle {
         self.0.relay.tell(PublishPersonalLog { user, head });
     }
 
+    /// Gives a command to the bot of a room that has it. Returns when one of the bot's sockets, on any node, has it.
+    ///
+    /// # Errors
+    /// [`EngineError`]; [`EngineError::BotUnavailable`] if no socket has taken it.
+    pub async fn give_bot_command(&self, room: RoomId, by: UserId, call: BotCall) -> Result<(), EngineError> {
+        let give = GiveBotCommand { room, by, call };
+        self.0.bots.send(give).await.unwrap_or(Err(EngineError::Unavailable))
+    }
+
+    /// Reads the token of a command that `bot` was given and may still answer.
+    #[must_use]
+    pub fn given_command(&self, token: &str, bot: UserId) -> Option<GivenCommand> {
+        let now = self.0.sessions.clock.date();
+        GivenCommand::of_token(token, &self.0.envelope_key, now).filter(|given| given.bot == bot)
+    }
+
+    /// Shows a bot's answer to whoever gave the command, on that user's sockets for all rooms.
+    ///
+    /// # Errors
+    /// [`EngineError`]; [`Refusal::NotParticipant`] if one of the two is no longer in the room.
+    pub async fn answer_caller(&self, given: GivenCommand, content: String) -> Result<(), EngineError> {
+        let answer = AnswerCaller { given, content };
+        self.0.bots.send(answer).await.unwrap_or(Err(EngineError::Unavailable))
+    }
+
     /// Returns those of `users` who have no socket on any node, as far as this node knows.
     pub async fn offline_among(&self, users: Vec<UserId>) -> BTreeSet<UserId> {
         self.0.users.send(ListOffline { users }).await.unwrap_or_default()
@@ -270,6 +315,7 @@ impl EngineHandle {
             && engine.users.connected()
             && engine.inbox.connected()
             && engine.relay.connected()
+            && engine.bots.connected()
             && switchboards.iter().all(|switchboard| switchboard.is_alive())
     }
 
@@ -281,6 +327,7 @@ impl EngineHandle {
         counts.extend(engine.users.send(CountResources).await.unwrap_or_default());
         counts.extend(engine.inbox.send(CountResources).await.unwrap_or_default());
         counts.extend(engine.relay.send(CountResources).await.unwrap_or_default());
+        counts.extend(engine.bots.send(CountResources).await.unwrap_or_default());
         for switchboard in engine.registry.send(ListSwitchboards).await.unwrap_or_default() {
             counts.extend(switchboard.ask(CountResources).await.unwrap_or_default());
         }

@@ -23,6 +23,9 @@ pub enum EngineError {
     /// The store could not be reached in time; nothing was stored.
     #[error("The service is temporarily unavailable; nothing was stored")]
     Unavailable,
+    /// No socket of the bot took its command.
+    #[error("The bot of this command isn't connected")]
+    BotUnavailable,
     /// The store did not report whether it committed.
     #[error("It is unknown whether this was stored; send it again with the same client_id")]
     OutcomeUnknown,
@@ -36,7 +39,7 @@ impl EngineError {
             Self::Refused(refusal) => refusal.code(),
             Self::RateLimited { .. } => ErrorCode::RateLimited,
             Self::Overloaded => ErrorCode::Overloaded,
-            Self::Unavailable => ErrorCode::Unavailable,
+            Self::Unavailable | Self::BotUnavailable => ErrorCode::Unavailable,
             Self::OutcomeUnknown => ErrorCode::UnknownOutcome,
         }
     }
@@ -48,7 +51,9 @@ impl EngineError {
             Self::RateLimited { retry_after } | Self::Refused(Refusal::TooSoon { retry_after }) => {
                 Some(*retry_after)
             }
-            Self::Overloaded | Self::Unavailable | Self::OutcomeUnknown => Some(Duration::from_secs(1)),
+            Self::Overloaded | Self::Unavailable | Self::BotUnavailable | Self::OutcomeUnknown => {
+                Some(Duration::from_secs(1))
+            }
             Self::Refused(_) => None,
         }
     }

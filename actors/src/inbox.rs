@@ -15,6 +15,7 @@ mod reads;
 mod sending;
 #[cfg(all(test, feature = "memory"))]
 mod tests;
+mod user_frames;
 mod viewed_rooms;
 mod viewer;
 
@@ -32,10 +33,9 @@ use self::viewed_rooms::ViewedRooms;
 use self::viewer::{InboxRow, InboxViewer, ViewerSocket};
 use crate::domain::ids::{Epoch, RoomId, Seq, UserId};
 use crate::limits::{self, Limits, MailboxBound};
-use crate::mailbox::{Bounded, Tell};
+use crate::mailbox::Bounded;
 use crate::messages::diagnostics::{CountResources, ResourceCounts};
-use crate::messages::inbox::{SubscribeInbox, UnsubscribeInbox};
-use crate::messages::relay::FollowRoom;
+use crate::messages::inbox::{InboxRelay, SubscribeInbox, UnsubscribeInbox};
 use crate::messages::session::SessionId;
 use crate::ports::clock::Clock;
 use crate::ports::store::Store;
@@ -45,7 +45,7 @@ pub(crate) struct InboxDependencies {
     pub(crate) clock: Clock,
     pub(crate) limits: Arc<Limits>,
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) relay: Arc<dyn Tell<FollowRoom>>,
+    pub(crate) relay: Arc<dyn InboxRelay>,
 }
 
 /// See the [module](self).

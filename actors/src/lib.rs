@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bots;
 pub mod domain;
 pub mod engine;
 pub mod error;

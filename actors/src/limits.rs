@@ -9,6 +9,8 @@ use crate::domain::rate::Rate;
 pub struct Limits {
     /// New messages of one user in one room.
     pub messages: Rate,
+    /// New messages of one user in one room that are urgent; they don't count among the others.
+    pub urgent_messages: Rate,
     /// Edits and deletions of one user in one room.
     pub changes: Rate,
     /// Moves of one user's read mark in one room.
@@ -44,6 +46,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             messages: Rate::new(10.0, 100),
+            urgent_messages: Rate::new(5.0 / 60.0, 5),
             changes: Rate::new(5.0, 50),
             reads: Rate::new(10.0, 100),
             lookups: Rate::new(10.0, 1_000),
@@ -160,6 +163,13 @@ pub const PERSONAL_PAGE_ENTRIES: usize = 25;
 /// Bytes of a personal log queued for a socket at once: a quarter of its queue by default.
 pub const PERSONAL_PAGE_BYTES: usize = 256 * 1024;
 
+/// How long a command waits until a socket of its bot has it: half a second less than promised.
+pub const BOT_CALL_TIMEOUT: Duration = Duration::from_millis(2_500);
+/// Commands that wait for bots on one node.
+pub const BOT_CALLS_MAX: usize = 1_000;
+/// Budgets of who calls bots that are kept before full ones are dropped.
+pub const BOT_BUDGETS_MIN: usize = 64;
+
 /// Events of the broker that wait for the relay; what doesn't fit is dropped, and found in the log.
 pub const BROKER_EVENTS_MAX: usize = 1_024;
 
@@ -219,6 +229,7 @@ pub(crate) const ROOM_MAILBOX: MailboxBound = MailboxBound(&[
 pub(crate) const SESSION_MAILBOX: MailboxBound = MailboxBound(&[
     ("connection", Credit::Each(1)),
     ("room", Credit::Frames),
+    ("bots", Credit::Frames),
     ("switchboard", Credit::Each(2)),
     ("users", Credit::Each(1)),
 ]);
@@ -247,4 +258,7 @@ pub(crate) const RELAY_MAILBOX: MailboxBound = MailboxBound(&[
     ("room", Credit::Each(TYPING_CHANGES_MAX)),
     ("users", Credit::Each(2)),
     ("inbox", Credit::Commits),
+    ("bots", Credit::All(BOT_CALLS_MAX)),
 ]);
+/// Whoever calls a bot waits for the answer.
+pub(crate) const BOTS_MAILBOX: MailboxBound = MailboxBound(&[("relay", Credit::Relayed)]);

@@ -22,7 +22,8 @@ use self::outgoing::Outgoing;
 use self::subscriptions::Subscriptions;
 use crate::domain::ids::NodeId;
 use crate::limits::{self, MailboxBound};
-use crate::mailbox::Bounded;
+use crate::mailbox::{Bounded, Tell};
+use crate::messages::bots::CallTaken;
 use crate::messages::diagnostics::{CountResources, ResourceCounts};
 use crate::messages::inbox::InboxNews;
 use crate::messages::registry::RoomNews;
@@ -42,6 +43,7 @@ pub(crate) struct RelayDependencies {
     pub(crate) registry: Arc<dyn RoomNews>,
     pub(crate) users: Arc<dyn UserNews>,
     pub(crate) inbox: Arc<dyn InboxNews>,
+    pub(crate) bots: Arc<dyn Tell<CallTaken>>,
 }
 
 /// See the [module](self).

@@ -1,6 +1,7 @@
 //! One socket: a session decodes what the client sends, passes it to rooms, and knows which rooms the
 //! client is subscribed to. What goes to the client waits in its outbox at the [`crate::switchboard`].
 
+mod bots;
 mod frames;
 mod handle;
 mod handshake;

@@ -10,6 +10,7 @@ use actix::Arbiter;
 use crate::domain::ids::{MessageId, NodeId, RoomId, UserId};
 use crate::error::EngineError;
 use crate::limits::Limits;
+use crate::messages::bots::BotCommands;
 use crate::messages::inbox::InboxSubscriptions;
 use crate::messages::persistence::CommandBacklog;
 use crate::messages::registry::{ResolveRoom, ResolvedRoom, RoomDirectory};
@@ -35,6 +36,7 @@ pub(crate) struct SessionDependencies {
     pub(crate) registry: Arc<dyn RoomDirectory>,
     pub(crate) users: Arc<dyn SessionDirectory>,
     pub(crate) inbox: Arc<dyn InboxSubscriptions>,
+    pub(crate) bots: Arc<dyn BotCommands>,
 }
 
 /// What the sessions of one thread share.

@@ -1,7 +1,9 @@
 //! The commands that need only the database.
 
+use std::process::ExitCode;
+
 use super::database::open_store;
-use crate::cli::ConsumersAction;
+use crate::cli::{ConsumersAction, VerifyAuditArgs};
 use crate::config::Config;
 use crate::consumers;
 use crate::demo;
@@ -51,6 +53,26 @@ pub async fn manage_consumers(config: Config, action: ConsumersAction) -> anyhow
         };
         anyhow::ensure!(is_found, "no consumer named {name} that this could be done to");
         Ok(())
+    })
+    .await
+}
+
+/// Verifies the audit log, and prints its last entry or what is wrong.
+///
+/// # Errors
+/// The database can't be reached.
+pub async fn verify_audit(args: VerifyAuditArgs) -> anyhow::Result<ExitCode> {
+    run_with_store(args.config, async |store| {
+        Ok(match store.verify_audit_log(args.noted.as_ref()).await? {
+            Ok(last) => {
+                println!("audit log: {} entries, nothing changed or missing; last entry {last}", last.id);
+                ExitCode::SUCCESS
+            }
+            Err(fault) => {
+                println!("audit log: {fault}");
+                ExitCode::FAILURE
+            }
+        })
     })
     .await
 }

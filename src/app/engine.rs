@@ -55,8 +55,12 @@ fn engine_limits(settings: &Settings) -> Limits {
         })
     };
     let (rates, limits) = (&settings.rates, &settings.limits);
+    let urgent_messages = rates.urgent_per_minute.map_or(EngineRate::UNLIMITED, |per_minute| {
+        EngineRate::new(f64::from(per_minute.get()) / 60.0, per_minute.get())
+    });
     Limits {
         messages: rate(rates.messages),
+        urgent_messages,
         changes: rate(rates.edits),
         reads: rate(rates.reads),
         lookups: rate(rates.lookups),

@@ -157,14 +157,33 @@ async fn close_while_stopping<B: MessageBody + 'static>(
     Ok(response)
 }
 
+/// The headers of tus that pages of other origins send.
+const UPLOAD_REQUEST_HEADERS: [&str; 5] =
+    ["Tus-Resumable", "Upload-Length", "Upload-Metadata", "Upload-Offset", "Upload-Checksum"];
+/// The headers of tus that pages of other origins read.
+const UPLOAD_RESPONSE_HEADERS: [&str; 10] = [
+    "Location",
+    "Tus-Resumable",
+    "Tus-Version",
+    "Tus-Extension",
+    "Tus-Max-Size",
+    "Tus-Checksum-Algorithm",
+    "Upload-Offset",
+    "Upload-Length",
+    "Upload-Metadata",
+    "Upload-Expires",
+];
+
 /// CORS for the configured origins.
 fn cors(origins: &[Origin]) -> Cors {
     origins
         .iter()
         .fold(Cors::default(), |cors, origin| cors.allowed_origin(origin.as_str()))
-        .allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])
+        .allowed_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
         .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+        .allowed_headers(UPLOAD_REQUEST_HEADERS)
         .expose_headers(["X-Room-Seq", "X-Personal-Position", "Retry-After", "WWW-Authenticate"])
+        .expose_headers(UPLOAD_RESPONSE_HEADERS)
         .max_age(3_600)
 }
 

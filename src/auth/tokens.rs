@@ -4,6 +4,7 @@
 //! that a response doesn't reveal which check a forged token passed. Only a malformed grant is reported
 //! separately: such a token is valid in every other respect, and its issuer needs to know.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use actors::domain::entry::{EntryTerms, HistoryStart};
@@ -14,11 +15,15 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::bot_tokens::{self, BotToken, BotTokenSource, BotTokens};
 use super::{jwks::Jwks, keys::PublicKeys};
 use crate::config::auth::{AuthSettings, SecretAlgorithm};
 
 /// Maximum length of a token in bytes; longer ones are rejected unread.
 pub const TOKEN_BYTES_MAX: usize = 4096;
+
+/// For how long what a bot opens is good; its token has no end, and whatever replaces that ends what it has opened.
+const BOT_SESSION_SECONDS: i64 = 10 * 365 * 24 * 60 * 60;
 
 /// The error message for a malformed grant.
 pub const BAD_GRANT: &str = "The token's claim grant must be \"task:<id>\" or \"property:<id>\", \
@@ -33,6 +38,9 @@ pub enum InvalidToken {
     /// The token is valid except for its grant.
     #[error("{BAD_GRANT}")]
     BadGrant,
+    /// It can't be found out now whether a bot's token is valid.
+    #[error("the token can't be looked up")]
+    Unavailable,
 }
 
 /// What a subject room is about.
@@ -100,6 +108,7 @@ pub struct TokenVerifier {
     issuer: Option<String>,
     audience: Option<String>,
     leeway_seconds: i64,
+    bot_tokens: Option<BotTokenSource>,
 }
 
 /// The claims as parsed. Deserialization rejects a repeated claim.
@@ -191,16 +200,26 @@ impl TokenVerifier {
             issuer: settings.issuer.clone(),
             audience: settings.audience.clone(),
             leeway_seconds: settings.leeway_seconds,
+            bot_tokens: None,
         }
+    }
+
+    /// Accepts the tokens of bots, too.
+    #[must_use]
+    pub fn with_bots(self, tokens: Arc<dyn BotTokens>) -> Self {
+        Self { bot_tokens: Some(BotTokenSource(tokens)), ..self }
     }
 
     /// Verifies an access token.
     ///
-    /// Waits only if a key set must be fetched, at most 5 s.
+    /// Waits only if a key set must be fetched, at most 5 s, and for the store with a bot's token.
     ///
     /// # Errors
     /// [`InvalidToken`].
     pub async fn verify(&self, token: &str) -> Result<AccessClaims, InvalidToken> {
+        if bot_tokens::is_bot_token(token) {
+            return self.verify_bot(token).await;
+        }
         let raw = self.read(token).await?;
         if raw.token_type != "access" {
             return Err(InvalidToken::Refused);
@@ -224,6 +243,26 @@ impl TokenVerifier {
             family: raw.family.as_ref().and_then(Value::as_str).and_then(|id| Uuid::try_parse(id).ok()),
             iat: raw.iat.map_or(0, |iat| iat.0),
             exp: raw.exp.0,
+        })
+    }
+
+    /// Looks up the token of a bot.
+    async fn verify_bot(&self, token: &str) -> Result<AccessClaims, InvalidToken> {
+        let source = self.bot_tokens.as_ref().ok_or(InvalidToken::Refused)?;
+        let found = source.0.bot_token(&bot_tokens::hash_of(token)).await;
+        let found = found.map_err(|_| InvalidToken::Unavailable)?;
+        let BotToken { bot, issued_at } = found.ok_or(InvalidToken::Refused)?;
+        Ok(AccessClaims {
+            user_id: Some(bot.0),
+            is_service: false,
+            grant: None,
+            grant_terms: EntryTerms::default(),
+            username: None,
+            full_name: None,
+            email: None,
+            family: None,
+            iat: issued_at,
+            exp: now_seconds() + BOT_SESSION_SECONDS,
         })
     }
 

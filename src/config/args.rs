@@ -59,6 +59,14 @@ pub struct Config {
     #[arg(long, env = "PUSH_CONTACT", value_name = "PUSH_CONTACT")]
     pub push_contact: Option<String>,
 
+    /// The JSON file of a Google service account that may send by Firebase Cloud Messaging; unset: no pushes to phones
+    #[arg(long, env = "FCM_SERVICE_ACCOUNT", value_name = "FCM_SERVICE_ACCOUNT")]
+    pub fcm_service_account: Option<PathBuf>,
+
+    /// Where Firebase Cloud Messaging is called
+    #[arg(long, env = "FCM_URL", value_name = "FCM_URL", default_value = "https://fcm.googleapis.com")]
+    pub fcm_url: String,
+
     /// PostgreSQL to use, as a URL or key=value pairs, with sslmode and sslrootcert as libpq means them (without
     /// sslmode nothing is encrypted); unset: the server starts a private one from the binaries on this machine
     #[arg(long, env = "DATABASE_URL", value_name = "DATABASE_URL", hide_env_values = true)]
@@ -69,7 +77,8 @@ pub struct Config {
           value_parser = clap::value_parser!(u16).range(DATABASE_CONNECTIONS_MIN..=1000))]
     pub database_connections: u16,
 
-    /// RabbitMQ that connects several nodes, as amqp://user:password@host:port/vhost; unset: a single node
+    /// RabbitMQ that connects several nodes, as amqp://user:password@host:port/vhost, or amqps:// for TLS; unset: a
+    /// single node
     #[arg(long, env = "AMQP_URL", value_name = "AMQP_URL", hide_env_values = true)]
     pub amqp_url: Option<SecretString>,
 

@@ -43,6 +43,10 @@ pub struct RateConfig {
     #[arg(long, env = "RATE_MESSAGES", value_name = "RATE_MESSAGES", default_value = "10:100")]
     pub rate_messages: Rate,
 
+    /// Urgent messages of one user in one room, per minute
+    #[arg(long, env = "RATE_URGENT", value_name = "RATE_URGENT", default_value = "5")]
+    pub rate_urgent: NonZeroU32,
+
     /// Edits and deletions of one user
     #[arg(long, env = "RATE_EDITS", value_name = "RATE_EDITS", default_value = "5:50")]
     pub rate_edits: Rate,
@@ -93,6 +97,8 @@ pub struct RateConfig {
 pub struct Rates {
     /// Messages of one user in one room.
     pub messages: Option<Rate>,
+    /// Urgent messages of one user in one room, per minute.
+    pub urgent_per_minute: Option<NonZeroU32>,
     /// Edits and deletions of one user.
     pub edits: Option<Rate>,
     /// Read mark updates of one user in one room.
@@ -119,9 +125,11 @@ pub struct Rates {
 
 impl RateConfig {
     pub(super) fn effective(&self) -> Rates {
-        let unless_off = |rate| (self.rate_limits == Switch::On).then_some(rate);
+        let is_on = self.rate_limits == Switch::On;
+        let unless_off = |rate| is_on.then_some(rate);
         Rates {
             messages: unless_off(self.rate_messages),
+            urgent_per_minute: is_on.then_some(self.rate_urgent),
             edits: unless_off(self.rate_edits),
             reads: unless_off(self.rate_reads),
             lookups: unless_off(self.rate_lookups),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
+use url::Url;
 
 use super::{
     AllowedHosts, AuthSettings, DatabaseAddress, LimitConfig, LogFormat, Origin, OutboundAllow, Rates,
@@ -32,6 +33,10 @@ pub struct Settings {
     pub outbound_allow: OutboundAllow,
     /// Where operators of push services find this server's.
     pub push_contact: Option<String>,
+    /// The file of the account that pushes to phones are sent by.
+    pub fcm_service_account: Option<PathBuf>,
+    /// Where Firebase Cloud Messaging is called.
+    pub fcm_url: Url,
     /// The database to use.
     pub database: Database,
     /// Maximum number of connections to PostgreSQL.

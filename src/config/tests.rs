@@ -122,6 +122,7 @@ fn rate_limits_off_lifts_every_rate() {
     let rates = settings(&["--rate-limits", "off"]).expect("settings").rates;
     assert!([rates.messages, rates.edits, rates.rooms, rates.uploads].iter().all(Option::is_none));
     assert!([rates.reads, rates.lookups].iter().all(Option::is_none));
+    assert_eq!(rates.urgent_per_minute, None);
     assert!([rates.rest, rates.frames, rates.handshakes, rates.sign_ins].iter().all(Option::is_none));
     assert!([rates.user_handshakes, rates.bad_handshakes].iter().all(Option::is_none));
 }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use actors::domain::text;
 use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
 use super::{
     AllowedHosts, Config, ConfigError, Database, DatabaseAddress, MetricsBind, Origin, OutboundAllow,
@@ -48,6 +49,8 @@ impl Config {
             metrics_token,
             node_id: node_id(self.node_id.as_deref(), self.bind)?,
             push_contact: push_contact(self.push_contact.as_deref(), self.public_url.as_deref())?,
+            fcm_service_account: self.fcm_service_account.filter(|path| !path.as_os_str().is_empty()),
+            fcm_url: fcm_url(&self.fcm_url)?,
             public_url: self
                 .public_url
                 .as_deref()
@@ -89,15 +92,12 @@ impl Config {
 
 fn check_amqp(url: &SecretString) -> Result<(), ConfigError> {
     let url = url.expose_secret();
-    if !url.starts_with("amqp://") {
-        return Err(ConfigError::invalid(
-            "AMQP_URL",
-            "must begin with amqp:// (for TLS, put a tunnel in front of the broker)",
-        ));
+    if !url.starts_with("amqp://") && !url.starts_with("amqps://") {
+        return Err(ConfigError::invalid("AMQP_URL", "must begin with amqp:// or amqps://"));
     }
     url.parse::<lapin::uri::AMQPUri>()
         .map(drop)
-        .map_err(|_| ConfigError::invalid("AMQP_URL", "is no amqp://user:password@host:port/vhost"))
+        .map_err(|_| ConfigError::invalid("AMQP_URL", "is no amqp(s)://user:password@host:port/vhost"))
 }
 
 fn check_log(filter: &str) -> Result<(), ConfigError> {
@@ -125,11 +125,18 @@ fn push_contact(given: Option<&str>, public_url: Option<&str>) -> Result<Option<
         return Ok(public_url.filter(|url| url.starts_with("https://")).map(str::to_owned));
     };
     let is_usable = contact.starts_with("mailto:") || contact.starts_with("https://");
-    if is_usable && url::Url::parse(contact).is_ok() {
+    if is_usable && Url::parse(contact).is_ok() {
         Ok(Some(contact.to_owned()))
     } else {
         Err(ConfigError::invalid("PUSH_CONTACT", "must be mailto:address or an https URL"))
     }
+}
+
+fn fcm_url(url: &str) -> Result<Url, ConfigError> {
+    Url::parse(url)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "https" | "http") && url.host().is_some())
+        .ok_or_else(|| ConfigError::invalid("FCM_URL", "must be an http(s) URL"))
 }
 
 fn public_url(url: &str) -> Result<String, ConfigError> {

@@ -110,7 +110,7 @@ fn unpacked_profile(packed: &[u8], has_color: bool) -> Option<Vec<u8>> {
 }
 
 /// Whether the profile is valid and for this colour space.
-fn describes(profile: &[u8], has_color: bool) -> bool {
+pub(super) fn describes(profile: &[u8], has_color: bool) -> bool {
     let space: &[u8] = if has_color { b"RGB " } else { b"GRAY" };
     profile.get(36..40) == Some(b"acsp") && profile.get(16..20) == Some(space)
 }

@@ -44,6 +44,9 @@ pub const PROFILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// take precedence.
 pub const IMAGES_AT_ONCE_MAX: usize = 2;
 
+/// Maximum pixels of an image of which smaller sizes are made, which takes a decoded copy.
+pub const PREVIEWED_PIXELS_MAX: u64 = 16_000_000;
+
 /// Size of a write to the storage, which is held in memory for each upload.
 pub const PART_BYTES: usize = 256 * 1024;
 
@@ -57,6 +60,30 @@ pub const OFFICE_PART_BYTES_MAX: u64 = 1024 * 1024;
 /// Maximum reads from an OLE container until its directory is known. Each sector of the directory, and of the
 /// table that leads to the next one, takes a read.
 pub const OLE_READS_MAX: usize = 8192;
+
+/// Size of a piece of an upload that can be resumed, which is held in memory for each request.
+pub const PIECE_BYTES: usize = 512 * 1024;
+
+/// Maximum number of pieces of an upload beyond those of full size: as often as that it may break off.
+pub const SHORT_PIECES_MAX: i64 = 500;
+
+/// For how long an upload that can be resumed is kept until a message carries it.
+pub const UPLOAD_KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// A piece that is older belongs to no upload any more.
+pub const PIECE_AGE_MAX: Duration = Duration::from_secs(25 * 3600);
+
+/// Maximum number of uploads of one user that no message carries.
+pub const UPLOADS_PER_USER_MAX: i64 = 20;
+
+/// Maximum number of uploads of the largest size whose bytes one user may keep without sending them.
+pub const UPLOAD_SIZES_PER_USER_MAX: i64 = 12;
+
+/// Maximum number of uploads of all users that no message carries.
+pub const UPLOADS_TOTAL_MAX: i64 = 10_000;
+
+/// Maximum bytes of all of them.
+pub const UPLOAD_BYTES_TOTAL_MAX: i64 = 20 * 1024 * 1024 * 1024;
 
 /// An unfinished upload without a write for this long was left behind by a killed server.
 pub const INCOMING_AGE_MAX: Duration = Duration::from_secs(3600);

@@ -12,7 +12,7 @@ use std::{
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path as FsPath, PathBuf},
     sync::Arc,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -25,10 +25,7 @@ use thiserror::Error;
 use tokio::task;
 use uuid::Uuid;
 
-use super::{
-    limits::{INCOMING_AGE_MAX, PART_BYTES},
-    range::ByteRange,
-};
+use super::{limits::PART_BYTES, preview_size::PreviewSize, range::ByteRange};
 
 /// Why a file can't be opened.
 #[derive(Debug, Error)]
@@ -78,20 +75,22 @@ impl fmt::Debug for FileBody {
 /// The folder of attachments.
 #[derive(Debug, Clone)]
 pub(super) struct Storage {
-    store: Arc<dyn ObjectStore>,
-    incoming: PathBuf,
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) folder: PathBuf,
 }
 
 impl Storage {
     /// Opens `folder`, which is created if necessary. Its permissions are reset to the server's account.
     pub(super) fn open(folder: &FsPath) -> io::Result<Self> {
-        let incoming = folder.join(INCOMING);
-        DirBuilder::new().recursive(true).mode(0o700).create(&incoming)?;
-        for folder in [folder, &incoming] {
+        let (incoming, pieces) = (folder.join(INCOMING), folder.join(PIECES));
+        for inner in [&incoming, &pieces] {
+            DirBuilder::new().recursive(true).mode(0o700).create(inner)?;
+        }
+        for folder in [folder, &incoming, &pieces] {
             fs::set_permissions(folder, Permissions::from_mode(0o700))?;
         }
         let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
-        Ok(Self { store: Arc::new(store), incoming })
+        Ok(Self { store: Arc::new(store), folder: folder.to_owned() })
     }
 
     /// Starts a file that is invisible until it is committed.
@@ -108,33 +107,96 @@ impl Storage {
 
     /// Opens a file, or a range of it.
     pub(super) async fn read(&self, id: Uuid, range: Option<ByteRange>) -> Result<FileBody, FileOpenError> {
-        let key = key(id);
+        self.read_key(&key(id), range).await
+    }
+
+    async fn read_key(&self, key: &Path, range: Option<ByteRange>) -> Result<FileBody, FileOpenError> {
         let mut options = GetOptions::default();
         if let Some(range) = range {
-            let size = self.store.head(&key).await?.size;
+            let size = self.store.head(key).await?.size;
             let range = range.within(size).ok_or(FileOpenError::BadRange { size })?;
             options.range = Some(GetRange::Bounded(range));
         }
-        let found = self.store.get_opts(&key, options).await?;
+        let found = self.store.get_opts(key, options).await?;
         Ok(FileBody { size: found.meta.size, range: found.range.clone(), stream: found.into_stream() })
     }
 
-    /// Deletes a file; a missing one is no error.
+    /// Reads a whole file into memory.
+    pub(super) async fn read_whole(&self, id: Uuid) -> Result<Bytes, FileOpenError> {
+        Ok(self.store.get(&key(id)).await?.bytes().await?)
+    }
+
+    /// The size of a smaller size of a picture; `None` if none was made.
+    pub(super) async fn preview_bytes(
+        &self,
+        id: Uuid,
+        size: PreviewSize,
+    ) -> Result<Option<u64>, FileOpenError> {
+        match self.store.head(&preview_key(id, size)).await {
+            Ok(found) => Ok(Some(found.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens a smaller size of a picture, or a range of it.
+    pub(super) async fn read_preview(
+        &self,
+        id: Uuid,
+        size: PreviewSize,
+        range: Option<ByteRange>,
+    ) -> Result<FileBody, FileOpenError> {
+        self.read_key(&preview_key(id, size), range).await
+    }
+
+    /// Stores a smaller size of a picture, unless that was deleted meanwhile.
+    pub(super) async fn put_preview(
+        &self,
+        id: Uuid,
+        size: PreviewSize,
+        bytes: Bytes,
+    ) -> Result<(), FileOpenError> {
+        let preview = preview_key(id, size);
+        self.store.put(&preview, PutPayload::from(bytes)).await?;
+        // Who deletes a file deletes it first and what is beside it afterwards.
+        match self.store.head(&key(id)).await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                self.delete_key(&preview).await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Deletes a file and what was made of it; a missing one is no error.
     pub(super) async fn delete(&self, id: Uuid) -> Result<(), object_store::Error> {
-        match self.store.delete(&key(id)).await {
+        self.delete_key(&key(id)).await?;
+        for size in PreviewSize::ALL {
+            self.delete_key(&preview_key(id, size)).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete_key(&self, key: &Path) -> Result<(), object_store::Error> {
+        match self.store.delete(key).await {
             Err(object_store::Error::NotFound { .. }) => Ok(()),
             other => other,
         }
     }
 
-    /// Removes the uploads that a killed server left behind. Returns their number.
-    pub(super) async fn sweep(&self) -> io::Result<usize> {
-        let incoming = self.incoming.clone();
-        task::spawn_blocking(move || sweep(&incoming, SystemTime::now())).await.map_err(io::Error::other)?
+    /// Removes the files of a folder that nobody has written to for `age`. Returns their number.
+    pub(super) async fn sweep(&self, folder: &str, age: Duration) -> io::Result<usize> {
+        let folder = self.folder.join(folder);
+        task::spawn_blocking(move || sweep(&folder, age, SystemTime::now()))
+            .await
+            .map_err(io::Error::other)?
     }
 }
 
-const INCOMING: &str = "incoming";
+/// The folder of uploads under way.
+pub(super) const INCOMING: &str = "incoming";
+/// The folder of pieces of uploads that can be resumed.
+pub(super) const PIECES: &str = "pieces";
 
 /// Distributes files over 256 folders by the last digits of their ids, which are random.
 fn key(id: Uuid) -> Path {
@@ -142,19 +204,26 @@ fn key(id: Uuid) -> Path {
     Path::from_iter([&name[name.len() - 2..], &name])
 }
 
+/// The key of a smaller size of a picture, beside that of the picture.
+fn preview_key(id: Uuid, size: PreviewSize) -> Path {
+    let name = id.to_string();
+    let beside = format!("{name}-{}", size.as_str());
+    Path::from_iter([&name[name.len() - 2..], &beside])
+}
+
 /// Lists the folder itself, because the store hides the parts of an unfinished upload.
-fn sweep(incoming: &FsPath, now: SystemTime) -> io::Result<usize> {
+fn sweep(folder: &FsPath, age: Duration, now: SystemTime) -> io::Result<usize> {
     let mut removed = 0;
-    for entry in fs::read_dir(incoming)? {
-        removed += usize::from(remove_left_behind(&entry?.path(), now)?);
+    for entry in fs::read_dir(folder)? {
+        removed += usize::from(remove_left_behind(&entry?.path(), age, now)?);
     }
     Ok(removed)
 }
 
 /// Removes a file that is no longer written to; it may have been removed since it was listed.
-fn remove_left_behind(file: &FsPath, now: SystemTime) -> io::Result<bool> {
+fn remove_left_behind(file: &FsPath, age_max: Duration, now: SystemTime) -> io::Result<bool> {
     let removed = fs::metadata(file).and_then(|found| found.modified()).and_then(|written| {
-        let is_old = now.duration_since(written).is_ok_and(|age| age > INCOMING_AGE_MAX);
+        let is_old = now.duration_since(written).is_ok_and(|age| age > age_max);
         if is_old { fs::remove_file(file).map(|()| true) } else { Ok(false) }
     });
     match removed {
@@ -239,17 +308,18 @@ impl Drop for StagedFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use crate::files::limits::INCOMING_AGE_MAX;
 
     #[test]
     fn the_sweep_removes_old_uploads_and_keeps_active_ones() {
         let folder = tempfile::tempdir().expect("a folder");
         let storage = Storage::open(folder.path()).expect("storage");
-        fs::write(storage.incoming.join("a#1"), "left behind").expect("written");
+        let incoming = storage.folder.join(INCOMING);
+        fs::write(incoming.join("a#1"), "left behind").expect("written");
         let now = SystemTime::now();
-        assert_eq!(sweep(&storage.incoming, now).expect("swept"), 0);
+        assert_eq!(sweep(&incoming, INCOMING_AGE_MAX, now).expect("swept"), 0);
         let later = now + INCOMING_AGE_MAX + Duration::from_secs(60);
-        assert_eq!(sweep(&storage.incoming, later).expect("swept"), 1);
+        assert_eq!(sweep(&incoming, INCOMING_AGE_MAX, later).expect("swept"), 1);
     }
 
     #[test]
@@ -269,7 +339,7 @@ mod tests {
     #[test]
     fn a_file_removed_during_the_sweep_is_no_error() {
         let folder = tempfile::tempdir().expect("a folder");
-        let removed = remove_left_behind(&folder.path().join("a#1"), SystemTime::now());
+        let removed = remove_left_behind(&folder.path().join("a#1"), INCOMING_AGE_MAX, SystemTime::now());
         assert!(!removed.expect("no error"));
     }
 }

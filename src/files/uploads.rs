@@ -1,6 +1,8 @@
 //! Receives, opens and deletes attachments.
 
-use std::{fmt, io, num::NonZeroUsize, path::Path, sync::Arc};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::{fmt, io, num::NonZeroUsize, path::Path};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
@@ -13,12 +15,13 @@ use uuid::Uuid;
 use super::{
     format::{self, AttachmentKind, FileFormat, FileSignature, SIGNATURE_BYTES},
     image_sanitizer,
-    limits::{IMAGE_BYTES_MAX, IMAGES_AT_ONCE_MAX, NAME_CHARS_MAX},
+    limits::{IMAGE_BYTES_MAX, IMAGES_AT_ONCE_MAX, INCOMING_AGE_MAX, NAME_CHARS_MAX},
     name::{NameClaim, clean_name, with_extension},
     office::{self, DetectedContent},
     ole,
     range::ByteRange,
-    storage::{FileBody, FileOpenError, StagedFile, Storage},
+    shrinking,
+    storage::{FileBody, FileOpenError, INCOMING, StagedFile, Storage},
     text::TextDetector,
 };
 
@@ -52,6 +55,10 @@ pub struct StoredFile {
     pub content_type: &'static str,
     /// Whether it is shown inline.
     pub kind: AttachmentKind,
+    /// The size of a picture as it is shown, width first.
+    pub pixels: Option<(u32, u32)>,
+    /// Whether it is served in smaller sizes too.
+    pub has_previews: bool,
     /// SHA-256 of the bytes as sent, by which a repeated upload is recognized.
     pub digest: [u8; 32],
 }
@@ -69,10 +76,21 @@ impl fmt::Debug for StoredFile {
 
 /// A received file whose content is accepted, and that has no name yet. Dropping it removes the file.
 pub struct InspectedUpload {
-    content: DetectedContent,
-    size: u64,
+    found: Inspection,
     digest: [u8; 32],
     staged: StagedFile,
+}
+
+/// An image without metadata, and its size as it is shown.
+type Sanitized = (Vec<u8>, Option<(u32, u32)>);
+
+/// What only a complete file reveals.
+struct Inspection {
+    content: DetectedContent,
+    /// Its stored size in bytes.
+    size: u64,
+    /// The size of a picture as it is shown.
+    pixels: Option<(u32, u32)>,
 }
 
 impl InspectedUpload {
@@ -89,7 +107,8 @@ impl InspectedUpload {
             // A wanted name without a known extension leaves the format to the file's own name.
             _ => own.as_deref().map_or(NameClaim::Nothing, NameClaim::of),
         };
-        let format = self.content.resolve_format(claim)?;
+        let Inspection { content, size, pixels } = self.found;
+        let format = content.resolve_format(claim)?;
         let name = wanted.or(own);
         if name.as_ref().is_some_and(|name| name.chars().count() > NAME_CHARS_MAX) {
             return Err(UploadError::refused("The file's name is over 255 characters."));
@@ -97,9 +116,11 @@ impl InspectedUpload {
         let stored = StoredFile {
             id: self.staged.id(),
             name: with_extension(name.as_deref(), format),
-            size: self.size,
+            size,
             content_type: format.content_type(),
             kind: format.kind(),
+            pixels,
+            has_previews: pixels.is_some_and(|pixels| shrinking::has_previews(format, pixels)),
             digest: self.digest,
         };
         Ok(NamedUpload { stored, staged: self.staged })
@@ -185,9 +206,11 @@ impl NamedUpload {
 /// All attachments. Clones share the same storage.
 #[derive(Debug, Clone)]
 pub struct Uploads {
-    storage: Storage,
+    pub(super) storage: Storage,
     bytes_max: u64,
-    images: Arc<Semaphore>,
+    pub(super) images: Arc<Semaphore>,
+    /// The uploads that are being looked at.
+    pub(super) inspections: Arc<Mutex<HashSet<Uuid>>>,
 }
 
 impl Uploads {
@@ -202,7 +225,13 @@ impl Uploads {
             storage: Storage::open(&data_dir.join("files"))?,
             bytes_max,
             images: Arc::new(Semaphore::new(images)),
+            inspections: Arc::default(),
         })
+    }
+
+    /// The folder that everything is stored in.
+    pub(super) fn storage(&self) -> &Storage {
+        &self.storage
     }
 
     /// The allowed files, as a sentence for users.
@@ -236,8 +265,8 @@ impl Uploads {
         }
         let signature = scan.end()?;
         let staged = incoming.finish().await?;
-        let (content, size) = self.inspect(signature, &staged, scan.size).await?;
-        Ok(InspectedUpload { content, size, digest: scan.digest.finalize().into(), staged })
+        let found = self.inspect(signature, &staged, scan.size).await?;
+        Ok(InspectedUpload { found, digest: scan.digest.finalize().into(), staged })
     }
 
     /// Receives a file whose name is already known.
@@ -273,35 +302,36 @@ impl Uploads {
     /// # Errors
     /// If the folder can't be read, or a file can't be removed.
     pub async fn sweep(&self) -> io::Result<usize> {
-        self.storage.sweep().await
+        self.storage.sweep(INCOMING, INCOMING_AGE_MAX).await
     }
 
-    /// Examines what only the complete file reveals. Returns its content and its stored size.
+    /// Examines what only the complete file reveals.
     async fn inspect(
         &self,
         signature: FileSignature,
         staged: &StagedFile,
         size: u64,
-    ) -> Result<(DetectedContent, u64), UploadError> {
+    ) -> Result<Inspection, UploadError> {
+        let of = |content| Inspection { content, size, pixels: None };
         match signature {
             FileSignature::Is(format @ (FileFormat::Jpeg | FileFormat::Png | FileFormat::Gif)) => {
                 // The permit is held until the image is no longer in memory.
-                let (image, _permit) = self.sanitized(format, staged, size).await?;
+                let ((image, pixels), _permit) = self.sanitized(format, staged, size).await?;
                 let size = image.len() as u64;
                 staged.replace(image).await?;
-                Ok((DetectedContent::Is(format), size))
+                Ok(Inspection { content: DetectedContent::Is(format), size, pixels })
             }
-            FileSignature::Is(format) => Ok((DetectedContent::Is(format), size)),
+            FileSignature::Is(format) => Ok(of(DetectedContent::Is(format))),
             FileSignature::Ole => {
                 let content = ole::content(staged, size).await?;
                 let content = content.ok_or_else(|| UploadError::refused(NO_DOCUMENT))?;
-                Ok((content, size))
+                Ok(of(content))
             }
             FileSignature::Zip => {
                 let format = office::package(staged, size).await?.map_err(UploadError::refused)?;
-                Ok((DetectedContent::Is(format), size))
+                Ok(of(DetectedContent::Is(format)))
             }
-            FileSignature::Unmarked => Ok((DetectedContent::Text, size)),
+            FileSignature::Unmarked => Ok(of(DetectedContent::Text)),
         }
     }
 
@@ -310,13 +340,17 @@ impl Uploads {
         format: FileFormat,
         staged: &StagedFile,
         size: u64,
-    ) -> Result<(Vec<u8>, OwnedSemaphorePermit), UploadError> {
+    ) -> Result<(Sanitized, OwnedSemaphorePermit), UploadError> {
         let permit = Arc::clone(&self.images).acquire_owned().await;
         let permit = permit.expect("the semaphore is never closed");
         let bytes = staged.read(0..size).await?;
         let work = task::spawn_blocking(move || {
             // The permit moves into the task, which continues even if the upload is dropped.
-            (image_sanitizer::sanitize(format, &bytes), permit)
+            let sanitized = image_sanitizer::sanitize(format, &bytes).map(|image| {
+                let pixels = shrinking::shown_size(format, &image);
+                (image, pixels)
+            });
+            (sanitized, permit)
         });
         match work.await {
             Ok((sanitized, permit)) => Ok((sanitized.map_err(UploadError::refused)?, permit)),

@@ -20,7 +20,7 @@ use super::fields::{Fields, FromFields};
 use super::in_flight::Permit;
 use super::json;
 use super::state::ApiState;
-use crate::files::limits::PART_BYTES;
+use crate::files::limits::{PART_BYTES, PIECE_BYTES};
 use actors::error::ErrorCode;
 
 /// The fewest bytes that a body must bring within `BODY_STALL_SECONDS`; a slower one is answered 408.
@@ -157,6 +157,29 @@ impl RequestBody {
         Ok((Multipart::new(&headers, Box::pin(stream)), error))
     }
 
+    /// Whether the content type is that of bytes of an upload that can be resumed.
+    #[must_use]
+    pub fn is_octets(&self) -> bool {
+        self.media_type().is_some_and(|media| media == "application/offset+octet-stream")
+    }
+
+    /// Streams a body of at most `bytes_max`, as a file comes.
+    ///
+    /// When the stream fails, the [`BodyError`] tells why.
+    ///
+    /// # Errors
+    /// 413, 415, 429, 503.
+    #[allow(clippy::type_complexity, reason = "as that of the function below")]
+    pub fn octets(
+        self,
+        bytes_max: usize,
+    ) -> Result<(impl Stream<Item = Result<Bytes, PayloadError>> + 'static, Rc<BodyError>), ApiError> {
+        self.check_encoding()?;
+        Permit::of(&self.request, &self.state.in_flight).reserve(PIECE_BYTES)?;
+        let time_max = self.state.settings.upload_seconds;
+        self.paced(bytes_max, time_max)
+    }
+
     /// Rewrites the content type for the multipart parser: it needs the boundary in quotes, and as
     /// `multipart/form-data` it would refuse parts whose `Content-Disposition` it can't parse.
     fn multipart_headers(&self) -> Result<HeaderMap, ApiError> {
@@ -190,7 +213,7 @@ impl RequestBody {
     }
 
     /// Streams the body, and ends it with an error when it is too large or too slow.
-    #[allow(clippy::type_complexity, reason = "used by the two functions above")]
+    #[allow(clippy::type_complexity, reason = "used by the functions above")]
     fn paced(
         self,
         bytes_max: usize,

@@ -59,6 +59,18 @@ impl Caller {
         self.user.as_ref().map(|user| user.profile.summary.id)
     }
 
+    /// Returns who does what the caller does, for the audit log; `None` for the host application.
+    #[must_use]
+    pub fn actor(&self) -> Option<UserId> {
+        self.viewer().filter(|_| !self.is_service)
+    }
+
+    /// Whether the caller moderates: the staff and the host application do.
+    #[must_use]
+    pub fn is_moderator(&self) -> bool {
+        self.is_staff() || self.is_service
+    }
+
     /// Returns the principal of a command: the host application for its own tokens, else the user.
     ///
     /// # Errors

@@ -40,7 +40,7 @@ macro_rules! methods {
 }
 
 impl Endpoint {
-    methods!(post POST, put PUT, patch PATCH, delete DELETE);
+    methods!(head HEAD, post POST, put PUT, patch PATCH, delete DELETE);
 
     /// Answers `GET` and `HEAD`.
     #[must_use]
@@ -52,6 +52,18 @@ impl Endpoint {
     {
         self.resource = self.resource.route(web::head().to(handler.clone()));
         self.on(Method::GET, handler)
+    }
+
+    /// Answers `OPTIONS` by more than the methods.
+    #[must_use]
+    pub fn options<F, Args>(mut self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.resource = self.resource.route(Route::new().method(Method::OPTIONS).to(handler));
+        self
     }
 
     fn on<F, Args>(mut self, method: Method, handler: F) -> Self

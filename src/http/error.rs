@@ -54,6 +54,12 @@ pub enum ApiError {
     UnsupportedMediaType,
     /// 416: a range outside a file of this many bytes.
     RangeNotSatisfiable(u64),
+    /// 410: it was here, and its time is over.
+    Gone,
+    /// 412: a client that speaks another version of tus.
+    UnsupportedTusVersion,
+    /// 460, by tus: the body has another checksum than was announced.
+    ChecksumMismatch,
 }
 
 /// The shape of most errors.
@@ -97,6 +103,12 @@ impl ApiError {
         Self::from(Refusal::Forbidden)
     }
 
+    /// Creates the 422 of what a legal hold of this name keeps.
+    #[must_use]
+    pub fn on_hold(name: &str) -> Self {
+        Self::coded(ErrorCode::Rejected, format!("On hold: {name}"))
+    }
+
     /// Creates a 400 of one field.
     pub fn field(name: &'static str, problem: impl Into<String>) -> Self {
         Self::Fields(FieldErrors::from([(name, vec![problem.into()])]))
@@ -134,6 +146,9 @@ impl ApiError {
                 ("Unsupported media type in request.", "unsupported_media_type", None)
             }
             Self::RangeNotSatisfiable(_) => ("Range outside of the file.", "invalid", None),
+            Self::Gone => ("Its time is over.", "not_found", None),
+            Self::UnsupportedTusVersion => ("Only Tus-Resumable: 1.0.0 is supported.", "invalid", None),
+            Self::ChecksumMismatch => ("The body has another checksum.", "checksum_mismatch", None),
         };
         ErrorBody {
             detail: detail.to_owned(),
@@ -199,6 +214,9 @@ impl ResponseError for ApiError {
             Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::RangeNotSatisfiable(_) => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::Gone => StatusCode::GONE,
+            Self::UnsupportedTusVersion => StatusCode::PRECONDITION_FAILED,
+            Self::ChecksumMismatch => StatusCode::from_u16(460).expect("a number of three digits"),
         }
     }
 
@@ -218,6 +236,7 @@ impl From<InvalidToken> for ApiError {
         match error {
             InvalidToken::Refused => Self::BadToken,
             InvalidToken::BadGrant => Self::BadGrant,
+            InvalidToken::Unavailable => Self::from(EngineError::Unavailable),
         }
     }
 }
@@ -240,7 +259,9 @@ impl From<Refusal> for ApiError {
             Refusal::TooManyInvitations => Self::field("room", refusal.to_string()),
             Refusal::TooManyReactions => Self::field("emoji", refusal.to_string()),
             Refusal::Card(wrong) => Self::field(wrong.field(), refusal.to_string()),
+            Refusal::Urgency(wrong) => Self::field(wrong.field(), refusal.to_string()),
             Refusal::MentionedOutsiders(_) => Self::field("mentions", refusal.to_string()),
+            Refusal::Upload(_) => Self::field("attachments", refusal.to_string()),
             Refusal::RoomNotFound | Refusal::MessageNotFound | Refusal::ParticipantNotFound => {
                 Self::not_found()
             }

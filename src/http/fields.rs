@@ -1,5 +1,6 @@
 //! The fields of a request body, read one by one; all errors are collected into one response.
 
+use actors::domain::ids::UserId;
 use actors::domain::text::{self, TextError};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, SubsecRound as _, Utc};
 use serde_json::{Map, Value};
@@ -166,6 +167,17 @@ impl Fields {
         }
     }
 
+    /// Reads the id of a user, who may be a bot; `null` counts as absent.
+    pub fn user(&mut self, name: &'static str) -> Option<UserId> {
+        match self.object.get(name)? {
+            Value::Null => None,
+            value => match json_user(value) {
+                Some(id) => Some(UserId(id)),
+                None => self.reject(name, "A valid id is required."),
+            },
+        }
+    }
+
     /// Reads an integer from 0 to `max`; `null` is an error.
     pub fn number(&mut self, name: &'static str, max: u32) -> Option<i64> {
         let number = match self.object.get(name)? {
@@ -183,15 +195,20 @@ impl Fields {
         }
     }
 
-    /// Reads a list of ids without duplicates; `null` counts as absent.
+    /// Reads a list of ids of users without duplicates; `null` counts as absent.
     pub fn ids(&mut self, name: &'static str, count_max: usize) -> Option<Vec<i64>> {
-        self.list(name, count_max, json_id, "A valid id is required.")
+        self.list(name, count_max, json_user, "A valid id is required.")
+    }
+
+    /// Reads a list of UUIDs, without duplicates; `null` counts as absent.
+    pub fn uuids(&mut self, name: &'static str, count_max: usize) -> Option<Vec<Uuid>> {
+        let read = |value: &Value| value.as_str().and_then(parse_uuid);
+        self.list(name, count_max, read, "Must be a valid UUID.")
     }
 
     /// Reads a required list of at least one UUID, without duplicates.
     pub fn some_uuids(&mut self, name: &'static str, count_max: usize) -> Option<Vec<Uuid>> {
-        let read = |value: &Value| value.as_str().and_then(parse_uuid);
-        let uuids = self.list(name, count_max, read, "Must be a valid UUID.");
+        let uuids = self.uuids(name, count_max);
         match self.require(name, uuids)? {
             none if none.is_empty() => self.reject(name, "This list may not be empty."),
             some => Some(some),
@@ -341,10 +358,24 @@ pub(super) fn parse_flag(text: &str) -> Option<bool> {
 }
 
 fn json_id(value: &Value) -> Option<i64> {
+    json_user(value).filter(|id| *id > 0)
+}
+
+fn json_user(value: &Value) -> Option<i64> {
     match value {
-        Value::String(given) => parse_id(given.trim()),
-        value => value.as_i64().filter(|id| *id > 0),
+        Value::String(given) => parse_user_id(given.trim()).map(|user| user.0),
+        value => value.as_i64().filter(|id| is_user(*id)),
     }
+}
+
+/// Whether an id is that of a person or of a bot.
+fn is_user(id: i64) -> bool {
+    id > 0 || UserId(id).is_bot()
+}
+
+/// Parses the id of a person or a bot, without leading zeros.
+pub(super) fn parse_user_id(text: &str) -> Option<UserId> {
+    text.parse::<i64>().ok().filter(|id| is_user(*id) && id.to_string() == text).map(UserId)
 }
 
 /// Parses an id of the host application, without sign or leading zeros.
@@ -402,6 +433,14 @@ mod tests {
         ] {
             assert_eq!(id(wrong.clone()), Err(()), "{wrong}");
         }
+        let bot = UserId::FIRST_BOT.0;
+        for (value, expected) in [(json!(7), 7), (json!(bot), bot), (json!(bot.to_string()), bot)] {
+            assert_eq!(read(value, false, |fields| fields.user("x")), Ok(Some(UserId(expected))));
+        }
+        for wrong in [json!(-1), json!(bot + 1), json!("-1"), json!(0), json!(true)] {
+            assert_eq!(read(wrong.clone(), false, |fields| fields.user("x")), Err(()), "{wrong}");
+        }
+        assert_eq!(id(json!(bot)), Err(()));
         let flag = |value| read(value, false, |fields| fields.flag("x"));
         for (value, expected) in [
             (json!("true"), true),

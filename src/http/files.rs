@@ -13,15 +13,15 @@ use uuid::Uuid;
 
 use super::caller::{Caller, has_authorization};
 use super::error::ApiError;
-use super::fields::{parse_id, parse_uuid};
-use super::params::FileParams;
+use super::fields::{parse_user_id, parse_uuid};
+use super::params::{FileParams, FileSize};
 use super::query::QueryString;
 use super::state::ApiState;
 use crate::auth::tokens::now_seconds;
-use crate::files::{ByteRange, FileOpenError, served_name};
+use crate::files::{ByteRange, FileOpenError, PREVIEW_TYPE, PREVIEWED_TYPES, PreviewSize, served_name};
 use crate::store::postgres::files::FileDetails;
 
-/// Gives a file, or a range of it.
+/// Gives a file, or a range of it; a picture in a smaller size, too.
 #[utoipa::path(get, path = "/api/chat/files/{id}/", tag = "files", security((), ("bearer" = [])),
     params(("id" = Uuid, Path), FileParams, ("Range" = Option<String>, Header),
         ("If-None-Match" = Option<String>, Header)),
@@ -36,7 +36,8 @@ pub async fn get(
     query: QueryString,
 ) -> Result<HttpResponse, ApiError> {
     let id = parse_uuid(&id).ok_or_else(ApiError::not_found)?;
-    let signed = verify_url(&state, id, &query.read()?);
+    let params: FileParams = query.read()?;
+    let signed = verify_url(&state, id, &params);
     let (viewer, valid_from) = match signed {
         Some(SignedUrl { viewer, valid_from, .. }) => {
             state.in_flight.enter(&request, viewer)?;
@@ -50,7 +51,8 @@ pub async fn get(
     };
     let file =
         state.store.visible_file(viewer, FileId(id), valid_from).await?.ok_or_else(ApiError::not_found)?;
-    let tag = EntityTag::new_strong(id.to_string());
+    let (file, preview) = find_preview(&state, id, file, params.size).await?;
+    let tag = EntityTag::new_strong(preview.map_or(id.to_string(), |size| format!("{id}-{}", size.as_str())));
     let seconds_left = signed.map(|signed| signed.seconds_left);
     if is_not_modified(&request, &tag) {
         let mut response = HttpResponse::NotModified();
@@ -59,14 +61,11 @@ pub async fn get(
     }
     let range = request.headers().get(header::RANGE).and_then(|range| range.to_str().ok());
     let range = range.and_then(ByteRange::parse).filter(|_| if_range_matches(&request, &tag));
-    let body = state.uploads.open(id, range).await.map_err(|error| match error {
-        FileOpenError::NotFound => ApiError::not_found(),
-        FileOpenError::BadRange { size } => ApiError::RangeNotSatisfiable(size),
-        FileOpenError::Io(cause) => {
-            tracing::error!(%cause, "a file could not be read");
-            EngineError::Unavailable.into()
-        }
-    })?;
+    let body = match preview {
+        Some(size) => state.uploads.open_preview(id, size, range).await,
+        None => state.uploads.open(id, range).await,
+    };
+    let body = body.map_err(open_error)?;
     let mut response = if range.is_some() {
         let mut response = HttpResponse::build(StatusCode::PARTIAL_CONTENT);
         let (first, last) = (body.range.start, body.range.end.saturating_sub(1));
@@ -78,6 +77,36 @@ pub async fn get(
     add_content_headers(&mut response, &file);
     add_cache_headers(&mut response, tag, &file, seconds_left);
     Ok(response.no_chunking(body.range.end - body.range.start).streaming(body.stream))
+}
+
+/// Has a picture made in the size that is asked for. Returns the file as it is served, and the size; none for the
+/// original.
+async fn find_preview(
+    state: &ApiState,
+    id: Uuid,
+    file: FileDetails,
+    size: Option<FileSize>,
+) -> Result<(FileDetails, Option<PreviewSize>), ApiError> {
+    let Some(FileSize::Preview(size)) =
+        size.filter(|_| PREVIEWED_TYPES.contains(&file.content_type.as_str()))
+    else {
+        return Ok((file, None));
+    };
+    if !state.uploads.make_preview(id, size).await.map_err(open_error)? {
+        return Ok((file, None));
+    }
+    Ok((FileDetails { content_type: PREVIEW_TYPE.to_owned(), ..file }, Some(size)))
+}
+
+fn open_error(error: FileOpenError) -> ApiError {
+    match error {
+        FileOpenError::NotFound => ApiError::not_found(),
+        FileOpenError::BadRange { size } => ApiError::RangeNotSatisfiable(size),
+        FileOpenError::Io(cause) => {
+            tracing::error!(%cause, "a file could not be read");
+            EngineError::Unavailable.into()
+        }
+    }
 }
 
 /// A URL whose signature was verified.
@@ -93,7 +122,7 @@ struct SignedUrl {
 
 /// Verifies the signature of a file's URL; `None` where it is missing, wrong or expired.
 fn verify_url(state: &ApiState, id: Uuid, params: &FileParams) -> Option<SignedUrl> {
-    let user = parse_id(params.u.as_deref()?)?;
+    let user = parse_user_id(params.u.as_deref()?)?.0;
     let exp: i64 = params.exp.as_deref()?.parse().ok()?;
     let now = now_seconds();
     let valid_from = state.file_urls.check(id, user, exp, params.sig.as_deref()?, now)?;

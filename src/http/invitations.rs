@@ -11,6 +11,7 @@ use actors::domain::participant::Role;
 use actors::error::EngineError;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -25,6 +26,7 @@ use super::participants::check_manager;
 use super::query::QueryString;
 use super::rooms::{ApiRoom, load_room};
 use super::state::ApiState;
+use crate::store::postgres::record::audit::{AuditKind, NewAuditEntry};
 
 /// The most bytes of a token, or of the link that ends with it.
 const TOKEN_BYTES_MAX: usize = 2_000;
@@ -159,6 +161,9 @@ pub async fn create(
     let CommandReply::Invitation(invitation) = reply else {
         return Err(EngineError::OutcomeUnknown.into());
     };
+    let ApiInvitation { id, role, until, uses, .. } = invitation.as_ref().into();
+    let data = json!({"invitation": id, "role": role, "until": until, "uses": uses});
+    record(&state, &caller, AuditKind::InvitationAdded, room, data).await;
     let base_url = state.base_url(&request);
     let base_url = base_url.as_ref().map_or("", |url| url.as_str().trim_end_matches('/'));
     let url = format!("{base_url}/chat/#invitation={token}");
@@ -201,7 +206,16 @@ pub async fn delete(
         Refusal::NotParticipant | Refusal::Invitation(_) => ApiError::not_found(),
         other => other.into(),
     })?;
+    record(&state, &caller, AuditKind::InvitationWithdrawn, room, json!({"invitation": id.0})).await;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Adds an entry to the audit log for what was committed: invitations are in no room's log.
+async fn record(state: &ApiState, caller: &Caller, kind: AuditKind, room: RoomId, data: Value) {
+    let entry = NewAuditEntry { room: Some(room), ..NewAuditEntry::of(kind, caller.actor(), data) };
+    if let Err(error) = state.store.add_audit_entry(entry).await {
+        tracing::error!(%room, kind = kind.as_str(), %error, "the audit log has no entry of this");
+    }
 }
 
 /// Comes into a room by an invitation. Who is in it already uses none up.

@@ -7,6 +7,7 @@
 mod api_page;
 pub mod assets;
 pub mod body;
+pub mod bots;
 pub mod caller;
 mod disposition;
 pub mod endpoint;
@@ -27,6 +28,7 @@ pub mod participants;
 pub mod personal;
 pub mod query;
 pub mod rate_limits;
+pub mod record;
 pub mod reports;
 pub mod request_log;
 pub mod rooms;
@@ -36,6 +38,7 @@ pub mod subjects;
 pub mod tokens;
 pub mod typing;
 pub mod unread;
+pub mod uploads;
 pub mod users;
 
 use actix_web::web::{self, Data, ServiceConfig};
@@ -64,6 +67,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         at("/api/chat/rooms/{id}/mark_unread/").post(rooms::marking::mark_unread),
         at("/api/chat/rooms/{id}/stats/").get(rooms::stats),
         at("/api/chat/rooms/{id}/events/").get(rooms::log::events),
+        at("/api/chat/rooms/{id}/at/").get(record::room_at::get),
         at("/api/chat/rooms/{id}/pins/").get(messages::pins::list),
         at("/api/chat/rooms/{id}/draft/").put(personal::drafts::put),
         at("/api/chat/drafts/").get(personal::drafts::list),
@@ -86,6 +90,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         at("/api/chat/messages/{id}/mark_read/").post(messages::mark_read),
         at("/api/chat/messages/{id}/link_previews/").get(messages::link_previews::get),
         at("/api/chat/messages/{id}/card/").post(messages::cards::change),
+        at("/api/chat/messages/{id}/ack/").post(messages::acks::create),
         at("/api/chat/messages/{id}/pin/").put(messages::pins::put).delete(messages::pins::delete),
         at("/api/chat/messages/{id}/reactions/{emoji}/")
             .put(messages::reactions::put)
@@ -110,6 +115,15 @@ pub fn endpoints() -> Vec<Endpoint> {
         at("/api/chat/participants/{id}/mute/").post(participants::mute),
         at("/api/chat/reports/").get(reports::list).post(reports::create),
         at("/api/chat/reports/{id}/").get(reports::get).patch(reports::patch),
+        at("/api/chat/audit/").get(record::audit::list),
+        at("/api/chat/holds/").get(record::holds::list).post(record::holds::create),
+        at("/api/chat/holds/{id}/").delete(record::holds::delete),
+        at("/api/chat/holds/{id}/messages/").get(record::holds::messages),
+        at("/api/chat/exports/").post(record::exports::create),
+        at("/api/chat/exports/{id}/").get(record::exports::get),
+        at("/api/chat/exports/{id}/file/").get(record::exports::file),
+        at("/api/chat/retention/").get(record::retention::get).put(record::retention::put),
+        at("/api/chat/retention/preview/").post(record::retention::preview),
         at("/api/chat/invitations/").get(invitations::list).post(invitations::create),
         at("/api/chat/invitations/accept/").post(invitations::accept),
         at("/api/chat/invitations/{id}/").delete(invitations::delete),
@@ -122,6 +136,12 @@ pub fn endpoints() -> Vec<Endpoint> {
         at("/api/chat/users/{id}/").get(users::get).put(users::put).delete(users::delete),
         at("/api/chat/tasks/{id}/room/").put(subjects::put_task),
         at("/api/chat/properties/{id}/room/").put(subjects::put_property),
+        at("/api/chat/rooms/{id}/commands/").post(bots::commands::give),
+        at("/api/chat/commands/").get(bots::commands::list).put(bots::commands::put),
+        at("/api/chat/commands/answer/").post(bots::commands::answer),
+        at("/api/chat/bots/").get(bots::list).post(bots::create),
+        at("/api/chat/bots/{id}/").delete(bots::delete),
+        at("/api/chat/bots/{id}/token/").post(bots::replace_token),
         at("/api/chat/changes/").get(integrations::changes::list),
         at("/api/chat/webhooks/").get(integrations::webhooks::list).post(integrations::webhooks::create),
         at("/api/chat/webhooks/{id}/")
@@ -138,6 +158,12 @@ pub fn endpoints() -> Vec<Endpoint> {
         at("/api/chat/unread/").get(unread::get),
         at("/api/chat/unread/why/").get(notifications::why::unread),
         at("/api/chat/files/{id}/").get(files::get),
+        at("/api/chat/uploads/").options(uploads::options).post(uploads::create),
+        at("/api/chat/uploads/{id}/")
+            .options(uploads::options)
+            .head(uploads::head)
+            .patch(uploads::patch)
+            .delete(uploads::delete),
         at("/api/token/").post(tokens::obtain),
         at("/api/token/refresh/").post(tokens::refresh),
         at("/api/token/verify/").post(tokens::verify),

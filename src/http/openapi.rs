@@ -13,8 +13,8 @@ use utoipa::{Modify, OpenApi};
 
 use super::schema::{MessageTypeParam, Number, ReplayStartParam, RoomTypeParam, Second, SeqParam};
 use super::{
-    files, health, integrations, invitations, messages, notifications, participants, personal, reports,
-    rooms, subjects, tokens, typing, unread, users,
+    bots, files, health, integrations, invitations, messages, notifications, participants, personal, record,
+    reports, rooms, subjects, tokens, typing, unread, uploads, users,
 };
 
 #[derive(OpenApi)]
@@ -33,7 +33,7 @@ use super::{
         messages::patch, messages::deletion::delete, messages::mark_read, messages::versions::list,
         messages::reactions::put, messages::reactions::delete, messages::cards::change,
         messages::pins::list, messages::pins::put, messages::pins::delete, messages::forwarding::create,
-        messages::threads::list, messages::link_previews::get,
+        messages::threads::list, messages::link_previews::get, messages::acks::create,
         participants::list, participants::create, participants::get, participants::patch,
         participants::delete, participants::mute,
         personal::drafts::put, personal::drafts::list,
@@ -43,6 +43,10 @@ use super::{
         personal::scheduled::create, personal::scheduled::list, personal::scheduled::get,
         personal::scheduled::patch, personal::scheduled::delete,
         reports::create, reports::list, reports::get, reports::patch,
+        record::audit::list, record::room_at::get,
+        record::holds::list, record::holds::create, record::holds::delete, record::holds::messages,
+        record::exports::create, record::exports::get, record::exports::file,
+        record::retention::get, record::retention::put, record::retention::preview,
         notifications::feed::list, notifications::feed::read,
         notifications::settings::get, notifications::settings::put,
         notifications::why::message, notifications::why::unread,
@@ -52,6 +56,8 @@ use super::{
         invitations::create, invitations::list, invitations::delete, invitations::accept,
         users::list, users::sync, users::me, users::get, users::put, users::delete,
         subjects::put_task, subjects::put_property,
+        bots::create, bots::list, bots::delete, bots::replace_token,
+        bots::commands::put, bots::commands::list, bots::commands::give, bots::commands::answer,
         integrations::changes::list,
         integrations::webhooks::list, integrations::webhooks::create, integrations::webhooks::get,
         integrations::webhooks::patch, integrations::webhooks::delete, integrations::webhooks::replay,
@@ -60,6 +66,7 @@ use super::{
         integrations::incoming::delete, integrations::hooks::post,
         unread::get,
         files::get,
+        uploads::create, uploads::head, uploads::patch, uploads::delete,
         tokens::obtain, tokens::refresh, tokens::verify, tokens::revoke,
         health::live, health::ready, health::metrics,
     )
@@ -91,6 +98,7 @@ impl Modify for SharedParts {
         for (path, item) in &mut document.paths.paths {
             let operations = [
                 ("get", &mut item.get, false),
+                ("head", &mut item.head, false),
                 ("delete", &mut item.delete, false),
                 ("post", &mut item.post, true),
                 ("put", &mut item.put, true),
@@ -173,6 +181,8 @@ mod tests {
     use crate::http::messages::send::SendMessageRequest;
     use crate::http::personal::drafts::PutDraftRequest;
     use crate::http::personal::scheduled::{ChangeScheduledRequest, ScheduleMessageRequest};
+    use crate::http::record::holds::PlaceHoldRequest;
+    use crate::http::record::retention::{RetentionRuleRequest, SetRetentionRequest};
     use crate::http::rooms::creation::CreateRoomRequest;
     use crate::http::rooms::settings::UpdateRoomRequest;
     use crate::http::subjects::SubjectRoomRequest;
@@ -228,10 +238,10 @@ mod tests {
 
     #[test]
     fn documented_limits_are_those_that_are_checked() {
-        assert_eq!(check_limits::<SendMessageRequest>(), 2);
+        assert_eq!(check_limits::<SendMessageRequest>(), 3);
         assert_eq!(check_limits::<EditMessageRequest>(), 2);
         assert_eq!(check_limits::<DeleteMessageRequest>(), 1);
-        assert_eq!(check_limits::<ChangeCardRequest>(), 2);
+        assert_eq!(check_limits::<ChangeCardRequest>(), 3);
         assert_eq!(check_limits::<ForwardRequest>(), 3);
         assert_eq!(check_limits::<PutDraftRequest>(), 1);
         assert_eq!(check_limits::<ScheduleMessageRequest>(), 1);
@@ -240,6 +250,9 @@ mod tests {
         assert_eq!(check_limits::<UpdateRoomRequest>(), 3);
         assert_eq!(check_limits::<SubjectRoomRequest>(), 3);
         assert_eq!(check_limits::<CreateInvitationRequest>(), 1);
+        assert_eq!(check_limits::<PlaceHoldRequest>(), 1);
+        assert_eq!(check_limits::<RetentionRuleRequest>(), 2);
+        assert_eq!(check_limits::<SetRetentionRequest>(), 1);
         assert_eq!(check_limits::<AddIncomingRequest>(), 2);
         assert_eq!(check_limits::<PostToHookRequest>(), 2);
         assert_eq!(check_limits::<UpsertUserRequest>(), 3);

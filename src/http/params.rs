@@ -15,6 +15,7 @@ use super::error::ApiError;
 use super::page::{MESSAGES_PER_PAGE, PAGE_SIZE_MAX};
 use super::query::{FromQuery, QueryFields};
 use super::schema::{MessageTypeParam, Number, RoomTypeParam, SeqParam};
+use crate::files::PreviewSize;
 use crate::store::postgres::ChangesCursor;
 use crate::store::postgres::queries::{
     MessageAnchor, MessageFilter, ParticipantFilter, RoomCursor, RoomFilter, RoomOrder,
@@ -149,7 +150,7 @@ pub(crate) struct ListMessagesParams {
     room: Option<RoomId>,
     #[param(value_type = Option<MessageTypeParam>)]
     message_type: Option<MessageType>,
-    #[param(value_type = Option<i64>, minimum = 1)]
+    #[param(value_type = Option<i64>)]
     sender: Option<UserId>,
     #[param(max_length = 500)]
     pub(crate) search: Option<String>,
@@ -378,7 +379,7 @@ impl SearchMessagesParams {
 pub(crate) struct ListParticipantsParams {
     #[param(value_type = Option<Uuid>)]
     room: Option<RoomId>,
-    #[param(value_type = Option<i64>, minimum = 1)]
+    #[param(value_type = Option<i64>)]
     user: Option<UserId>,
     is_admin: Option<bool>,
     /// `admin`, `member` or `guest`
@@ -430,6 +431,22 @@ pub(crate) struct ListTypingParams {
 }
 
 impl FromQuery for ListTypingParams {
+    fn from_query(fields: &mut QueryFields<'_>) -> Self {
+        fields.require("room");
+        Self { room: fields.uuid("room").map(RoomId) }
+    }
+}
+
+/// The query of `GET /api/chat/commands/`.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListCommandsParams {
+    // `None` only where an error was added.
+    #[param(value_type = Uuid)]
+    pub(crate) room: Option<RoomId>,
+}
+
+impl FromQuery for ListCommandsParams {
     fn from_query(fields: &mut QueryFields<'_>) -> Self {
         fields.require("room");
         Self { room: fields.uuid("room").map(RoomId) }
@@ -488,10 +505,28 @@ pub(crate) struct FileParams {
     pub(crate) u: Option<String>,
     pub(crate) exp: Option<String>,
     pub(crate) sig: Option<String>,
+    /// `small` or `large` for a picture of at most 320 or 1,280 pixels on each side, a JPEG; `original`, which any file
+    /// is without it, and a picture that isn't larger.
+    #[param(value_type = Option<String>, pattern = "^(small|large|original)$")]
+    pub(crate) size: Option<FileSize>,
+}
+
+/// In which size a picture is asked for.
+#[derive(Clone, Copy)]
+pub(crate) enum FileSize {
+    Original,
+    Preview(PreviewSize),
 }
 
 impl FromQuery for FileParams {
     fn from_query(fields: &mut QueryFields<'_>) -> Self {
-        Self { u: fields.raw("u"), exp: fields.raw("exp"), sig: fields.raw("sig") }
+        let parse = |name: &str| match name {
+            "small" => Some(FileSize::Preview(PreviewSize::Small)),
+            "large" => Some(FileSize::Preview(PreviewSize::Large)),
+            "original" => Some(FileSize::Original),
+            _ => None,
+        };
+        let size = fields.choice("size", parse);
+        Self { u: fields.raw("u"), exp: fields.raw("exp"), sig: fields.raw("sig"), size }
     }
 }

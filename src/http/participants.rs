@@ -25,7 +25,7 @@ use super::query::QueryString;
 use super::state::ApiState;
 use super::users::ApiUser;
 use crate::store::postgres::queries::{ParticipantDetails, ParticipantFilter, RoomAccess};
-use crate::store::postgres::users::{UserProfile, UserScope};
+use crate::store::postgres::users::UserProfile;
 
 /// A participant.
 #[derive(Serialize, ToSchema)]
@@ -131,8 +131,7 @@ pub async fn create(
     let access = state.store.room_access(room, caller.viewer()).await?;
     let access = access.ok_or_else(|| ApiError::field("room", "This room does not exist."))?;
     check_manager(&caller, access, "user")?;
-    let scope = caller.user_scope();
-    if scope != UserScope::Everyone && state.store.user_records(scope, &[user]).await?.is_empty() {
+    if !state.store.may_name_user(caller.user_scope(), user).await? {
         return Err(ApiError::field("user", UNKNOWN_USER));
     }
     let change = RoomChange::Add { user, terms: request.terms() };

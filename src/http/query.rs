@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::error::{ApiError, FieldErrors};
-use super::fields::{REQUIRED, parse_flag, parse_id, parse_uuid};
+use super::fields::{REQUIRED, parse_flag, parse_user_id, parse_uuid};
 use crate::store::postgres::search::parse_time;
 
 /// The most code points of a text to search for.
@@ -126,9 +126,9 @@ impl QueryFields<'_> {
         self.checked(name, parsed, "Must be a valid UUID.")
     }
 
-    /// Reads an id of the host application.
+    /// Reads the id of a user.
     pub fn id(&mut self, name: &'static str) -> Option<i64> {
-        let parsed = parse_id(self.filter_value(name)?);
+        let parsed = parse_user_id(self.filter_value(name)?).map(|user| user.0);
         self.checked(name, parsed, "A valid id is required.")
     }
 

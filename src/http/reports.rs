@@ -23,6 +23,7 @@ use crate::store::postgres::reports::{
 /// The most code points of a reason, and of a note.
 const REASON_CHARS_MAX: usize = 100;
 const NOTE_CHARS_MAX: usize = 2_000;
+const UNKNOWN_USER: &str = "This user does not exist.";
 
 /// A report.
 #[derive(Serialize, ToSchema)]
@@ -97,7 +98,7 @@ pub struct HandleReportRequest {
 impl FromFields for CreateReportRequest {
     fn from_fields(fields: &mut Fields) -> Option<Self> {
         let message = fields.uuid("message").map(MessageId);
-        let user = fields.id("user").map(UserId);
+        let user = fields.user("user");
         let reason = fields.text("reason", REASON_CHARS_MAX);
         let reason = fields.require("reason", reason);
         if reason.as_ref().is_some_and(String::is_empty) {
@@ -141,10 +142,6 @@ impl ApiReport {
     }
 }
 
-fn is_moderator(caller: &Caller) -> bool {
-    caller.is_staff() || caller.is_service()
-}
-
 /// Reports a message or a user to the moderators. What a message says is kept for them, whatever becomes of it. The
 /// same report again changes nothing.
 #[utoipa::path(post, path = "/api/chat/reports/", tag = "reports", request_body = CreateReportRequest,
@@ -165,7 +162,10 @@ pub async fn create(
             let content = [message.content.as_str(), file].join("\n").trim().to_owned();
             ReportSubject::Message { id, room: message.room, author: message.sender.id, content }
         }
-        (None, Some(user)) => ReportSubject::User(user),
+        (None, Some(user)) if state.store.may_name_user(caller.user_scope(), user).await? => {
+            ReportSubject::User(user)
+        }
+        (None, Some(_)) => return Err(ApiError::field("user", UNKNOWN_USER)),
         (None, None) => return Err(ApiError::field("message", "Name a message or a user.")),
     };
     let about = match &subject {
@@ -179,9 +179,9 @@ pub async fn create(
     let note = note.unwrap_or_default();
     match state.store.add_report(&NewReport { reporter, subject, reason, note }).await? {
         ReportOutcome::Kept(report) => {
-            Ok(HttpResponse::Created().json(ApiReport::of(*report, is_moderator(&caller))))
+            Ok(HttpResponse::Created().json(ApiReport::of(*report, caller.is_moderator())))
         }
-        ReportOutcome::UnknownUser => Err(ApiError::field(field, "This user does not exist.")),
+        ReportOutcome::UnknownUser => Err(ApiError::field(field, UNKNOWN_USER)),
         ReportOutcome::TooMany => Err(ApiError::field(
             field,
             format!("No more than {OPEN_REPORTS_MAX} reports wait to be dealt with."),
@@ -200,7 +200,7 @@ pub async fn list(
 ) -> Result<Json<Page<ApiReport>>, ApiError> {
     let params: ListReportsParams = query.read()?;
     let pagination = Pagination::read(&query, PER_PAGE_DEFAULT)?;
-    let is_moderator = is_moderator(&caller);
+    let is_moderator = caller.is_moderator();
     let reporter = if is_moderator { None } else { Some(caller.user_id()?) };
     let filter = ReportFilter { reporter, state: params.state };
     let (count, reports) = state.store.reports(filter, pagination.limit(), pagination.offset()).await?;
@@ -218,7 +218,7 @@ pub async fn get(
 ) -> Result<Json<ApiReport>, ApiError> {
     let id = parse_uuid(&id).ok_or_else(ApiError::not_found)?;
     let report = state.store.report(id).await?.ok_or_else(ApiError::not_found)?;
-    let is_moderator = is_moderator(&caller);
+    let is_moderator = caller.is_moderator();
     if !is_moderator && caller.viewer() != Some(report.reporter) {
         return Err(ApiError::not_found());
     }
@@ -235,7 +235,7 @@ pub async fn patch(
     id: Path<String>,
     body: RequestBody,
 ) -> Result<Json<ApiReport>, ApiError> {
-    if !is_moderator(&caller) {
+    if !caller.is_moderator() {
         return Err(ApiError::forbidden());
     }
     let id = parse_uuid(&id).ok_or_else(ApiError::not_found)?;

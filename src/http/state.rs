@@ -22,7 +22,7 @@ use crate::config::{AllowedHosts, Origin, Settings, SubjectRooms, TrustedProxies
 use crate::files::Uploads;
 use crate::link_previews::LinkPreviews;
 use crate::outbound::OutboundClient;
-use crate::push::VapidKey;
+use crate::push::{Fcm, VapidKey};
 use crate::store::postgres::PostgresStore;
 use crate::store::postgres::search::SearchLanguages;
 
@@ -46,8 +46,10 @@ pub struct ApiState {
     pub outbound: OutboundClient,
     /// Finds previews of links; `None` if they are switched off.
     pub link_previews: Option<LinkPreviews>,
-    /// Signs pushes.
+    /// Signs pushes to browsers.
     pub vapid: VapidKey,
+    /// Sends pushes to phones; `None` where no account for them is set.
+    pub fcm: Option<Fcm>,
     /// Limits the rate of requests.
     pub rate_limits: RateLimits,
     /// Limits the requests in flight.

@@ -41,7 +41,7 @@ pub struct SubjectRoomRequest {
 #[derive(ToSchema)]
 pub struct NamedParticipant {
     /// Whom.
-    #[schema(value_type = i64, minimum = 1)]
+    #[schema(value_type = i64)]
     user: UserId,
     /// As what; when left out, someone who is in it stays what they are.
     #[schema(value_type = Option<String>, pattern = "^(admin|member|guest)$")]
@@ -89,12 +89,12 @@ impl FromFields for SubjectRoomRequest {
 
 impl FromFields for NamedParticipant {
     fn from_fields(fields: &mut Fields) -> Option<Self> {
-        let user = fields.id("user");
+        let user = fields.user("user");
         let user = fields.require("user", user);
         let role = if fields.is_null("role") { None } else { fields.choice("role", Role::named) };
         let until = fields.stored_time("until");
         let from = if fields.is_null("from") { None } else { fields.choice("from", HistoryStart::parse) };
-        Some(Self { user: UserId(user?), role, until, from })
+        Some(Self { user: user?, role, until, from })
     }
 }
 

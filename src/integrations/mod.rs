@@ -5,3 +5,4 @@ pub mod backoff;
 pub mod event;
 pub mod sender;
 pub mod signature;
+mod turns;

@@ -4,7 +4,6 @@
 //! A target is given each event until it takes it. What it doesn't take for days is given up where it takes other
 //! things, and else the webhook is paused; its owner sees either, with the reason.
 
-use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use actix_web::web::Data;
@@ -26,17 +25,13 @@ use uuid::Uuid;
 use super::backoff;
 use super::event::{frame_json, webhook_id};
 use super::signature::WebhookSecret;
+use super::turns::Busy;
 use crate::http::ApiState;
 use crate::outbound::{OutboundError, OutboundRequest, OutboundResponse};
-use crate::store::postgres::integrations::{Attempt, DueWebhook, Lane, NextEvent, PendingEvent, Settlement};
+use crate::store::postgres::integrations::{Attempt, Lane, NextEvent, PendingEvent, Settlement};
 
 /// How often a node looks for what is due.
 const INTERVAL: Duration = Duration::from_millis(500);
-/// Requests of this node to one target at a time; to one that fails, one.
-const TURNS_PER_TARGET: usize = 4;
-/// Requests of this node at a time, and those to targets that fail: all of these together leave room for the others.
-const TURNS_MAX: usize = 200;
-const FAILING_TURNS_MAX: usize = 100;
 /// How long a claim lasts without a renewal, which each event is: longer than a request and the writes around it.
 const LEASE: Duration = Duration::from_secs(40);
 /// Events that a lane is sent, and the time that this takes, before others of its target have their turn.
@@ -94,63 +89,6 @@ pub async fn run(state: Data<ApiState>) {
                 Err(error) => tracing::debug!(%error, "webhooks can't be claimed; the next round tries again"),
             },
         }
-    }
-}
-
-/// The turns under way.
-#[derive(Default)]
-struct Busy {
-    /// How many there are of each webhook.
-    turns: HashMap<Uuid, usize>,
-    /// Those of the webhooks that failed when they were claimed.
-    failing: HashSet<Uuid>,
-}
-
-impl Busy {
-    fn begin(&mut self, webhook: Uuid) {
-        *self.turns.entry(webhook).or_default() += 1;
-    }
-
-    fn end(&mut self, webhook: Uuid) {
-        if let Some(turns) = self.turns.get_mut(&webhook) {
-            *turns -= 1;
-            if *turns == 0 {
-                self.turns.remove(&webhook);
-                self.failing.remove(&webhook);
-            }
-        }
-    }
-
-    fn of(&self, webhook: Uuid) -> usize {
-        self.turns.get(&webhook).copied().unwrap_or(0)
-    }
-
-    /// How many lanes of each webhook may be claimed now. Those that are sent to in vain come last, and take no more
-    /// than their part.
-    fn free(&mut self, mut due: Vec<DueWebhook>) -> Vec<(Uuid, i64)> {
-        let failing: usize = self.failing.iter().map(|webhook| self.of(*webhook)).sum();
-        let mut left = TURNS_MAX.saturating_sub(self.turns.values().sum());
-        let mut left_for_failing = FAILING_TURNS_MAX.saturating_sub(failing);
-        due.sort_by_key(|webhook| (webhook.is_failing, self.of(webhook.id)));
-        let mut free = Vec::new();
-        for webhook in due {
-            let turns_max = if webhook.is_failing { 1 } else { TURNS_PER_TARGET };
-            let mut turns = turns_max.saturating_sub(self.of(webhook.id)).min(left);
-            if webhook.is_failing {
-                turns = turns.min(left_for_failing);
-                left_for_failing -= turns;
-            }
-            left -= turns;
-            if turns > 0 {
-                if webhook.is_failing {
-                    self.failing.insert(webhook.id);
-                } else {
-                    self.failing.remove(&webhook.id);
-                }
-                free.push((webhook.id, i64::try_from(turns).unwrap_or(i64::MAX)));
-            }
-        }
-        free
     }
 }
 
@@ -418,36 +356,5 @@ mod tests {
         assert_eq!(judge(&exhausted, &taken), Settlement::Delivered { is_back: false });
         let back = PendingEvent { is_outage: true, ..pending() };
         assert_eq!(judge(&back, &taken), Settlement::Delivered { is_back: true });
-    }
-
-    #[test]
-    fn targets_that_fail_leave_turns_to_the_others() {
-        let id = |n: usize| Uuid::from_u128(n as u128 + 1);
-        let due = |range: std::ops::Range<usize>, is_failing| {
-            range.map(move |n| DueWebhook { id: id(n), is_failing }).collect::<Vec<_>>()
-        };
-        let sum = |free: &[(Uuid, i64)]| free.iter().map(|(_, turns)| *turns).sum::<i64>();
-        let fresh = Busy::default;
-        let mut busy = Busy::default();
-        assert_eq!(busy.free(due(0..1, false)), [(id(0), 4)]);
-        assert_eq!(fresh().free(due(0..1, true)), [(id(0), 1)]);
-        assert_eq!(sum(&fresh().free(due(0..300, true))), 100);
-        assert_eq!(sum(&fresh().free(due(0..300, false))), 200);
-        let both = fresh().free([due(0..300, true), due(300..320, false)].concat());
-        assert_eq!((sum(&both), both[0]), (180, (id(300), 4)), "the others come first");
-        for _ in 0..3 {
-            busy.begin(id(0));
-        }
-        busy.end(id(0));
-        assert_eq!(busy.free(due(0..1, false)), [(id(0), 2)]);
-        assert_eq!(busy.free(due(0..1, true)), []);
-        busy.end(id(0));
-        busy.end(id(0));
-        busy.end(id(0));
-        assert_eq!(busy.of(id(0)), 0);
-        // One that is sent to counts as failing until its turns have ended.
-        assert_eq!(sum(&busy.free(due(0..60, true))), 60);
-        (0..60).for_each(|n| busy.begin(id(n)));
-        assert_eq!(sum(&busy.free(due(100..200, true))), 40);
     }
 }

@@ -3,7 +3,9 @@
 use std::io::Cursor;
 
 use image::codecs::jpeg::JpegEncoder;
-use image::{DynamicImage, ImageFormat, ImageReader, Limits, RgbImage};
+use image::{ImageFormat, ImageReader, Limits};
+
+use crate::files::on_white;
 
 /// The longest side of the small picture: twice what is shown, for dense screens.
 const SIDE: u32 = 320;
@@ -30,19 +32,6 @@ pub(super) fn shrink(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut small = Vec::new();
     JpegEncoder::new_with_quality(&mut small, QUALITY).encode_image(&on_white(&picture)).ok()?;
     (small.len() <= SMALL_BYTES_MAX).then_some(small)
-}
-
-/// JPEG has no transparency.
-fn on_white(picture: &DynamicImage) -> RgbImage {
-    let pixels = picture.to_rgba8();
-    let over = |part: u8, alpha: u8| {
-        let (part, alpha) = (u32::from(part), u32::from(alpha));
-        u8::try_from((part * alpha + 255 * (255 - alpha)) / 255).unwrap_or(u8::MAX)
-    };
-    RgbImage::from_fn(pixels.width(), pixels.height(), |x, y| {
-        let [red, green, blue, alpha] = pixels.get_pixel(x, y).0;
-        image::Rgb([over(red, alpha), over(green, alpha), over(blue, alpha)])
-    })
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ impl Urgency {
     /// The urgency of a notification: what is meant for its user alone is worth waking a device for.
     pub(super) fn of(rule: TellingRule) -> Self {
         match rule {
-            TellingRule::Direct | TellingRule::Mention => Self::High,
+            TellingRule::Direct | TellingRule::Mention | TellingRule::Urgent => Self::High,
             TellingRule::Message | TellingRule::Thread | TellingRule::Keyword | TellingRule::RoomMention => {
                 Self::Normal
             }
@@ -75,7 +75,7 @@ pub(super) fn text_of(notification: &Notification, badge: i64) -> Vec<u8> {
             message_id: notification.message.0,
             title: &notification.title,
             body,
-            urgent: false,
+            urgent: notification.is_urgent(),
             badge,
         })
     };

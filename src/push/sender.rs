@@ -18,8 +18,8 @@ use reqwest::{Method, Url};
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
-use super::encryption;
 use super::message::{Urgency, text_of, topic, withdrawal_of};
+use super::{encryption, fcm};
 use crate::http::ApiState;
 use crate::outbound::{OutboundError, OutboundRequest, OutboundResponse};
 use crate::store::postgres::notifications::{ClaimedPush, PushOutcome};
@@ -42,6 +42,8 @@ const ATTEMPTS_MAX: u32 = 8;
 /// The pause after the first failure, which doubles with each, and the longest pause.
 const BACKOFF_MIN: Duration = Duration::from_secs(5);
 const BACKOFF_MAX: Duration = Duration::from_secs(60 * 60);
+/// Push services whose browsers end a subscription by which they are sent what shows nothing.
+const NEVER_SILENT: [&str; 1] = ["https://web.push.apple.com"];
 /// The pause after a failure of this server's own.
 const STORE_PAUSE: Duration = Duration::from_secs(2);
 /// Bytes of an answer that are read: nothing in it matters.
@@ -64,7 +66,6 @@ enum Attempt {
 
 /// Runs until it is dropped.
 pub async fn run(state: Data<ApiState>) {
-    let claim = Uuid::new_v4();
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut in_flight = FuturesUnordered::new();
@@ -77,6 +78,8 @@ pub async fn run(state: Data<ApiState>) {
             Some(origin) = next(&mut in_flight), if !in_flight.is_empty() => end_flight(&mut by_origin, &origin),
         }
         while has_more && in_flight.len() + CLAIMED_AT_ONCE <= IN_FLIGHT_MAX {
+            // One claim each time, so that whoever sent an older content of a row doesn't settle the newer one.
+            let claim = Uuid::new_v4();
             let claimed = claim_due(&state, claim, &by_origin).await.unwrap_or_else(|error| {
                 tracing::debug!(%error, "pushes can't be claimed; the next round tries again");
                 Vec::new()
@@ -165,6 +168,9 @@ async fn attempt(state: &ApiState, push: &ClaimedPush) -> anyhow::Result<Attempt
     if !push.is_authorized {
         return Ok(Attempt::SubscriptionEnded);
     }
+    if !may_be_sent(push) {
+        return Ok(Attempt::Settled(PushOutcome::Cancelled));
+    }
     let (shown, badge) = state.store.push_content(push.user, push.notification).await?;
     let (text, urgency) = match &shown {
         Some(notification) if !push.is_withdrawal => {
@@ -173,6 +179,13 @@ async fn attempt(state: &ApiState, push: &ClaimedPush) -> anyhow::Result<Attempt
         None if !push.is_withdrawal => return Ok(Attempt::Settled(PushOutcome::Cancelled)),
         _ => (withdrawal_of(push.notification, push.room, badge), Urgency::Normal),
     };
+    if let Some(token) = push.endpoint.strip_prefix(fcm::ENDPOINT_PREFIX) {
+        // Without an account, the pushes of phones wait for one as for a service that is down.
+        let Some(account) = &state.fcm else { return Ok(Attempt::Retry(None)) };
+        let message = fcm::message_of(token, push.room, &text, urgency);
+        let now = Utc::now();
+        return Ok(judge_fcm(account.send(&state.outbound, &message, now).await, now));
+    }
     let Ok(body) = encryption::seal(&push.p256dh, &push.auth, &text) else {
         return Ok(Attempt::SubscriptionEnded);
     };
@@ -186,6 +199,11 @@ async fn attempt(state: &ApiState, push: &ClaimedPush) -> anyhow::Result<Attempt
         redirects_max: 0,
     };
     Ok(judge(state.outbound.send(request).await, Utc::now()))
+}
+
+/// Whether the push's service takes it without harm to the subscription.
+fn may_be_sent(push: &ClaimedPush) -> bool {
+    !push.is_withdrawal || !NEVER_SILENT.contains(&push.origin.as_str())
 }
 
 fn headers(state: &ApiState, push: &ClaimedPush, urgency: Urgency) -> anyhow::Result<HeaderMap> {
@@ -215,6 +233,17 @@ fn judge(answer: Result<OutboundResponse, OutboundError>, now: DateTime<Utc>) ->
         404 | 410 => Attempt::SubscriptionEnded,
         429 | 500..=599 => Attempt::Retry(retry_after(&answer.headers, now)),
         _ => Attempt::Settled(PushOutcome::Failed),
+    }
+}
+
+/// What FCM's answer means.
+fn judge_fcm(answer: Result<OutboundResponse, OutboundError>, now: DateTime<Utc>) -> Attempt {
+    match answer {
+        Ok(answer) if fcm::ends_subscription(&answer) => Attempt::SubscriptionEnded,
+        // Its token had ended; the next attempt asks for another.
+        Ok(answer) if answer.status.as_u16() == 401 => Attempt::Retry(None),
+        Ok(answer) if answer.status.as_u16() == 404 => Attempt::Settled(PushOutcome::Failed),
+        answer => judge(answer, now),
     }
 }
 
@@ -267,8 +296,29 @@ mod tests {
     }
 
     #[test]
-    fn pauses_double_and_end() {
-        let push = |attempts, age| ClaimedPush {
+    fn fcm_says_by_codes_when_a_phone_is_gone() {
+        let says = |status, body: &'static str| {
+            let response = OutboundResponse {
+                status: StatusCode::from_u16(status).expect("a status"),
+                headers: HeaderMap::new(),
+                body: bytes::Bytes::from_static(body.as_bytes()),
+                is_cut: false,
+                url: Url::parse("https://fcm.googleapis.com/").expect("a URL"),
+            };
+            judge_fcm(Ok(response), DateTime::UNIX_EPOCH)
+        };
+        assert_eq!(says(200, "{}"), Attempt::Settled(PushOutcome::Sent));
+        assert_eq!(says(404, r#"{"errorCode": "UNREGISTERED"}"#), Attempt::SubscriptionEnded);
+        assert_eq!(says(403, r#"{"errorCode": "SENDER_ID_MISMATCH"}"#), Attempt::SubscriptionEnded);
+        // The account's own faults end nobody's subscription.
+        assert_eq!(says(404, "<html>"), Attempt::Settled(PushOutcome::Failed));
+        assert_eq!(says(403, "PERMISSION_DENIED"), Attempt::Settled(PushOutcome::Failed));
+        assert_eq!(says(401, "UNAUTHENTICATED"), Attempt::Retry(None));
+        assert_eq!(says(503, "UNAVAILABLE"), Attempt::Retry(None));
+    }
+
+    fn push(attempts: u32, age: u64) -> ClaimedPush {
+        ClaimedPush {
             subscription: Uuid::nil(),
             user: UserId(1),
             room: RoomId(Uuid::nil()),
@@ -281,7 +331,23 @@ mod tests {
             p256dh: Vec::new(),
             auth: Vec::new(),
             is_authorized: true,
+        }
+    }
+
+    #[test]
+    fn a_service_that_ends_silent_subscriptions_is_sent_no_withdrawal() {
+        let to = |origin: &str, is_withdrawal| ClaimedPush {
+            origin: origin.to_owned(),
+            is_withdrawal,
+            ..push(1, 0)
         };
+        assert!(may_be_sent(&to("https://push.example", true)));
+        assert!(may_be_sent(&to("https://web.push.apple.com", false)));
+        assert!(!may_be_sent(&to("https://web.push.apple.com", true)));
+    }
+
+    #[test]
+    fn pauses_double_and_end() {
         let pause = |attempts, at_least: Option<u64>| {
             settle(Attempt::Retry(at_least.map(Duration::from_secs)), &push(attempts, 0))
         };

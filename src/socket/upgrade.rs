@@ -107,11 +107,14 @@ impl UpgradeService {
         };
         let (claims, credential) = match self.verify(&handshake).await {
             Ok(known) => known,
+            Err(InvalidToken::Unavailable) => return Err(reject_with(ConnectError::Unavailable)),
             Err(error) => {
                 let address = self.state.client_of(request.head());
                 self.state.rate_limits.handshakes.check_bad(address).map_err(rate_limited)?;
                 return Err(match error {
-                    InvalidToken::Refused => reject_with(ConnectError::Unauthorized),
+                    InvalidToken::Refused | InvalidToken::Unavailable => {
+                        reject_with(ConnectError::Unauthorized)
+                    }
                     InvalidToken::BadGrant if handshake.offered_chat_v1 => {
                         [&accept[..], &codec::close_because(CloseCode::Unauthorized, BAD_GRANT)]
                             .concat()

@@ -32,4 +32,5 @@ mod rabbitmq;
 mod restarts;
 mod soak;
 mod tls;
+mod uploads;
 mod workload;

@@ -1,12 +1,15 @@
-//! `sslmode` and `sslrootcert`, with a PostgreSQL that accepts encrypted connections alone.
+//! Encrypted connections to PostgreSQL, with `sslmode` and `sslrootcert`, and to RabbitMQ.
 
 use std::path::Path;
 use std::process::Command;
 
+use aristay_chat::store::postgres::private::PrivatePostgres;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
+use crate::cluster::{self, Cluster};
 use crate::postgres::{Server, is_root, run};
+use crate::rabbitmq::RabbitMq;
 
 const BIN: &str = env!("CARGO_BIN_EXE_aristay-chat");
 const SECRET: &str = "a-key-that-is-only-for-the-tests-of-this-crate";
@@ -20,17 +23,22 @@ fn authority(file: &Path) -> Issuer<'static, KeyPair> {
     Issuer::new(params, key)
 }
 
+/// A certificate for `localhost` and its key; puts `ca.pem`, its authority's, and `other.pem` into a folder.
+fn certified(folder: &Path) -> (String, String) {
+    let issuer = authority(&folder.join("ca.pem"));
+    authority(&folder.join("other.pem"));
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    (certificate.signed_by(&key, &issuer).unwrap().pem(), key.serialize_pem())
+}
+
 /// A server with a certificate for `localhost`, and the folder with `ca.pem`, its authority's, and `other.pem`.
 fn server() -> (Server, TempDir) {
     let folder = tempfile::Builder::new().prefix("tls").tempdir_in("/tmp").unwrap();
     let mut server = Server::created(folder.path(), "server");
-    let issuer = authority(&folder.path().join("ca.pem"));
-    authority(&folder.path().join("other.pem"));
-    let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let certificate = certificate.signed_by(&key, &issuer).unwrap();
-    std::fs::write(server.folder.join("server.crt"), certificate.pem()).unwrap();
-    std::fs::write(server.folder.join("server.key"), key.serialize_pem()).unwrap();
+    let (certificate, key) = certified(folder.path());
+    std::fs::write(server.folder.join("server.crt"), certificate).unwrap();
+    std::fs::write(server.folder.join("server.key"), key).unwrap();
     std::fs::write(server.folder.join("pg_hba.conf"), "hostssl all all 127.0.0.1/32 trust\n").unwrap();
     run(Command::new("chmod").arg("600").arg(server.folder.join("server.key")));
     if is_root() {
@@ -82,4 +90,37 @@ fn the_server_is_verified_as_the_address_says() {
         let (connects, said) = connects(&address(host, &options));
         assert_eq!(connects, is_accepted, "{host} {options}: {said}");
     }
+}
+
+#[tokio::test]
+async fn the_broker_is_verified_by_the_authorities_of_the_system() {
+    let folder = tempfile::Builder::new().prefix("tls").tempdir_in("/tmp").unwrap();
+    let (certificate, key) = certified(folder.path());
+    std::fs::write(folder.path().join("server.pem"), certificate).unwrap();
+    std::fs::write(folder.path().join("server.key"), key).unwrap();
+    let mut broker = RabbitMq::start_encrypted(folder.path());
+    let postgres = PrivatePostgres::shared().await.unwrap();
+    let mut cluster = Cluster::prepare(3, &cluster::database(postgres).await, &broker.encrypted_url());
+    let mut stranger = cluster.nodes.pop().unwrap();
+    stranger.set("SSL_CERT_FILE", folder.path().join("other.pem").to_str().unwrap());
+    for node in &mut cluster.nodes {
+        node.set("SSL_CERT_FILE", folder.path().join("ca.pem").to_str().unwrap());
+        node.start();
+    }
+    stranger.start();
+    cluster.linked().await;
+    let (ann, bob) = (cluster.user().await, cluster.user().await);
+    let room = cluster.room(&[&ann, &bob]).await;
+    let mut says = cluster.room_socket(0, &ann, &room).await;
+    let mut hears = cluster.room_socket(1, &bob, &room).await;
+    says.says("through TLS").await;
+    hears.hears("through TLS").await;
+    broker.kill();
+    broker.restart();
+    cluster.linked().await;
+    stranger.ready().await;
+    assert!(stranger.metric("chat_broker_up").await < 1.0, "a server of another authority");
+    let log = stranger.log_end();
+    assert!(log.contains("certificate"), "{log}");
+    stranger.kill();
 }

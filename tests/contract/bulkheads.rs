@@ -28,6 +28,8 @@ async fn store_unsent_file(postgres: &Postgres) -> Result<(), StoreError> {
         size: 1,
         content_type: "application/pdf",
         is_image: false,
+        pixels: None,
+        has_previews: false,
     };
     postgres.store.insert_unattached_file(file).await
 }

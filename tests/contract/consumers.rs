@@ -27,6 +27,8 @@ struct Recorder {
     name: &'static str,
     /// The message that it can't get past; none if it is nil.
     refuses: std::sync::Mutex<MessageId>,
+    /// The number of events from which on a statement of it takes too long.
+    is_slow_from: usize,
     /// Whether it freezes in the middle of a round.
     is_frozen: AtomicBool,
     /// How often it was called.
@@ -38,6 +40,7 @@ impl Recorder {
         Self {
             name,
             refuses: MessageId(Uuid::nil()).into(),
+            is_slow_from: usize::MAX,
             is_frozen: AtomicBool::new(false),
             calls: AtomicI64::new(0),
         }
@@ -56,6 +59,9 @@ impl LogConsumer for Recorder {
         events: &[LogEvent],
     ) -> Result<(), ConsumerError> {
         self.calls.fetch_add(1, Ordering::Relaxed);
+        if events.len() >= self.is_slow_from {
+            transaction.rows("SELECT pg_sleep(5)", &[]).await?;
+        }
         for event in events {
             let insert = "INSERT INTO recorded (room_id, seq) VALUES ($1, $2)";
             transaction.rows(insert, &[&event.room.0, &event.seq.0]).await?;
@@ -320,4 +326,34 @@ async fn a_rebuild_consumes_the_log_from_its_start() {
     postgres.database.run("TRUNCATE recorded").await;
     consume_all(postgres, &postgres.store, &consumer, owner, &heads).await;
     assert_eq!(recorded(postgres).await, once);
+}
+
+#[tokio::test]
+async fn what_takes_too_long_is_consumed_in_smaller_batches() {
+    let world = World::postgres().await;
+    let postgres = world.database();
+    postgres.database.run(TABLE).await;
+    let consumer = Recorder { is_slow_from: 6, ..Recorder::new("recorder") };
+    start(postgres, &consumer).await;
+    let room = world.group(&[ANN, BOB]).await;
+    let head = world.head(room).await;
+    for n in 0..20 {
+        world.says(ANN, room, &n.to_string()).await;
+    }
+    // Everything up to the room's making, which is one transaction.
+    let store = &postgres.store;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut round = ConsumerRound::NotOwner;
+    while recorded(postgres).await.is_empty() {
+        assert!(Instant::now() < deadline, "nothing is consumed in time");
+        round = store.consume(&consumer, Uuid::nil(), 10).await.unwrap();
+        sleep(Duration::from_millis(20)).await;
+    }
+    let ConsumerRound::Consumed { events, has_more: true } = round else { panic!("{round:?}") };
+    assert!((1..6).contains(&events), "{events} of {head}");
+    assert_eq!(store.consumer_behind_at("nobody").await.unwrap(), None);
+    let behind = store.consumer_behind_at("recorder").await.unwrap();
+    assert!(behind.is_some());
+    store.consume(&consumer, Uuid::nil(), 4).await.unwrap();
+    assert!(store.consumer_behind_at("recorder").await.unwrap() > behind, "it makes progress");
 }

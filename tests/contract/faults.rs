@@ -312,6 +312,7 @@ async fn a_database_without_durable_commits_is_refused() {
 const COPIED: &str = "
     INSERT INTO people (id, username, changed_xid) VALUES (77, 'zoe', '999999999');
     INSERT INTO events (room_id, seq, kind, at, xid) VALUES (gen_random_uuid(), 1, 'room_created', now(), '999999999');
+    INSERT INTO personal_log (user_id, position, kind, id, xid) VALUES (77, 1, 'draft', gen_random_uuid(), '999999999');
     UPDATE log_consumers SET position = '999999999';";
 
 #[tokio::test]
@@ -328,7 +329,10 @@ async fn a_restored_database_is_another_history() {
     assert_ne!(restored.epoch(), epoch);
     let cursor = restored.changes(None).await.unwrap().next;
     let changes = restored.changes(Some(cursor)).await.unwrap();
-    assert!(changes.rooms.is_empty() && changes.people.is_empty(), "{changes:?}");
+    assert!(
+        changes.rooms.is_empty() && changes.people.is_empty() && changes.personal.is_empty(),
+        "{changes:?}"
+    );
     assert_eq!((open().await.epoch(), restored.link_key()), (restored.epoch(), key));
     let renewed = restored.renew_epoch().await.unwrap();
     assert_ne!(renewed, epoch);

@@ -1,7 +1,9 @@
 //! Forwarding messages, and what the copies are.
 
+use actors::domain::attachment::Media;
 use actors::domain::command::{
-    Command, CommandOutcome, CommandReply, ForwardDraft, MessageDraft, Principal, Refusal, RoomChange,
+    Command, CommandOutcome, CommandReply, DraftExtras, ForwardDraft, MessageDraft, Principal, Refusal,
+    RoomChange,
 };
 use actors::domain::event::EventBody;
 use actors::domain::ids::{ClientId, MessageId, RoomId, UserId};
@@ -36,6 +38,7 @@ pub(crate) fn copy(client_id: Uuid, room: RoomId, source: &Message) -> ForwardDr
         client_id: Some(ClientId(client_id).of_part(room, Some(source.id))),
         message_type: source.message_type,
         attachment: source.attachment.clone(),
+        extras: DraftExtras { more_files: source.extras.more_files.clone(), ..DraftExtras::default() },
         digest: MessageDraft::digest_of_copy(source.id),
         ..draft(&source.content)
     };
@@ -79,7 +82,8 @@ fn sent(outcome: CommandOutcome) -> Vec<(Message, bool)> {
 /// A message with a file.
 pub(crate) async fn attaches(world: &World, user: UserId, room: RoomId) -> Message {
     let file = world.stores_file(user).await;
-    let attachment = Some(Attachment { file, name: "plan.pdf".into(), size: 3 });
+    let attachment =
+        Some(Attachment { file, name: "plan.pdf".into(), size: 3, media: Media::of_type("application/pdf") });
     let draft = MessageDraft { attachment, message_type: MessageType::File, ..draft("") };
     posted(world.does(user, room, RoomChange::Post(draft)).await.unwrap())
 }

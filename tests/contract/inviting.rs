@@ -18,6 +18,7 @@ on_both!(
     a_withdrawn_invitation_lets_nobody_in,
     an_invitation_ends_with_its_time,
     whoever_was_removed_needs_a_newer_invitation,
+    an_older_invitation_undoes_nothing_that_was_decided_later,
     of_two_who_come_at_once_one_gets_the_last_place,
     a_room_has_only_so_many_open_invitations,
 );
@@ -60,8 +61,8 @@ async fn whoever_has_an_invitation_comes_in_on_its_terms(world: &World) {
         assert_eq!(accepts(world, user, room, id).await, Ok(0));
     }
     assert_eq!(accepts(world, DAN, room, id).await, Ok(1));
-    let admin = invites(world, room, draft(Role::Admin, None, 1)).await;
     world.does(BOB, room, RoomChange::Leave).await.unwrap();
+    let admin = invites(world, room, draft(Role::Admin, None, 1)).await;
     assert_eq!(accepts(world, BOB, room, admin).await, Ok(1));
     let snapshot = world.store.snapshot(room, &[BOB], false).await.unwrap().unwrap();
     assert_eq!(snapshot.admitted_users[0].role, Role::Admin);
@@ -137,6 +138,25 @@ async fn whoever_was_removed_needs_a_newer_invitation(world: &World) {
     assert_eq!(accepts(world, BOB, room, id).await, Err(Refusal::Forbidden));
     let newer = invites(world, room, draft(Role::Guest, None, 1)).await;
     assert_eq!(accepts(world, BOB, room, newer).await, Ok(1));
+}
+
+async fn an_older_invitation_undoes_nothing_that_was_decided_later(world: &World) {
+    let comes = async |room, id| {
+        let outcome = world.does(BOB, room, RoomChange::Accept(id)).await.unwrap();
+        let CommandReply::Participant(bob) = outcome.reply else { panic!("no participant") };
+        (bob.role, bob.until)
+    };
+    let room = world.group(&[ANN]).await;
+    let admin = invites(world, room, draft(Role::Admin, None, 9)).await;
+    assert_eq!(comes(room, admin).await, (Role::Admin, None));
+    let until = now(world, room).await + TimeDelta::hours(1);
+    world.does(ANN, room, RoomChange::SetRole { user: BOB, role: Role::Guest }).await.unwrap();
+    world.does(ANN, room, RoomChange::SetUntil { user: BOB, until: Some(until) }).await.unwrap();
+    world.does(BOB, room, RoomChange::Leave).await.unwrap();
+    assert_eq!(comes(room, admin).await, (Role::Guest, Some(until)));
+    world.does(BOB, room, RoomChange::Leave).await.unwrap();
+    let newer = invites(world, room, draft(Role::Member, None, 1)).await;
+    assert_eq!(comes(room, newer).await, (Role::Member, None));
 }
 
 async fn of_two_who_come_at_once_one_gets_the_last_place(world: &World) {

@@ -11,7 +11,11 @@
     reason = "tests fail by panicking, speak the domain and share their support"
 )]
 
+mod acknowledging;
+mod attaching;
+mod auditing;
 mod bench;
+mod bots;
 mod bulkheads;
 mod card_changing;
 mod changes;
@@ -25,8 +29,10 @@ mod forwarding;
 mod full_disk;
 mod guests;
 mod history;
+mod holding;
 mod integrating;
 mod inviting;
+mod janitor;
 mod locks;
 mod mentioning;
 mod notifying;
@@ -38,11 +44,15 @@ mod pushing;
 mod reacting;
 mod readers;
 mod reading;
+mod restores;
+mod retaining;
 mod rules;
 mod search_bench;
 mod searching;
 mod settings;
 mod sql_rules;
 mod threading;
+mod urgent;
+mod webhook_filters;
 mod webhooks;
 mod world;

@@ -53,7 +53,7 @@ async fn a_message_is_pinned_once_and_taken_off_once(world: &World) {
     }
     let log = world.log(room).await;
     let last = log.last().unwrap();
-    let change = PinChange { message: message.id, pinned: true };
+    let change = PinChange { message: message.id, sent: message.seq, pinned: true };
     assert_eq!((&last.body, last.by), (&EventBody::MessagePinned(Box::new(change)), Some(BOB)));
     assert_eq!(pinned(world, &message).await, Some(Pinned { at: last.at, by: Some(BOB) }));
     // Neither an edit nor a room's list changes for it, nor the other way round.

@@ -16,13 +16,18 @@ use aristay_chat::store::postgres::personal::{DraftOutcome, NewDraft};
 use aristay_chat::store::postgres::queries::{
     MessageAnchor, MessageFilter, ParticipantFilter, RoomFilter, RoomOrder, VersionsLookup,
 };
+use aristay_chat::store::postgres::record::audit::AuditKind;
+use aristay_chat::store::postgres::record::audit_page::{AuditAnchor, AuditFilter};
+use aristay_chat::store::postgres::record::room_at::PastRequest;
 use aristay_chat::store::postgres::search::SearchRequest;
 use aristay_chat::store::postgres::users::UserScope;
+use chrono::Utc;
 use uuid::Uuid;
 
+use crate::acknowledging::{acknowledge, urgent};
 use crate::forwarding::{attaches, copy, forwards};
 use crate::notifying::makes_due;
-use crate::world::{ANN, BOB, Postgres, World, delete, draft, say_with_client_id};
+use crate::world::{ANN, BOB, Postgres, World, delete, draft, posted, say_with_client_id};
 
 /// 100,000 messages in 1,000 rooms, half of them in one room, and 20,000 rooms of other users.
 const SEED: &str = "
@@ -62,6 +67,10 @@ const SEED: &str = "
         \"choices\": [{\"id\": \"a\", \"text\": \"x\", \"votes\": 30, \"users\": []}]}}' WHERE id = md5('1 50003')::uuid;
     INSERT INTO card_votes (room_id, message_id, user_id, choice, at)
         SELECT room_id, id, sender_id, 'a', now() FROM messages;
+    INSERT INTO acknowledgements (room_id, message_id, user_id, at) SELECT room_id, id, 100000 + seq, now() FROM messages;
+    INSERT INTO notification_repeats (room_id, message_id, seq, due_at, until)
+        SELECT md5('other' || n)::uuid, md5('urgent' || n)::uuid, 4, now() + interval '1 day', now() + interval '2 days'
+        FROM generate_series(1, 20000) n;
     INSERT INTO read_moves (room_id, user_id, seq, at, xid)
         SELECT room_id, sender_id, seq, created_at, '3' FROM messages;
     INSERT INTO search_rooms (room_id, indexed_seq)
@@ -137,7 +146,7 @@ const SEQUENTIAL: &str = "SELECT relname::text, seq_tup_read FROM pg_stat_user_t
      WHERE relname::text = ANY($1) AND seq_tup_read > 0";
 
 /// Tables that no frequent statement may scan.
-const LARGEST: [&str; 18] = [
+const LARGEST: [&str; 20] = [
     "messages",
     "mentions",
     "search_rooms",
@@ -152,13 +161,15 @@ const LARGEST: [&str; 18] = [
     "scheduled_messages",
     "thread_users",
     "card_votes",
+    "acknowledgements",
     "notifications",
+    "notification_repeats",
     "notification_settings",
     "push_subscriptions",
     "push_deliveries",
 ];
 /// Tables that no list may scan: the list of a few rooms doesn't read all rooms.
-const LISTED: [&str; 24] = [
+const LISTED: [&str; 26] = [
     "invitations",
     "messages",
     "mentions",
@@ -179,7 +190,9 @@ const LISTED: [&str; 24] = [
     "scheduled_messages",
     "thread_users",
     "card_votes",
+    "acknowledgements",
     "notifications",
+    "notification_repeats",
     "notification_settings",
     "push_subscriptions",
     "push_deliveries",
@@ -232,6 +245,14 @@ async fn what_is_asked_often_reads_no_large_table_in_sequence() {
         assert_eq!(store.claim_scheduled(Uuid::new_v4(), lease, 100).await.unwrap(), []);
         store.forget_sent_messages(lease).await.unwrap();
         assert_eq!(store.ended_memberships(100).await.unwrap(), []);
+        // One who hasn't acknowledged the last urgent message is told of it again.
+        let repeats = "UPDATE notification_repeats SET due_at = now() WHERE room_id = md5('room1')::uuid";
+        postgres.database.run(repeats).await;
+        let urgent = Command { room: large, by: Principal::User(ANN), change: urgent("fire", None) };
+        let urgent =
+            posted(store.append(&[Arc::new(urgent)], false).await.unwrap().remove(0).unwrap().unwrap());
+        let got_it = Command { room: large, by: Principal::User(UserId(12)), change: acknowledge(urgent.id) };
+        assert!(store.append(&[Arc::new(got_it)], false).await.unwrap().iter().flatten().all(Result::is_ok));
         // Bob has read nothing of it, and is told at once, also in his browser.
         makes_due(&store).await;
         assert!(store.notifier_work().await.unwrap().is_some());
@@ -419,6 +440,31 @@ async fn unread_mentions_are_counted_without_reading_earlier_ones() {
     assert!(read.is_empty(), "{read:?}");
 }
 
+#[tokio::test]
+async fn the_audit_log_and_the_past_are_read_by_their_indexes() {
+    const ENTRIES: &str = "INSERT INTO audit_log (id, at, kind, actor_id, user_id, data, previous, hash)
+        SELECT n, now() - interval '1 day', 'room_updated', n % 1000, n % 977, '{}', '', ''
+        FROM generate_series(1, 50000) n; ANALYZE audit_log";
+    let (postgres, store, large) = seeded().await;
+    postgres.database.run(ENTRIES).await;
+    reset(&postgres).await;
+    let (now, nothing) = (Utc::now(), AuditFilter::default());
+    for filter in [
+        nothing,
+        AuditFilter { since: Some(now), ..nothing },
+        AuditFilter { kind: Some(AuditKind::UserErased), ..nothing },
+        AuditFilter { user: Some(UserId(5)), ..nothing },
+    ] {
+        for anchor in [AuditAnchor::Newest, AuditAnchor::Before(40_000), AuditAnchor::After(100)] {
+            store.audit_page(filter, anchor, 50).await.unwrap();
+        }
+    }
+    let past = PastRequest { room: large, visible_from: Seq(0), time: now, before: Seq(i64::MAX), limit: 50 };
+    assert_eq!(store.room_at(past).await.unwrap().map(|past| past.messages.len()), Some(50));
+    let large = ["audit_log", "events", "messages", "read_moves", "participants", "rooms"];
+    assert_eq!(read_in_sequence(&postgres, store, &large).await, []);
+}
+
 /// Connections keep their plans while the tables grow.
 #[tokio::test]
 async fn a_plan_made_for_empty_tables_reads_none_of_them_from_end_to_end() {
@@ -476,13 +522,17 @@ async fn seeded() -> (Postgres, PostgresStore, RoomId) {
     (postgres, store, large)
 }
 
-async fn reset(postgres: &Postgres) {
+pub(crate) async fn reset(postgres: &Postgres) {
     let client = postgres.database.client().await;
     client.batch_execute("SELECT pg_stat_reset()").await.unwrap();
 }
 
 /// Returns those of `tables` that were scanned since [`reset`], with the number of rows.
-async fn read_in_sequence(postgres: &Postgres, store: PostgresStore, tables: &[&str]) -> Vec<(String, i64)> {
+pub(crate) async fn read_in_sequence(
+    postgres: &Postgres,
+    store: PostgresStore,
+    tables: &[&str],
+) -> Vec<(String, i64)> {
     let client = postgres.database.client().await;
     // Connections report statistics when they have been idle for a moment, or end.
     store.close();

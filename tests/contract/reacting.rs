@@ -50,7 +50,8 @@ async fn a_reaction_is_an_event_once_and_stays_with_its_message(world: &World) {
         let CommandReply::MessageChanged { message: now, is_duplicate, .. } = outcome.reply else { panic!() };
         assert_eq!((now.rev, is_duplicate), (message.seq.next(), n == 1));
     }
-    let change = ReactionChange { message: message.id, user: BOB, emoji: THUMB.to_owned(), added: true };
+    let (id, sent) = (message.id, message.seq);
+    let change = ReactionChange { message: id, sent, user: BOB, emoji: THUMB.to_owned(), added: true };
     let log = world.log(room).await;
     let last = log.last().unwrap();
     assert_eq!((&last.body, last.by), (&EventBody::Reaction(Box::new(change)), Some(BOB)));

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use actors::domain::attachment::Media;
 use actors::domain::command::{Command, MessageDraft, Principal, RoomChange, RoomPatch};
 use actors::domain::ids::{FileId, RoomId, UserId};
 use actors::domain::mentions::Mentions;
@@ -290,7 +291,8 @@ async fn sends_file(
         VALUES ($1, 1, $2, 3, 'application/octet-stream', false)";
     let client = world.database().database.client().await;
     client.execute(insert, &[&file.0, &name]).await.unwrap();
-    let attachment = Some(Attachment { file, name: name.into(), size: 3 });
+    let attachment =
+        Some(Attachment { file, name: name.into(), size: 3, media: Media::of_type("application/pdf") });
     let change = RoomChange::Post(MessageDraft { message_type, attachment, ..draft(text) });
     posted(world.run(Command { room, by: Principal::User(ANN), change }).await.unwrap())
 }

@@ -225,6 +225,7 @@ async fn store_case(client: &Client, number: i64, case: &Case) -> Stored {
     let at = |seq: i64| now - Duration::minutes(head - seq);
     let room = Room {
         is_blocked: false,
+        is_held: false,
         id: room,
         room_type: case.room_type,
         name: case.name.clone(),

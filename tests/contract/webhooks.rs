@@ -15,11 +15,11 @@ use uuid::Uuid;
 
 use crate::world::{ANN, BOB, CAT, Postgres, World, delete, set};
 
-const LEASE: Duration = Duration::from_secs(60);
-const PATIENCE: Duration = Duration::from_secs(5 * 24 * 60 * 60);
-const HOST: IntegrationManager = IntegrationManager::Host;
+pub(crate) const LEASE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5 * 24 * 60 * 60);
+pub(crate) const HOST: IntegrationManager = IntegrationManager::Host;
 
-const ALL: NewWebhook<'_> = NewWebhook {
+pub(crate) const ALL: NewWebhook<'_> = NewWebhook {
     url: "https://example.com/hook",
     kinds: &[],
     rooms: &[],
@@ -29,7 +29,7 @@ const ALL: NewWebhook<'_> = NewWebhook {
     since: None,
 };
 
-async fn adds(store: &PostgresStore, new: NewWebhook<'_>) -> Webhook {
+pub(crate) async fn adds(store: &PostgresStore, new: NewWebhook<'_>) -> Webhook {
     match store.add_webhook(new).await.unwrap() {
         WebhookOutcome::Added(webhook) => *webhook,
         WebhookOutcome::TooMany => panic!("too many"),
@@ -37,7 +37,7 @@ async fn adds(store: &PostgresStore, new: NewWebhook<'_>) -> Webhook {
 }
 
 /// Plans everything that is in the logs. Transactions of other tests, which share the cluster, may hold it up.
-async fn plans(world: &World, rooms: &[RoomId]) {
+pub(crate) async fn plans(world: &World, rooms: &[RoomId]) {
     let postgres = world.database();
     let client = postgres.database.client().await;
     for _ in 0..600 {
@@ -53,7 +53,7 @@ async fn plans(world: &World, rooms: &[RoomId]) {
     panic!("not everything is planned in time");
 }
 
-async fn claims(store: &PostgresStore, claim: Uuid, webhook: &Webhook, count: i64) -> Vec<Lane> {
+pub(crate) async fn claims(store: &PostgresStore, claim: Uuid, webhook: &Webhook, count: i64) -> Vec<Lane> {
     let mut lanes = store.claim_lanes(claim, LEASE, &[(webhook.id, count)]).await.unwrap();
     lanes.sort_by_key(|lane| lane.room);
     lanes
@@ -92,7 +92,7 @@ async fn settles(
 const DELIVERED: Settlement = Settlement::Delivered { is_back: false };
 
 /// Sends everything that is due; returns the positions in each lane's order.
-async fn sends_all(store: &PostgresStore, webhook: &Webhook) -> Vec<(RoomId, i64)> {
+pub(crate) async fn sends_all(store: &PostgresStore, webhook: &Webhook) -> Vec<(RoomId, i64)> {
     let (claim, mut sent) = (Uuid::new_v4(), Vec::new());
     loop {
         let lanes = claims(store, claim, webhook, 10).await;
@@ -458,7 +458,7 @@ async fn what_an_answer_repeats_goes_with_its_message() {
 }
 
 /// 40,000 lanes and deliveries of 42 webhooks.
-const SEED: &str = "
+pub(crate) const SEED: &str = "
     INSERT INTO webhook_lanes (webhook_id, room_id, sent, head, due_at)
         SELECT w.id, md5('room' || n)::uuid, 1, 1, CASE WHEN n % 2 = 0 THEN now() + interval '1 day' END
         FROM (SELECT id FROM webhooks UNION SELECT md5('w' || n)::uuid FROM generate_series(1, 40) n) w,

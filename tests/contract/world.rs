@@ -1,25 +1,29 @@
 //! A store with users, and the vocabulary of the contract tests.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use actors::domain::attachment::{Attachment, Media, MediaKind};
 use actors::domain::command::{
     Command, CommandOutcome, CommandReply, DraftExtras, MessageDraft, MissingReplyTarget, OpenRoom,
     OpenedRoom, Principal, ReadTarget, Refusal, RoomChange, RoomPatch,
 };
 use actors::domain::entry::{EntryTerms, HostRoster};
 use actors::domain::event::Event;
-use actors::domain::ids::{ClientId, FileId, MessageId, PersonalSeq, RoomId, Seq, UserId};
+use actors::domain::ids::{ClientId, FileId, MessageId, PersonalSeq, RoomId, Seq, UploadId, UserId};
 use actors::domain::mentions::{Mentions, MentionsEdit};
 use actors::domain::message::{Message, MessageType};
 use actors::domain::participant::Role;
 use actors::domain::room::{RoomType, Subject};
 use actors::domain::room_settings::{RoomSettingsPatch, SettingInput};
+use actors::domain::upload::{Upload, UploadState};
 use actors::domain::user::UserSummary;
 use actors::memory::store::MemoryStore;
 use actors::ports::store::{AdmittedUser, Store, StoreError};
 use aristay_chat::store::postgres::files::UnattachedFile;
 use aristay_chat::store::postgres::personal::{DraftOutcome, NewDraft};
 use aristay_chat::store::postgres::private::PrivatePostgres;
+use aristay_chat::store::postgres::uploads::{BegunUpload, NewUpload, UploadBounds};
 use aristay_chat::store::postgres::{PoolSizes, PostgresStore, StoreOptions};
 use serde_json::Value;
 use tokio_postgres::{Client, Config, NoTls};
@@ -85,8 +89,25 @@ impl Postgres {
 
     pub(crate) async fn stores_file(&self, id: FileId, uploaded_by: UserId) {
         let (name, content_type) = ("plan.pdf", "application/pdf");
-        let file = UnattachedFile { id, uploaded_by, name, size: 3, content_type, is_image: false };
+        let file = UnattachedFile {
+            id,
+            uploaded_by,
+            name,
+            size: 3,
+            content_type,
+            is_image: false,
+            pixels: None,
+            has_previews: false,
+        };
         self.store.insert_unattached_file(file).await.unwrap();
+    }
+
+    async fn begins_upload(&self, id: UploadId, user: UserId) {
+        let new = NewUpload { id, user, length: 3, name: "", metadata: "", kept: Duration::from_secs(60) };
+        let bounds =
+            UploadBounds { per_user: 1_000, bytes_per_user: 10_000, total: 10_000, bytes_total: 100_000 };
+        let begun = self.store.begin_upload(new, bounds).await.unwrap();
+        assert!(matches!(begun, BegunUpload::Begun(_)));
     }
 
     pub(crate) async fn put_user(&self, user: UserId, username: &str, is_active: bool) {
@@ -163,6 +184,72 @@ impl World {
             postgres.stores_file(id, user).await;
         }
         id
+    }
+
+    /// Gives a bot a command.
+    pub(crate) async fn put_bot_command(&self, bot: UserId, name: &str) {
+        match &self.backend {
+            Backend::Memory(store) => store.put_bot_command(bot, name),
+            Backend::Postgres(postgres) => {
+                let sql = format!(
+                    "INSERT INTO bots (user_id, token_hash, token_issued_at) VALUES ({bot}, '{bot}', 1) \
+                         ON CONFLICT DO NOTHING; \
+                     INSERT INTO bot_commands (bot_id, name, description, hint) VALUES ({bot}, '{name}', '', '')"
+                );
+                postgres.database.run(&sql).await;
+            }
+        }
+    }
+
+    /// Begins an upload of three bytes.
+    pub(crate) async fn begins_upload(&self, user: UserId) -> UploadId {
+        let id = UploadId(Uuid::new_v4());
+        match &self.backend {
+            Backend::Memory(store) => {
+                store.put_upload(id, Upload { owner: user, state: UploadState::Unfinished });
+            }
+            Backend::Postgres(postgres) => postgres.begins_upload(id, user).await,
+        }
+        id
+    }
+
+    /// Records that an upload may not be attached.
+    pub(crate) async fn refuses_upload(&self, user: UserId, id: UploadId, why: &str) {
+        match &self.backend {
+            Backend::Memory(store) => {
+                store.put_upload(id, Upload { owner: user, state: UploadState::Refused(why.to_owned()) });
+            }
+            Backend::Postgres(postgres) => {
+                assert!(postgres.store.finish_upload(id, Err(why)).await.unwrap());
+            }
+        }
+    }
+
+    /// Uploads a file of three bytes.
+    pub(crate) async fn uploads(&self, user: UserId, name: &str, media: Media) -> (UploadId, FileId) {
+        let id = self.begins_upload(user).await;
+        let file = FileId(Uuid::new_v4());
+        match &self.backend {
+            Backend::Memory(store) => {
+                let attachment = Attachment { file, name: name.to_owned(), size: 3, media };
+                store.put_upload(id, Upload { owner: user, state: UploadState::Ready(Box::new(attachment)) });
+            }
+            Backend::Postgres(postgres) => {
+                let row = UnattachedFile {
+                    id: file,
+                    uploaded_by: user,
+                    name,
+                    size: 3,
+                    content_type: &media.content_type,
+                    is_image: media.kind() == MediaKind::Image,
+                    pixels: media.width.zip(media.height),
+                    has_previews: media.has_previews,
+                };
+                postgres.store.insert_unattached_file(row).await.unwrap();
+                assert!(postgres.store.finish_upload(id, Ok(file)).await.unwrap());
+            }
+        }
+        (id, file)
     }
 
     pub(crate) async fn make_staff(&self, user: UserId) {

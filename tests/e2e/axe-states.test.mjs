@@ -84,7 +84,7 @@ for (const [size, options] of Object.entries(SIZES)) {
       await page.locator('chat-conversation .closed').waitFor()
       found.push(await violations(page, 'archived'))
       await back()
-      await page.locator('chat-room-list header .icon').last().click()
+      await page.locator('chat-room-list header .me').click()
       await page.locator('chat-room-list [role=menuitem]').first().waitFor()
       found.push(await violations(page, 'menu'))
       await page.keyboard.press('Escape')

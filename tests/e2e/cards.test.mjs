@@ -59,7 +59,12 @@ async function make(page, kind, title, lines) {
 }
 
 test('a checklist is made on a desk, and ticked by a thumb', async () => {
-  const form = await make(desk, 'Checklist', 'Unit 4', ['Make the beds', 'Take out the bins', 'Clean the oven', 'Lock'])
+  const form = await make(desk, 'Checklist', 'Unit 4', [
+    'Make the beds',
+    'Take out the bins',
+    'Clean the oven',
+    'Lock',
+  ])
   assert.equal(await form.locator('.line').count(), 4)
   await form.getByRole('button', { name: 'Send' }).click()
   await line(phone, 'Unit 4', 'Make the beds').waitFor()
@@ -144,7 +149,9 @@ test('several answers are possible where the poll allows it', async () => {
 })
 
 test('a deleted card is gone, and a refused tick is taken back', async () => {
-  await message(desk, 'Who brings what?').locator('.bubble').click({ button: 'right', position: { x: 8, y: 8 } })
+  await message(desk, 'Who brings what?')
+    .locator('.bubble')
+    .click({ button: 'right', position: { x: 8, y: 8 } })
   await desk.locator('chat-actions [role=menuitem]:has-text("Delete")').click()
   await desk.locator('chat-actions [role=menuitem]:has-text("Delete")').click()
   await phone.locator('chat-card:has-text("Who brings what?")').waitFor({ state: 'detached' })

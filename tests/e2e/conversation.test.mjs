@@ -95,7 +95,7 @@ test('an image and a document arrive', async () => {
   await desk.locator('chat-composer input[type=file]').setInputFiles([PICTURE, paper])
   await says(desk, 'The lift and its bill')
   await phone.locator('chat-message .picture img').waitFor()
-  await phone.locator('chat-message .doc:has-text("bill.pdf")').waitFor()
+  await phone.locator('chat-more-files a:has-text("bill.pdf")').waitFor()
   await phone.locator('chat-message button.picture').tap()
   await phone.locator('chat-viewer img').waitFor()
   await phone.keyboard.press('Escape')

@@ -107,14 +107,50 @@ test('a file is dropped, and another one pasted', async () => {
   await give('chat-composer textarea', 'paste', 'pasted.pdf')
   await desk.locator('chat-attachments:has-text("dropped.pdf"):has-text("pasted.pdf")').waitFor()
   await desk.locator('chat-composer .send').click()
-  await message(phone, 'dropped.pdf').waitFor()
-  await message(phone, 'pasted.pdf').waitFor()
+  const both = message(phone, 'dropped.pdf')
+  await both.locator('chat-more-files a:has-text("pasted.pdf")').waitFor()
+  assert.equal(await message(phone, 'pasted.pdf').count(), 1)
 })
 
 test("a message's file is saved under its name", async () => {
   const saved = phone.waitForEvent('download')
-  await message(phone, 'pasted.pdf').locator('.doc').tap()
-  assert.equal((await saved).suggestedFilename(), 'pasted.pdf')
+  await message(phone, 'dropped.pdf').locator('.doc').tap()
+  assert.equal((await saved).suggestedFilename(), 'dropped.pdf')
+  const other = phone.waitForEvent('download')
+  await message(phone, 'dropped.pdf').locator('chat-more-files a').tap()
+  assert.equal((await other).suggestedFilename(), 'pasted.pdf')
+})
+
+test('the details list the files of the room that is shown', async () => {
+  const files = desk.locator('chat-panel .doc')
+  await server.group('Receipts', alice, bob)
+  await desk.locator('chat-conversation header .who').click()
+  await desk.getByRole('tab', { name: 'Files' }).click()
+  await files.filter({ hasText: 'pasted.pdf' }).waitFor()
+  await enter(desk, 'Receipts')
+  await desk.locator('chat-panel').getByText('No files yet').waitFor()
+  let held
+  let letThrough = () => {}
+  const released = new Promise(done => {
+    letThrough = done
+  })
+  const holding = async route => {
+    held = route.request()
+    await released
+    await route.continue()
+  }
+  await desk.route(/message_type=file/, holding, { times: 1 })
+  await enter(desk, 'Invoices')
+  await desk.locator('chat-panel').getByText('Loading…').waitFor()
+  await enter(desk, 'Receipts')
+  await desk.locator('chat-panel').getByText('No files yet').waitFor()
+  letThrough()
+  await (await held.response()).finished()
+  await desk.evaluate(() => new Promise(requestAnimationFrame))
+  assert.equal(await files.count(), 0, 'a late answer is about another room')
+  await enter(desk, 'Invoices')
+  await files.filter({ hasText: 'pasted.pdf' }).waitFor()
+  await desk.locator('chat-panel').getByLabel('Close').click()
 })
 
 test("the phone's sheet offers camera, images and files", async () => {

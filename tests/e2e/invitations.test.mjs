@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { closeBrowser, DESK, message, open, PEOPLE, PHONE, Server } from './harness.mjs'
+import { closeBrowser, DESK, message, open, PEOPLE, PHONE, Server, tokenOf } from './harness.mjs'
 
 const newcomer = { user_id: 900_007, username: 'newcomer', full_name: 'New Comer' }
 const { alice, bob, carol } = PEOPLE
+const others = [900_008, 900_009].map(user_id => ({
+  user_id,
+  username: `guest${user_id}`,
+  full_name: 'A Guest',
+}))
 let server
 let room
 
@@ -50,3 +55,37 @@ for (const [size, user, options] of [
     await page.context().close()
   })
 }
+
+test('an invitation is kept through a failure, and used when one tries again', async () => {
+  const { path } = await invite()
+  const page = await open(server, others[0], DESK, null)
+  await page.route('**/api/chat/invitations/accept/', route => route.abort(), { times: 1 })
+  await page.goto(server.url + path)
+  const notice = page.locator('[role=alert]:has-text("There is no connection.")')
+  await notice.getByText('Try again').click()
+  await page.waitForURL(`${server.url}/chat/r/${room}`)
+  await page.locator('chat-conversation [role=log]').waitFor()
+  await notice.waitFor({ state: 'detached' })
+  await page.goBack()
+  assert.equal(new URL(page.url()).hash, '', 'the history keeps no token')
+  assert.deepEqual(page.faults, [])
+  await page.context().close()
+})
+
+test('an invitation waits for whoever has to sign in again', async () => {
+  const { path } = await invite()
+  const page = await open(server, null, PHONE, null)
+  const ended = JSON.stringify({ access: tokenOf(others[1], -60), refresh: 'ended' })
+  await page.addInitScript(kept => localStorage.setItem('chat session', kept), ended)
+  await page.route('**/api/token/', route =>
+    route.fulfill({ json: { access: tokenOf(others[1]), refresh: '' } }),
+  )
+  await page.goto(server.url + path)
+  await page.locator('chat-sign-in input[name=username]').fill('guest')
+  await page.locator('chat-sign-in input[name=password]').fill('a password')
+  await page.locator('chat-sign-in button').tap()
+  await page.waitForURL(`${server.url}/chat/r/${room}`)
+  await page.locator('chat-conversation [role=log]').waitFor()
+  assert.deepEqual(page.faults, [])
+  await page.context().close()
+})

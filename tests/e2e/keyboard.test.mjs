@@ -90,6 +90,31 @@ test('Enter opens the actions, arrows select one, Escape restores the focus', as
   await desk.locator('chat-composer .about').waitFor({ state: 'detached' })
 })
 
+test('keys belong to the menu that is open, also while nothing has the focus', async () => {
+  const page = await open(server, alice, { ...DESK, viewport: { width: 600, height: 800 } })
+  await enter(page, 'Kitchen')
+  await message(page, 'Second')
+    .locator('.bubble')
+    .click({ button: 'right', position: { x: 8, y: 8 } })
+  await page.locator('chat-actions [role=menuitem]').first().waitFor()
+  await page.evaluate(() => {
+    let one = document.activeElement
+    while (one?.shadowRoot?.activeElement) one = one.shadowRoot.activeElement
+    one.blur()
+  })
+  await page.keyboard.press('/')
+  await page.keyboard.press('Control+k')
+  assert.equal(await page.locator('chat-switcher').count(), 0)
+  await page.keyboard.press('Escape')
+  await page.locator('chat-actions').waitFor({ state: 'detached' })
+  assert.match(page.url(), /\/chat\/r\//, 'the room stays')
+  await page.evaluate(() => document.activeElement.blur())
+  await page.keyboard.press('Escape')
+  await page.waitForURL(`${server.url}/chat/`)
+  assert.deepEqual(page.faults, [])
+  await page.context().close()
+})
+
 test('Escape closes the panel, and arrows switch its tabs', async () => {
   await desk.locator('header .who').press('Enter')
   await desk.locator('chat-panel [role=tab]:has-text("People")').focus()

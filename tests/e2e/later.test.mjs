@@ -80,7 +80,9 @@ for (const [size, options] of Object.entries(SIZES)) {
     await item(page, `Changed on the ${size}`).waitFor({ state: 'detached' })
     await page.goto(`${server.url}/chat/`)
     await enter(page, 'Office')
-    await message(page, `Changed on the ${size}`).locator('.meta:not(:has-text("Waiting"))').waitFor({ state: 'attached' })
+    await message(page, `Changed on the ${size}`)
+      .locator('.meta:not(:has-text("Waiting"))')
+      .waitFor({ state: 'attached' })
     const { results } = await server.call(alice, 'GET', `messages/?room=${room}&page_size=50`)
     assert.equal(results.filter(one => one.content === `Changed on the ${size}`).length, 1)
     assert.equal((await server.call(alice, 'GET', 'scheduled/')).results.length, 0)
@@ -180,6 +182,55 @@ for (const [size, options] of Object.entries(SIZES)) {
     await page.context().close()
   })
 }
+
+test('what is being changed stays as it is while the list changes', async () => {
+  const page = await open(server, alice, DESK)
+  await enter(page, 'Office')
+  const post = (content, ms) => server.call(alice, 'POST', 'scheduled/', { room, content, at: soon(ms) })
+  const { id } = await post('Second', 7_200_000)
+  await openMenu(page, 'Scheduled messages')
+  await item(page, 'Second').getByText('Change').click()
+  const text = scheduled(page).locator('textarea')
+  const time = scheduled(page).locator('chat-when input')
+  const chosen = await page.evaluate(() => {
+    const at = new Date(Date.now() + 5 * 86_400_000)
+    return new Date(at - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16)
+  })
+  await text.fill('Second, as changed')
+  await time.fill(chosen)
+  await post('First', 3_600_000)
+  await item(page, 'First').waitFor()
+  // Another device sets another time.
+  await server.call(alice, 'PATCH', `scheduled/${id}/`, { at: soon(1_800_000) })
+  await scheduled(page).locator('li:first-child textarea').waitFor()
+  assert.deepEqual([await text.inputValue(), await time.inputValue()], ['Second, as changed', chosen])
+  await scheduled(page).locator('chat-when form button').click()
+  await text.waitFor({ state: 'detached' })
+  const kept = (await server.call(alice, 'GET', 'scheduled/')).results
+  assert.deepEqual(kept.map(one => one.content).toSorted(), ['First', 'Second, as changed'])
+  for (const one of kept) await server.call(alice, 'DELETE', `scheduled/${one.id}/`)
+  assert.deepEqual(page.faults, [])
+  await page.context().close()
+})
+
+test('a text with a mention that is to be sent later says that it notifies nobody', async () => {
+  const page = await open(server, alice, DESK)
+  await enter(page, 'Office')
+  await write(page, 'Good morning')
+  await openLater(page, false)
+  await page.locator('chat-when').waitFor()
+  assert.equal(await page.getByText('are not notified').count(), 0)
+  await page.keyboard.press('Escape')
+  await page.locator('chat-later').waitFor({ state: 'detached' })
+  await write(page, 'Good morning @bob')
+  await openLater(page, false)
+  await page.getByText('are not notified').waitFor()
+  await page.keyboard.press('Escape')
+  await page.locator('chat-later').waitFor({ state: 'detached' })
+  await write(page, '')
+  assert.deepEqual(page.faults, [])
+  await page.context().close()
+})
 
 test('a reminder that came while nobody was there is shown at the next visit, on all devices until it is done', async () => {
   const lamp = (await server.call(alice, 'GET', `messages/?room=${room}&ordering=created_at`)).results[0]

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import { after, before, test } from 'node:test'
-import { closeBrowser, DESK, enter, message, open, PEOPLE, PHONE, Server, still } from './harness.mjs'
+import { closeBrowser, DESK, enter, message, open, PEOPLE, PHONE, Server, settledBox } from './harness.mjs'
 
 const { alice, bob } = PEOPLE
 /** A picture of one pixel. */
@@ -50,10 +50,10 @@ test('a link shows what its page says of itself, and the page is asked once', as
     assert.equal(await preview.getAttribute('href'), url)
     assert.match(await preview.innerText(), /Manuals\s+Boiler B-20\s+How to bleed it/)
     assert.match(await preview.locator('img').getAttribute('src'), /^data:image\/jpeg/)
-    await still(preview)
-    const box = await preview.boundingBox()
+    const box = await settledBox(preview)
     assert.ok(box.x >= 0 && box.x + box.width <= page.viewportSize().width, 'it fits')
-    if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/link-preview-${user.name}.png` })
+    if (process.env.SHOTS)
+      await page.screenshot({ path: `${process.env.SHOTS}/link-preview-${user.name}.png` })
   }
   assert.equal(asked, 1)
 })

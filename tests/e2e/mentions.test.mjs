@@ -138,6 +138,33 @@ test('a user who is not in the room is only text, unless an admin adds them', as
   assert.deepEqual((await newest()).mentions.users, [dave.user_id])
 })
 
+test('nobody who is in the room is offered to be added to it', async () => {
+  await server.group('Pool', alice, bob)
+  await server.group('Patio', alice, bob, dave)
+  const page = await open(server, alice, DESK)
+  await enter(page, 'Pool')
+  await type(page, '@dave')
+  await option(page, 'Dave Newman').getByText('Add to the room').waitFor()
+  await area(page).fill('')
+  await enter(page, 'Patio')
+  await type(page, '@dave')
+  await option(page, '@dave').waitFor()
+  await page.waitForTimeout(500)
+  assert.equal(await option(page, 'Dave Newman').count(), 1)
+  await area(page).fill('')
+  await enter(page, 'Pool')
+  await type(page, '@dave')
+  await option(page, 'Dave Newman').getByText('Add to the room').waitFor()
+  await page.keyboard.press('Enter')
+  await option(page, '').first().waitFor({ state: 'detached' })
+  await type(page, 'and @dave')
+  await option(page, '@dave').waitFor()
+  await page.waitForTimeout(500)
+  assert.equal(await option(page, 'Dave Newman').count(), 1)
+  assert.deepEqual(page.faults, [])
+  await page.context().close()
+})
+
 for (const [size, options] of Object.entries({ desk: DESK, phone: PHONE })) {
   test(`the list shows mentions, and leads to them, ${size}`, async () => {
     const { id } = await server.group(`Roof ${size}`, alice, carol)

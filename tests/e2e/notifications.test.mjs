@@ -1,3 +1,4 @@
+/** Notifications of the system while the page is open, and without pushes: what the server tells, the page shows. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { closeBrowser, DESK, message, open, PEOPLE, Server } from './harness.mjs'
@@ -12,6 +13,7 @@ before(async () => {
   server = await new Server().start()
   loud = await server.group('Night shift', alice, bob)
   quiet = await server.group('Small talk', alice, bob)
+  await server.call(alice, 'PUT', 'notifications/settings/', { delay_seconds: 0 })
   const { results } = await server.call(alice, 'GET', `participants/?room=${quiet.id}&user=${alice.user_id}`)
   await server.call(alice, 'POST', `participants/${results[0].id}/mute/`, { muted: true })
   desk = await open(server, alice, DESK)
@@ -26,6 +28,11 @@ before(async () => {
       }
       close() {}
     }
+    window.worker = undefined
+    Object.defineProperty(navigator, 'serviceWorker', {
+      configurable: true,
+      value: Object.assign(new EventTarget(), { getRegistration: async () => window.worker }),
+    })
   })
 })
 
@@ -54,22 +61,26 @@ test('a hidden page notifies and names the sender, except in muted rooms', async
   assert.match(await desk.locator('link[rel=icon]').getAttribute('href'), /icon-unread\.svg$/)
 })
 
-test('a notification leads to its room', async () => {
+test('a notification leads to its message', async () => {
   await look('visible')
   await desk.evaluate(() => window.notice.onclick())
   await message(desk, 'The alarm went off').waitFor()
+  await desk.locator('chat-message[marked]:has-text("The alarm went off")').waitFor()
   await desk.waitForFunction(() => !document.title.startsWith('('))
   assert.match(await desk.locator('link[rel=icon]').getAttribute('href'), /icon\.svg$/)
 })
 
 test('a visible page does not notify', async () => {
-  await server.call(bob, 'POST', 'messages/', { room: loud.id, content: 'False alarm' })
-  await message(desk, 'False alarm').waitFor()
+  const { id } = await server.group('Day shift', alice, bob)
+  await server.call(bob, 'POST', 'messages/', { room: id, content: 'False alarm' })
+  await desk.locator('chat-bell .count:has-text("1")').waitFor()
   assert.equal(await desk.evaluate(() => window.notices.length), 1)
+  await server.call(alice, 'POST', `rooms/${id}/mark_read/`)
+  await desk.locator('chat-bell .count').waitFor({ state: 'detached' })
   assert.deepEqual(desk.faults, [])
 })
 
-test('a direct room names nobody twice, and calls an image a photo', async () => {
+test('a direct room names nobody twice', async () => {
   const body = { room_type: 'direct', participant_ids: [bob.user_id] }
   const direct = await server.call(alice, 'POST', 'rooms/', body)
   await desk.locator('button.room:has-text("Bob Reed")').waitFor()
@@ -82,34 +93,46 @@ test('a direct room names nobody twice, and calls an image a photo', async () =>
   })
 })
 
-test('a service worker shows the notification if only it may, and without one nothing breaks', async () => {
+test('the service worker shows it where there is one, and is told once it is read', async () => {
   await desk.evaluate(() => {
-    window.shown = []
-    window.Notification = class {
-      static permission = 'granted'
+    window.asked = []
+    window.worker = { active: { postMessage: message => window.asked.push(message) } }
+  })
+  await server.call(bob, 'POST', 'messages/', { room: loud.id, content: 'Two' })
+  await desk.waitForFunction(() => window.asked.some(one => one.body === 'Bob Reed: Two'))
+  const shown = await desk.evaluate(() => window.asked.find(one => one.body === 'Bob Reed: Two'))
+  assert.deepEqual([shown.type, shown.title, shown.room_id], ['notification', 'Night shift', loud.id])
+  await server.call(alice, 'POST', `rooms/${loud.id}/mark_read/`)
+  await desk.waitForFunction(
+    id => window.asked.some(one => one.type === 'notification_gone' && one.ids.includes(id)),
+    shown.id,
+  )
+  assert.deepEqual(desk.faults, [])
+})
+
+test('the sound is off until it is turned on', async () => {
+  await look('visible')
+  await desk.evaluate(() => {
+    window.sounds = 0
+    window.AudioContext = class {
+      currentTime = 0
       constructor() {
-        throw new TypeError('Illegal constructor. Use ServiceWorkerRegistration.showNotification() instead.')
+        window.sounds++
+        throw new Error('no sound here')
       }
     }
-    const worker = { showNotification: async (title, options) => window.shown.push({ title, ...options }) }
-    window.worker = undefined
-    Object.defineProperty(navigator, 'serviceWorker', {
-      configurable: true,
-      value: { getRegistration: async () => window.worker },
-    })
-    window.give = () => {
-      window.worker = worker
-    }
   })
-  const count = unread => desk.waitForFunction(start => document.title.startsWith(start), `(${unread})`)
-  const before = Number(/^\((\d+)\)/.exec(await desk.title())?.[1] ?? 0)
-  await server.call(bob, 'POST', 'messages/', { room: loud.id, content: 'One' })
-  await count(before + 1)
-  await desk.evaluate(() => window.give())
-  await server.call(bob, 'POST', 'messages/', { room: loud.id, content: 'Two' })
-  await desk.waitForFunction(() => window.shown.length > 0)
-  assert.deepEqual(await desk.evaluate(() => window.shown), [
-    { title: 'Night shift', body: 'Bob Reed: Two', tag: loud.id, data: { room: loud.id } },
-  ])
+  const { id } = await server.group('Evening shift', alice, bob)
+  const count = () => desk.locator('chat-bell .count')
+  await server.call(bob, 'POST', 'messages/', { room: id, content: 'Silent' })
+  await count().filter({ hasText: '2' }).waitFor()
+  assert.equal(await desk.evaluate(() => window.sounds), 0)
+  await desk.evaluate(() => localStorage.setItem('chat sound', 'on'))
+  await server.call(bob, 'POST', 'messages/', {
+    room: quiet.id,
+    mentions: [alice.user_id],
+    content: '@alice!',
+  })
+  await desk.waitForFunction(() => window.sounds > 0)
   assert.deepEqual(desk.faults, [])
 })

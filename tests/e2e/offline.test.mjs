@@ -116,7 +116,7 @@ test('signing out erases the cache in all tabs', async () => {
   const other = await desk.context().newPage()
   await other.goto(`${server.url}/chat/`)
   await other.locator('button.room').first().waitFor()
-  await desk.locator('chat-room-list header .icon').last().click()
+  await desk.locator('chat-room-list header .me').click()
   await desk.locator('[role=menuitem]:has-text("Sign out")').click()
   await desk.locator('chat-sign-in input').first().waitFor()
   await other.locator('chat-sign-in input').first().waitFor()

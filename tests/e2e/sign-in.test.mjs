@@ -46,7 +46,7 @@ test('a session outlives its access token', async () => {
 
 test('signing out leads to the form, also after a reload', async () => {
   await page.locator('chat-conversation header .icon').first().tap()
-  await page.locator('chat-room-list header .icon').last().tap()
+  await page.locator('chat-room-list header .me').tap()
   await page.waitForFunction(() => document.title.startsWith('('))
   const revoked = page.waitForResponse(answer => answer.url().endsWith('/api/token/revoke/'))
   await page.locator('[role=menuitem]:has-text("Sign out")').tap()

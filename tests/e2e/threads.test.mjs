@@ -106,12 +106,16 @@ test('replies are edited, reacted to and deleted in their thread', async () => {
   await panel(desk).locator('chat-composer .send').click()
   await reply(phone, 'It is warm now').waitFor()
   await message(desk.locator('chat-timeline'), 'It is warm now').waitFor()
-  await reply(desk, 'Which blue key?').locator('.bubble').click({ button: 'right', position: { x: 8, y: 8 } })
+  await reply(desk, 'Which blue key?')
+    .locator('.bubble')
+    .click({ button: 'right', position: { x: 8, y: 8 } })
   const menu = panel(desk).locator('chat-actions')
   assert.equal(await menu.getByText('Reply in thread').count(), 0)
   await menu.locator('chat-quick-reactions button').first().click()
   await reply(phone, 'Which blue key?').locator('chat-reactions button').first().waitFor()
-  await reply(desk, 'Which blue key?').locator('.bubble').click({ button: 'right', position: { x: 8, y: 8 } })
+  await reply(desk, 'Which blue key?')
+    .locator('.bubble')
+    .click({ button: 'right', position: { x: 8, y: 8 } })
   await menu.locator('[role=menuitem]:has-text("Delete")').click()
   await menu.getByText('Delete this message for everyone?').waitFor()
   await menu.locator('[role=menuitem]:has-text("Delete")').click()
@@ -122,7 +126,9 @@ test('replies are edited, reacted to and deleted in their thread', async () => {
 test('a reply that is written without a connection is sent when it is back', async () => {
   await desk.context().setOffline(true)
   await replies(desk, 'Written in the cellar')
-  await panel(desk).locator('chat-message:has-text("Written in the cellar"):has-text("Waiting to be sent")').waitFor()
+  await panel(desk)
+    .locator('chat-message:has-text("Written in the cellar"):has-text("Waiting to be sent")')
+    .waitFor()
   assert.equal(await message(desk.locator('chat-timeline'), 'Written in the cellar').count(), 0)
   await server.call(bob, 'POST', 'messages/', {
     room,
@@ -220,6 +226,58 @@ for (const [name, options] of [
     })
   }
 }
+
+test('a reply that stands in its thread alone is opened there, by its address and by a search', async () => {
+  const { id } = await server.group('Pump', alice, bob)
+  const root = await server.call(alice, 'POST', 'messages/', { room: id, content: 'The pump is loud' })
+  const { seq } = await server.call(bob, 'POST', 'messages/', {
+    room: id,
+    content: 'The valve is stuck',
+    thread_root: root.id,
+    in_timeline: false,
+  })
+  for (const options of [DESK, PHONE]) {
+    const page = await open(server, alice, options, `/chat/r/${id}/${seq}`)
+    await reply(page, 'The valve is stuck').waitFor()
+    await close(page)
+    await page.waitForURL(`${server.url}/chat/r/${id}`)
+    await page.locator('chat-conversation header').getByLabel('Search in this room').click()
+    await page.locator('chat-search input[type=search]').fill('valve')
+    await page.locator('chat-search .hit:has-text("The valve is stuck")').click()
+    await reply(page, 'The valve is stuck').waitFor()
+    assert.equal(await page.locator('chat-timeline .jump').count(), 0, 'the room stays at its end')
+    assert.deepEqual(page.faults, [])
+    await page.context().close()
+  }
+})
+
+test('in a thread one mentions and waits as in its room, and writes only where one may', async () => {
+  const { id } = await server.group('Gate', alice, bob)
+  const root = await server.call(alice, 'POST', 'messages/', { room: id, content: 'The gate squeaks' })
+  const page = await open(server, bob, DESK)
+  await enter(page, 'Gate')
+  await act(page, 'The gate squeaks', 'Reply in thread')
+  const area = panel(page).locator('textarea')
+  await area.pressSequentially('I oil it, @ali')
+  await panel(page).locator('[role=option]:has-text("Alice Stone")').waitFor()
+  await page.keyboard.press('Enter')
+  await page.keyboard.press('Enter')
+  await reply(page, 'I oil it').locator('.meta:not(:has-text("Waiting"))').waitFor()
+  const { results } = await server.call(alice, 'GET', `messages/?thread=${root.id}`)
+  const sent = results.find(one => one.content.startsWith('I oil it'))
+  assert.deepEqual(sent.mentions.users, [alice.user_id])
+  await server.call(alice, 'PATCH', `rooms/${id}/`, { slow_mode_seconds: 60 })
+  await panel(page).getByText('you can write again in').waitFor()
+  await area.fill('And then')
+  assert.equal(await panel(page).locator('.send').isDisabled(), true)
+  await server.call(alice, 'PATCH', `rooms/${id}/`, { posting: 'admins' })
+  await panel(page).getByText('Only admins can write here.').waitFor()
+  await area.waitFor({ state: 'hidden' })
+  await close(page)
+  await page.locator('.main').getByText('Only admins can write here.').waitFor()
+  assert.deepEqual(page.faults, [])
+  await page.context().close()
+})
 
 test('nothing has failed on the way', () => {
   assert.deepEqual([desk.faults, phone.faults], [[], []])

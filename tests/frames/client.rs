@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use actors::domain::card::CardChange;
 use actors::domain::command::{ReadTarget, RoomChange};
-use actors::domain::ids::{ClientId, Epoch, MessageId, RoomId, Seq, UserId};
+use actors::domain::ids::{ClientId, Epoch, MessageId, RoomId, Seq, UploadId, UserId};
 use actors::domain::mentions::Mentions;
 use actors::domain::thread::ThreadPlace;
+use actors::domain::urgency::UrgentDraft;
 use actors::protocol::client::{AddressedFrame, ClientFrame, SentExtras, decode};
 use serde_json::json;
 use uuid::Uuid;
@@ -15,6 +16,7 @@ use crate::golden;
 
 const ROOM: RoomId = RoomId(Uuid::from_u128(0x0190_a000_0000_7000_8000_0000_0000_0001));
 const MESSAGE: MessageId = MessageId(Uuid::from_u128(0x0190_a000_0000_7000_8000_0000_0000_0002));
+const UPLOAD: UploadId = UploadId(Uuid::from_u128(0x0190_a000_0000_7000_8000_0000_0000_0008));
 const SEND: ClientId = ClientId(Uuid::from_u128(0x4c1d_7f3a_9b2e_4d55_8a66_0000_0000_0003));
 const EPOCH: Epoch = Epoch(Uuid::from_u128(0x8d0e_5a1c_7b64_4f2d_9e31_0000_0000_0004));
 
@@ -27,7 +29,10 @@ fn kind(frame: &ClientFrame) -> &'static str {
         ClientFrame::React { .. } => "react",
         ClientFrame::Change { change: RoomChange::Read(ReadTarget::Message(_)), .. } => "read_receipt",
         ClientFrame::Change { change: RoomChange::Read(ReadTarget::Head), .. } => "mark_room_read",
-        ClientFrame::Change { change: RoomChange::ChangeCard { .. }, .. } => "card",
+        ClientFrame::Change { change: RoomChange::ChangeCard { .. } | RoomChange::Press { .. }, .. } => {
+            "card"
+        }
+        ClientFrame::BotCommand { .. } => "command",
         ClientFrame::Change { change, .. } => panic!("no frame asks for {change:?}"),
         ClientFrame::Ping { .. } => "ping",
         ClientFrame::Auth { .. } => "auth",
@@ -42,6 +47,15 @@ fn react(emoji: &str, on: bool, client_id: Option<ClientId>) -> ClientFrame {
 
 fn card(change: CardChange, client_id: Option<ClientId>) -> ClientFrame {
     ClientFrame::Change { change: RoomChange::ChangeCard { message: MESSAGE, change }, client_id }
+}
+
+fn press(client_id: Option<ClientId>) -> ClientFrame {
+    let change = RoomChange::Press { message: MESSAGE, button: "yes".into(), client_id };
+    ClientFrame::Change { change, client_id }
+}
+
+fn bot_command(text: &str, client_id: Option<ClientId>) -> ClientFrame {
+    ClientFrame::BotCommand { name: "remind".into(), text: text.to_owned(), client_id }
 }
 
 fn message(text: &str, extras: SentExtras) -> ClientFrame {
@@ -105,6 +119,24 @@ fn frames() -> Vec<(&'static str, Option<RoomId>, ClientFrame)> {
                 },
             ),
         ),
+        (
+            "chat_message.urgent",
+            Some(ROOM),
+            message(
+                &text,
+                SentExtras {
+                    urgent: Some(UrgentDraft {
+                        ack_by: Some("2026-11-30T09:00:00Z".parse().expect("a time")),
+                    }),
+                    ..SentExtras::default()
+                },
+            ),
+        ),
+        (
+            "chat_message.attachments",
+            Some(ROOM),
+            message("", SentExtras { uploads: vec![UPLOAD], ..SentExtras::default() }),
+        ),
         ("typing", None, ClientFrame::Typing { is_typing: true }),
         ("typing.user_socket", Some(ROOM), ClientFrame::Typing { is_typing: false }),
         ("read_receipt", None, ClientFrame::read(ReadTarget::Message(MESSAGE))),
@@ -115,6 +147,10 @@ fn frames() -> Vec<(&'static str, Option<RoomId>, ClientFrame)> {
         ("react.off", Some(ROOM), react("\u{2764}\u{fe0f}", false, Some(SEND))),
         ("card", None, card(CardChange::Item { id: "beds".into(), on: true }, None)),
         ("card.choice", Some(ROOM), card(CardChange::Choice { id: "1".into(), on: false }, Some(SEND))),
+        ("card.button", Some(ROOM), press(None)),
+        ("card.button_named", None, press(Some(SEND))),
+        ("command", None, bot_command("", None)),
+        ("command.text", Some(ROOM), bot_command("me at nine", Some(SEND))),
         ("ping", None, ClientFrame::Ping { n: None }),
         ("ping.numbered", None, ClientFrame::Ping { n: Some(7.into()) }),
         ("auth", None, ClientFrame::Auth { token: "header.claims.signature".into() }),

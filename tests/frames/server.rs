@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use actors::domain::attachment::Media;
 use actors::domain::card::{Card, CardChange};
 use actors::domain::event::{Event, EventBody, EventFrame};
-use actors::domain::features::{ChangedCard, MessageDeletion, PinChange, ReactionChange, RoomUpdate};
+use actors::domain::features::{
+    ButtonPress, ChangedCard, MessageAcknowledgement, MessageDeletion, PinChange, ReactionChange, RoomUpdate,
+};
 use actors::domain::ids::{
     ClientId, Epoch, FileId, MessageId, ParticipantId, PersonalSeq, RoomId, Seq, UserId,
 };
@@ -16,6 +19,7 @@ use actors::domain::room::{Room, RoomType, Subject};
 use actors::domain::room_settings::{RecordedChanges, RoomSettings};
 use actors::domain::signal::{ReadMark, Signal};
 use actors::domain::thread::{ThreadPlace, ThreadSums, ThreadView};
+use actors::domain::urgency::{Acknowledgement, UrgentMark};
 use actors::domain::user::UserSummary;
 use actors::error::ErrorCode;
 use actors::protocol::server::{PROTOCOL, ReadMarkView, ServerFrame};
@@ -32,8 +36,10 @@ pub(crate) const SEND: ClientId = ClientId(Uuid::from_u128(0x4c1d_7f3a_9b2e_4d55
 pub(crate) const EPOCH: Epoch = Epoch(Uuid::from_u128(0x8d0e_5a1c_7b64_4f2d_9e31_0000_0000_0004));
 pub(crate) const ANSWERED: MessageId = MessageId(Uuid::from_u128(0x0190_a000_0000_7000_8000_0000_0000_0005));
 const FILE: FileId = FileId(Uuid::from_u128(0x0190_a000_0000_7000_8000_0000_0000_0006));
+const PLAN: FileId = FileId(Uuid::from_u128(0x0190_a000_0000_7000_8000_0000_0000_0007));
 const MARIA: UserId = UserId(1);
 const JONAS: UserId = UserId(2);
+const HELPER: UserId = UserId::FIRST_BOT;
 
 pub(crate) fn at(minute: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_763_802_000 + minute * 60, 123_456_000).expect("a time")
@@ -84,6 +90,14 @@ fn checklist(ticked: bool) -> Box<Card> {
     Box::new(card)
 }
 
+/// A message of a bot, with buttons.
+fn asking() -> Message {
+    let card = json!({"v": 1, "kind": "card", "title": "Is unit 4 ready?", "buttons": [
+        {"id": "yes", "text": "Yes", "style": "primary"}, {"id": "no", "text": "Not yet"}]});
+    let sender = UserSummary::new(HELPER, "helper", "Helper");
+    Message { sender, ..with_card(Box::new(Card::read(&card).expect("a card"))) }
+}
+
 fn poll() -> Box<Card> {
     let card = json!({"v": 1, "kind": "poll", "title": "When do we meet?",
         "choices": [{"id": "mo", "text": "Monday"}, {"id": "tu", "text": "Tuesday"}]});
@@ -120,6 +134,12 @@ fn pinned() -> Message {
     Message { rev: Seq(49), extras: MessageExtras { pinned, ..MessageExtras::default() }, ..message() }
 }
 
+fn urgent(acks: Vec<Acknowledgement>) -> Message {
+    let ack_count = i64::try_from(acks.len()).expect("few");
+    let urgent = Some(Box::new(UrgentMark { ack_by: Some(at(60)), acks, ack_count }));
+    Message { extras: MessageExtras { urgent, ..MessageExtras::default() }, ..message() }
+}
+
 fn forwarded() -> Message {
     let forwarded = Some(Forwarded {
         sender: UserSummary::new(JONAS, "jonas", "Jonas Weber"),
@@ -144,8 +164,16 @@ fn answer() -> Message {
 }
 
 fn picture() -> Message {
-    let attachment = Some(Attachment { file: FILE, name: "boiler.jpg".into(), size: 48_213 });
+    let media =
+        Media { width: Some(1_600), height: Some(1_200), has_previews: true, ..Media::of_type("image/jpeg") };
+    let attachment = Some(Attachment { file: FILE, name: "boiler.jpg".into(), size: 48_213, media });
     Message { message_type: MessageType::Image, content: String::new(), attachment, ..message() }
+}
+
+fn picture_and_plan() -> Message {
+    let media = Media::of_type("application/pdf");
+    let plan = Attachment { file: PLAN, name: "plan.pdf".into(), size: 9_001, media };
+    Message { extras: MessageExtras { more_files: vec![plan], ..MessageExtras::default() }, ..picture() }
 }
 
 fn edited() -> Message {
@@ -195,6 +223,7 @@ fn room() -> Room {
         created_by: Some(MARIA),
         archived_at: None,
         is_blocked: false,
+        is_held: false,
         is_deleted: false,
         head: Seq(42),
         settings: RoomSettings::default(),
@@ -238,6 +267,9 @@ fn kind(frame: &ServerFrame<'_>) -> &'static str {
         ServerFrame::Presence { .. } => "presence",
         ServerFrame::RoomMarkedRead { .. } => "room_marked_read",
         ServerFrame::Ack { .. } => "ack",
+        ServerFrame::Command { .. } => "command",
+        ServerFrame::CommandSent { .. } => "command_sent",
+        ServerFrame::CommandAnswer { .. } => "command_answer",
         ServerFrame::Error { .. } => "error",
         ServerFrame::Inbox { .. } => "inbox",
         ServerFrame::RoomAdded { .. } => "room_added",
@@ -257,7 +289,9 @@ fn event_kind(frame: &EventFrame<'_>) -> &'static str {
         EventFrame::MessageDeleted(_) => "message_deleted",
         EventFrame::Reaction(_) => "reaction",
         EventFrame::CardChanged(_) => "card_changed",
+        EventFrame::CardAction(_) => "card_action",
         EventFrame::MessagePinned(_) => "message_pinned",
+        EventFrame::MessageAcknowledged(_) => "message_acknowledged",
         EventFrame::ParticipantJoined(_) => "participant_joined",
         EventFrame::ParticipantLeft(_) => "participant_left",
         EventFrame::ParticipantUpdated(_) => "participant_updated",
@@ -296,25 +330,41 @@ fn events(built: &mut BuiltFrames) {
     built.event("answer", 42, EventBody::MessagePosted(Box::new(answer())));
     built.event("hidden_quote", 42, EventBody::MessagePosted(Box::new(hidden_answer())));
     built.event("picture", 42, EventBody::MessagePosted(Box::new(picture())));
+    built.event("attachments", 42, EventBody::MessagePosted(Box::new(picture_and_plan())));
     built.event("deleted", 42, EventBody::MessagePosted(Box::new(deleted())));
     built.event("reactions", 42, EventBody::MessagePosted(Box::new(reacted())));
     built.event("checklist", 42, EventBody::MessagePosted(Box::new(with_card(checklist(false)))));
     built.event("poll", 42, EventBody::MessagePosted(Box::new(with_card(poll()))));
+    built.event("buttons", 42, EventBody::MessagePosted(Box::new(asking())));
     built.event("thread", 42, EventBody::MessagePosted(Box::new(root())));
     built.event("reply", 42, EventBody::MessagePosted(Box::new(reply())));
     built.event("mentions", 42, EventBody::MessagePosted(Box::new(mentioning())));
     built.event("pinned", 42, EventBody::MessagePosted(Box::new(pinned())));
+    built.event("urgent", 42, EventBody::MessagePosted(Box::new(urgent(Vec::new()))));
+    let acknowledged = Message { rev: Seq(51), ..urgent(vec![Acknowledgement { user: JONAS, at: at(8) }]) };
+    built.event("acknowledged", 42, EventBody::MessagePosted(Box::new(acknowledged)));
     built.event("forwarded", 42, EventBody::MessagePosted(Box::new(forwarded())));
     built.event("", 43, EventBody::MessageEdited(Box::new(edited())));
-    let reaction = |added| ReactionChange { message: MESSAGE, user: JONAS, emoji: "\u{1f44d}".into(), added };
+    let reaction = |added| ReactionChange {
+        message: MESSAGE,
+        sent: Seq(42),
+        user: JONAS,
+        emoji: "\u{1f44d}".into(),
+        added,
+    };
     built.event("", 46, EventBody::Reaction(Box::new(reaction(true))));
     built.event("removed", 48, EventBody::Reaction(Box::new(reaction(false))));
     let changed = |card| ChangedCard { message: MESSAGE, sent: Seq(42), card, change: Value::Null };
     built.event("", 48, EventBody::CardChanged(Box::new(changed(Some(checklist(true))))));
     built.event("deleted", 48, EventBody::CardChanged(Box::new(changed(None))));
-    let pin = |pinned| EventBody::MessagePinned(Box::new(PinChange { message: MESSAGE, pinned }));
+    let pressed = ButtonPress { message: MESSAGE, author: HELPER, user: JONAS, button: "yes".into() };
+    built.event("", 49, EventBody::CardAction(Box::new(pressed)));
+    let pin =
+        |pinned| EventBody::MessagePinned(Box::new(PinChange { message: MESSAGE, sent: Seq(42), pinned }));
     built.event("", 49, pin(true));
     built.event("off", 50, pin(false));
+    let acknowledgement = MessageAcknowledgement { message: MESSAGE, user: JONAS };
+    built.event("", 51, EventBody::MessageAcknowledged(Box::new(acknowledgement)));
     let deletion = |removed_by, reason, thread| {
         let (message, sent, sender) = (MESSAGE, Seq(42), MARIA);
         EventBody::MessageDeleted(Box::new(MessageDeletion {
@@ -422,6 +472,14 @@ fn answers(built: &mut BuiltFrames) {
         "duplicate",
         &ServerFrame::Ack { room_id, client_id, message_id, seq, created_at, duplicate: true },
     );
+    let (name, text, token) = ("remind", "me at nine", "4f1d9a");
+    built.add("", &ServerFrame::Command { room_id, name, text, user_id: JONAS, token });
+    built.add("", &ServerFrame::CommandSent { room_id, name, client_id: None });
+    built.add("named", &ServerFrame::CommandSent { room_id, name, client_id: Some(client_id) });
+    built.add(
+        "",
+        &ServerFrame::CommandAnswer { room_id, name, user_id: HELPER, content: "I will remind you" },
+    );
     for (code, ..) in ErrorCode::TABLE {
         let message = "a few words for a person";
         let retry_after = code.is_retryable().then_some(0.25);
@@ -504,5 +562,5 @@ fn each_frame_matches_its_golden_file() {
         assert_eq!(*frame, expected, "{name}");
     }
     let kinds: BTreeSet<&str> = built.0.iter().map(|(_, kind, _)| *kind).collect();
-    assert_eq!(kinds.len(), 29 + personal::KINDS, "every variant has a frame: {kinds:?}");
+    assert_eq!(kinds.len(), 34 + personal::KINDS, "every variant has a frame: {kinds:?}");
 }

@@ -101,3 +101,17 @@ async fn blocks_and_messages_at_once_leave_none_after_the_block() {
         alice.delete(&path(&bob)).await.expect_status(204);
     }
 }
+
+#[tokio::test]
+async fn whoever_left_a_blocked_direct_room_does_not_come_back() {
+    let (alice, bob) = (new_user("alice").await, new_user("bob").await);
+    let direct = alice.opens_direct(&bob).await;
+    bob.put(&path(&alice), json!({})).await.expect_status(200);
+    alice.post(&format!("/api/chat/rooms/{direct}/leave/"), json!({})).await.expect_status(200);
+    let head = bob.get(&format!("/api/chat/rooms/{direct}/events/")).await.expect_status(200)["seq"].clone();
+    let opened = alice.post("/api/chat/rooms/", json!({"participant_ids": [bob.id]})).await;
+    assert_eq!(opened.expect_status(403)["code"], "blocked");
+    assert_eq!(bob.get(&format!("/api/chat/rooms/{direct}/events/")).await.expect_status(200)["seq"], head);
+    bob.delete(&path(&alice)).await.expect_status(204);
+    assert_eq!(alice.opens_direct(&bob).await, direct);
+}

@@ -202,6 +202,24 @@ async fn a_guest_makes_no_room_and_manages_none() {
 }
 
 #[tokio::test]
+async fn a_guest_learns_of_nobody_by_blocking_or_reporting() {
+    let Stay { host, bob, gina, .. } = Stay::new().await;
+    let stranger = new_user("stranger").await;
+    let (block, report) = (|id| format!("/api/chat/users/{id}/block/"), "/api/chat/reports/");
+    host.put(&format!("/api/chat/users/{}/", stranger.id), json!({"is_staff": true}))
+        .await
+        .expect_status(200);
+    for id in [stranger.id, fresh_id()] {
+        let refused = gina.put(&block(id), json!({})).await.expect_status(404);
+        assert_eq!(refused, gina.put(&block(fresh_id()), json!({})).await.expect_status(404));
+        let body = json!({"user": id, "reason": "spam"});
+        gina.post(report, body).await.expect_field_errors(&["user"]);
+    }
+    gina.put(&block(bob.id), json!({})).await.expect_status(200);
+    gina.post(report, json!({"user": bob.id, "reason": "spam"})).await.expect_status(201);
+}
+
+#[tokio::test]
 async fn admins_see_and_change_which_guests_have_access() {
     let Stay { alice, bob, gina, room, .. } = Stay::new().await;
     let list = |query: &str| format!("/api/chat/participants/?room={room}&{query}");

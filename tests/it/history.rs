@@ -99,6 +99,36 @@ async fn who_joined_later_finds_nothing_from_before_anywhere() {
 }
 
 #[tokio::test]
+async fn nobody_has_read_or_is_told_of_what_was_before() {
+    let LateCarol { alice, bob, carol, room, old, .. } = LateCarol::new().await;
+    let message = format!("/api/chat/messages/{}/", text_of(&old["id"]));
+    for who in [&bob, &carol] {
+        who.post(&format!("/api/chat/rooms/{room}/mark_read/"), json!({})).await.expect_status(200);
+    }
+    let read = alice.get(&message).await.expect_status(200);
+    assert_eq!(
+        (&read["read_count"], read["read_by"].as_object().map(serde_json::Map::len)),
+        (&json!(1), Some(1))
+    );
+    assert!(read["read_by"].get(bob.id.to_string()).is_some());
+
+    let head = bob.get(&format!("/api/chat/rooms/{room}/events/")).await.expect_status(200)["seq"].clone();
+    bob.put(&format!("{message}reactions/%F0%9F%91%8D/"), json!({})).await.expect_status(200);
+    alice.put(&format!("{message}pin/"), json!({})).await.expect_status(200);
+    let kinds = async |who: &ApiClient| {
+        let page = who.get(&format!("/api/chat/rooms/{room}/events/?since={head}")).await.expect_status(200);
+        page["events"]
+            .as_array()
+            .expect("events")
+            .iter()
+            .map(|event| text_of(&event["type"]))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(&bob).await, ["reaction", "message_pinned"]);
+    assert_eq!(kinds(&carol).await, ["event_hidden", "event_hidden"]);
+}
+
+#[tokio::test]
 async fn quotes_and_the_log_hide_what_was_before() {
     let LateCarol { alice, bob, carol, room, old, answer } = LateCarol::new().await;
     let path = format!("/api/chat/messages/{}/", text_of(&answer["id"]));

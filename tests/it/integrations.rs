@@ -275,6 +275,35 @@ async fn another_application_posts_by_an_address_of_its_own() {
 }
 
 #[tokio::test]
+async fn an_address_ends_in_a_room_with_the_rights_of_whoever_set_it_up() {
+    let (alice, bob) = (new_user("alice").await, new_user("bob").await);
+    let rooms = [alice.creates_group(&[&bob]).await, alice.creates_group(&[&bob]).await];
+    let added = alice.post(INCOMING, json!({"rooms": rooms, "name": "Smoke alarm"})).await.expect_status(201);
+    let (url, path) = (text_of(&added["url"]), format!("{INCOMING}{}/", text_of(&added["id"])));
+    bob.get(&path).await.expect_status(404);
+    let bob_in = alice.participant_id(&bob, &rooms[0]).await;
+    let admin = json!({"is_admin": true});
+    alice.patch(&format!("/api/chat/participants/{bob_in}/"), admin).await.expect_status(200);
+    alice.post(&format!("/api/chat/rooms/{}/leave/", rooms[0]), json!({})).await.expect_status(200);
+    let posted = posts(&bob, &url, json!({"text": "smoke"})).await.expect_status(201);
+    let in_rooms: Vec<&Value> =
+        posted["messages"].as_array().expect("a list").iter().map(|one| &one["room"]).collect();
+    assert_eq!(in_rooms, [&json!(rooms[1])], "no longer where its maker isn't an admin");
+
+    // An admin of one room takes it out of that one.
+    assert_eq!(bob.get(&path).await.expect_status(200)["rooms"], json!([rooms[0]]));
+    bob.delete(&path).await.expect_status(204);
+    bob.delete(&path).await.expect_status(404);
+    assert_eq!(alice.get(&path).await.expect_status(200)["rooms"], json!([rooms[1]]));
+    alice.delete(&path).await.expect_status(204);
+    posts(&bob, &url, json!({"text": "more"})).await.expect_status(404);
+
+    let (own, host) = (hook(&alice, &[&rooms[1]]).await, host().await);
+    host.delete(&format!("/api/chat/users/{}/", alice.id)).await.expect_status(204);
+    posts(&bob, &own, json!({"text": "smoke"})).await.expect_status(403);
+}
+
+#[tokio::test]
 async fn the_same_key_posts_once() {
     let (alice, bob) = (new_user("alice").await, new_user("bob").await);
     let rooms = [alice.creates_group(&[&bob]).await, alice.creates_group(&[]).await];

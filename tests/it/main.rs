@@ -10,17 +10,21 @@
     reason = "tests fail by panicking, speak the domain and share their support"
 )]
 
+mod audit;
 mod bad_input;
 mod blocks;
+mod bots;
 mod cards;
 mod client;
 mod compatibility;
 mod docs;
+mod exports;
 mod files;
 mod forwarding;
 mod grants;
 mod guests;
 mod history;
+mod holds;
 mod integrations;
 mod invitations;
 mod link_hosts;
@@ -36,7 +40,10 @@ mod reactions;
 mod refresh_tokens;
 mod regressions;
 mod reports;
+mod resumable;
+mod retention;
 mod roles;
+mod room_at;
 mod rooms;
 mod searching;
 mod server;
@@ -44,5 +51,6 @@ mod settings;
 mod sign_in;
 mod threads;
 mod uploads;
+mod urgent;
 mod users;
 mod web_assets;

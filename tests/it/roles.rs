@@ -32,6 +32,7 @@ const TABLE: &[Row] = &[
     ("POST", "/api/chat/rooms/{room}/mark_read/", "", [401, 403, 403, 200, 200, 403, 403, 401]),
     ("GET", "/api/chat/rooms/{room}/stats/", "", [401, 403, 403, 200, 200, 403, 403, 401]),
     ("GET", "/api/chat/rooms/{room}/events/", "", [401, 403, 403, 200, 200, 403, 403, 401]),
+    ("GET", "/api/chat/rooms/{room}/at/?time=2100-01-01", "", [401, 403, 403, 200, 200, 403, 403, 401]),
     ("GET", "/api/chat/rooms/{room}/pins/", "", [401, 403, 403, 200, 200, 403, 403, 401]),
     ("POST", "/api/chat/rooms/{room}/mark_unread/", r#"{"message_id":"{message}"}"#, [401, 403, 403, 200, 200, 403, 403, 401]),
     ("PUT", "/api/chat/rooms/{room}/draft/", r#"{"content":"x"}"#, [401, 403, 403, 200, 200, 403, 403, 401]),
@@ -62,6 +63,8 @@ const TABLE: &[Row] = &[
     ("POST", "/api/chat/messages/{card}/card/", r#"{"item":"1"}"#, [401, 404, 404, 200, 200, 404, 404, 401]),
     ("POST", "/api/chat/messages/{card}/card/", r#"{"close":true}"#, [401, 404, 404, 400, 403, 404, 404, 401]),
     ("POST", "/api/chat/messages/{poll}/card/", r#"{"close":true}"#, [401, 404, 404, 200, 403, 404, 404, 401]),
+    ("POST", "/api/chat/messages/{urgent}/ack/", "", [401, 404, 404, 200, 200, 404, 404, 401]),
+    ("POST", "/api/chat/messages/{message}/ack/", "", [401, 404, 404, 400, 400, 404, 404, 401]),
     ("PUT", "/api/chat/messages/{message}/pin/", "", [401, 404, 404, 200, 200, 404, 403, 401]),
     ("DELETE", "/api/chat/messages/{message}/pin/", "", [401, 404, 404, 200, 200, 404, 403, 401]),
     ("PUT", "/api/chat/messages/{message}/reactions/{emoji}/", "", [401, 404, 404, 200, 200, 404, 404, 401]),
@@ -93,11 +96,26 @@ const TABLE: &[Row] = &[
     ("DELETE", "/api/chat/invitations/{invitation}/", "", [401, 404, 404, 403, 204, 404, 403, 401]),
     ("POST", "/api/chat/invitations/accept/", r#"{"token":"{token}"}"#, [401, 200, 200, 200, 200, 200, 403, 401]),
     ("GET", "/api/chat/typing/?room={room}", "", [401, 200, 200, 200, 200, 200, 200, 401]),
+    ("POST", "/api/chat/uploads/", "", [401, 412, 412, 412, 412, 412, 403, 401]),
+    ("HEAD", "/api/chat/uploads/{uuid}/", "", [401, 412, 412, 412, 412, 412, 403, 401]),
+    ("PATCH", "/api/chat/uploads/{uuid}/", "", [401, 412, 412, 412, 412, 412, 403, 401]),
+    ("DELETE", "/api/chat/uploads/{uuid}/", "", [401, 412, 412, 412, 412, 412, 403, 401]),
     ("POST", "/api/chat/reports/", r#"{"message":"{message}","reason":"spam"}"#, [401, 400, 400, 400, 201, 400, 403, 401]),
     ("POST", "/api/chat/reports/", r#"{"user":{new},"reason":"spam"}"#, [401, 201, 201, 201, 201, 201, 403, 401]),
     ("GET", "/api/chat/reports/", "", [401, 200, 200, 200, 200, 200, 200, 401]),
     ("GET", "/api/chat/reports/{report}/", "", [401, 404, 404, 200, 404, 200, 200, 401]),
     ("PATCH", "/api/chat/reports/{report}/", r#"{"state":"resolved"}"#, [401, 403, 403, 403, 403, 200, 200, 401]),
+    ("GET", "/api/chat/audit/", "", [401, 403, 403, 403, 403, 200, 200, 401]),
+    ("GET", "/api/chat/holds/", "", [401, 403, 403, 403, 403, 200, 200, 401]),
+    ("POST", "/api/chat/holds/", r#"{"room":"{room}","name":"x"}"#, [401, 403, 403, 403, 403, 201, 201, 401]),
+    ("DELETE", "/api/chat/holds/{hold}/", "", [401, 403, 403, 403, 403, 204, 204, 401]),
+    ("GET", "/api/chat/holds/{hold}/messages/", "", [401, 403, 403, 403, 403, 200, 200, 401]),
+    ("POST", "/api/chat/exports/", r#"{"room":"{room}"}"#, [401, 403, 403, 403, 403, 202, 202, 401]),
+    ("GET", "/api/chat/exports/{export}/", "", [401, 404, 404, 200, 404, 200, 200, 401]),
+    ("GET", "/api/chat/exports/{export}/file/", "", [401, 404, 404, 404, 404, 404, 404, 401]),
+    ("GET", "/api/chat/retention/", "", [401, 403, 403, 403, 403, 200, 200, 401]),
+    ("PUT", "/api/chat/retention/", r#"{"rules":[{"room":"{room}","texts_days":9000}]}"#, [401, 403, 403, 403, 403, 200, 200, 401]),
+    ("POST", "/api/chat/retention/preview/", "", [401, 403, 403, 403, 403, 200, 200, 401]),
     ("PUT", "/api/chat/users/{new}/block/", "", [401, 200, 200, 200, 200, 200, 403, 401]),
     ("DELETE", "/api/chat/users/{new}/block/", "", [401, 204, 204, 204, 204, 204, 403, 401]),
     ("GET", "/api/chat/blocks/", "", [401, 200, 200, 200, 200, 200, 403, 401]),
@@ -109,6 +127,14 @@ const TABLE: &[Row] = &[
     ("DELETE", "/api/chat/users/{new}/", "", [401, 403, 403, 403, 403, 403, 204, 401]),
     ("PUT", "/api/chat/tasks/{task}/room/", "{}", [401, 403, 403, 403, 403, 403, 201, 401]),
     ("PUT", "/api/chat/properties/{task}/room/", "{}", [401, 403, 403, 403, 403, 403, 201, 401]),
+    ("POST", "/api/chat/rooms/{room}/commands/", r#"{"name":"x"}"#, [401, 403, 403, 404, 404, 403, 403, 401]),
+    ("GET", "/api/chat/commands/?room={room}", "", [401, 200, 200, 200, 200, 200, 403, 401]),
+    ("PUT", "/api/chat/commands/", "[]", [401, 403, 403, 403, 403, 403, 403, 401]),
+    ("POST", "/api/chat/commands/answer/", r#"{"token":"x","content":"x"}"#, [401, 403, 403, 403, 403, 403, 403, 401]),
+    ("GET", "/api/chat/bots/", "", [401, 403, 403, 403, 403, 200, 200, 401]),
+    ("POST", "/api/chat/bots/", r#"{"username":"helper","full_name":"Helper"}"#, [401, 403, 403, 403, 403, 201, 201, 401]),
+    ("DELETE", "/api/chat/bots/{bot}/", "", [401, 403, 403, 403, 403, 204, 204, 401]),
+    ("POST", "/api/chat/bots/{bot}/token/", "", [401, 403, 403, 403, 403, 200, 200, 401]),
     ("GET", "/api/chat/changes/", "", [401, 403, 403, 403, 403, 403, 200, 401]),
     ("GET", "/api/chat/webhooks/", "", [401, 200, 200, 200, 200, 200, 200, 401]),
     ("POST", "/api/chat/webhooks/", r#"{"url":"https://example.com/"}"#, [401, 403, 403, 403, 403, 201, 201, 401]),
@@ -151,6 +177,8 @@ impl World {
         admin.removes(&left, &room).await;
         let message = text_of(&member.says(&room, "by bob").await["id"]);
         let by_admin = text_of(&admin.says(&room, "by the admin").await["id"]);
+        let urgent = json!({"room": room, "content": "by one who is still in", "urgent": {}});
+        let urgent = off.post("/api/chat/messages/", urgent).await.expect_status(201);
         let sends_card = async |card: Value| {
             let sent = member.post("/api/chat/messages/", json!({"room": room, "card": card})).await;
             text_of(&sent.expect_status(201)["id"])
@@ -180,11 +208,17 @@ impl World {
         let invited = json!({"room": room, "uses": 9});
         let invitation = admin.post("/api/chat/invitations/", invited).await.expect_status(201);
         let token = text_of(&invitation["url"]).split('=').nth(1).expect("a token").to_owned();
+        let hold =
+            host.post("/api/chat/holds/", json!({"room": direct, "name": "x"})).await.expect_status(201);
+        let export = json!({"user": member.id});
+        let export = member.post("/api/chat/exports/", export).await.expect_status(202);
         let webhook = json!({"url": "https://example.com/", "rooms": [room]});
         let webhook = admin.post("/api/chat/webhooks/", webhook).await.expect_status(201);
         let incoming = json!({"rooms": [room], "name": "Alarm"});
         let incoming = admin.post("/api/chat/incoming/", incoming).await.expect_status(201);
         let secret = text_of(&incoming["url"]).split('/').nth(6).expect("a secret in the path").to_owned();
+        let bot = json!({"username": "helper", "full_name": "Helper"});
+        let bot = host.post("/api/chat/bots/", bot).await.expect_status(201);
         let push_keys = push_keys();
         let subscription =
             json!({"endpoint": format!("https://push.example/{}", Uuid::new_v4()), "keys": push_keys});
@@ -193,11 +227,15 @@ impl World {
         let names = vec![
             ("{invitation}", text_of(&invitation["id"])),
             ("{token}", token),
+            ("{hold}", text_of(&hold["id"])),
+            ("{export}", text_of(&export["id"])),
             ("{webhook}", text_of(&webhook["id"])),
             ("{incoming}", text_of(&incoming["id"])),
             ("{secret}", secret),
+            ("{bot}", bot["id"].to_string()),
             ("{room}", room),
             ("{message}", message),
+            ("{urgent}", text_of(&urgent["id"])),
             ("{card}", card),
             ("{poll}", poll),
             ("{by_admin}", by_admin),
@@ -249,7 +287,7 @@ async fn check_role(row: &Row, role: usize, world: &World) -> Option<String> {
     }
     let answer = ApiClient::send(request).await;
     let is_right = answer.status == statuses[role];
-    let is_shaped = answer.status < 400 || answer.json().is_object();
+    let is_shaped = answer.status < 400 || row.0 == "HEAD" || answer.json().is_object();
     (!is_right || !is_shaped).then(|| {
         let body = answer.json();
         format!(

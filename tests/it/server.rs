@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use actix_rt::{Arbiter, ArbiterHandle};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
-use actors::domain::ids::NodeId;
+use actors::domain::ids::{NodeId, RoomId};
 use actors::engine::{EngineHandle, EngineParts};
 use actors::limits::Limits;
 use actors::ports::clock::Clock;
@@ -23,6 +24,7 @@ use aristay_chat::outbound::OutboundClient;
 use aristay_chat::push::VapidKey;
 use aristay_chat::store::postgres::private::PrivatePostgres;
 use aristay_chat::store::postgres::{PostgresStore, StoreOptions};
+use aristay_chat::{exports, janitor, retention};
 use clap::Parser;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -36,7 +38,9 @@ const SECRET: &str = "7f1c2b9e4d5a60738f1e2d3c4b5a69780a1b2c3d4e5f60718293a4b5c6
 pub struct Server {
     pub address: SocketAddr,
     /// Its store, for what REST can't do.
-    store: PostgresStore,
+    pub store: PostgresStore,
+    state: Data<ApiState>,
+    arbiter: ArbiterHandle,
     database: tokio_postgres::Config,
     /// Issues tokens that it accepts.
     pub token_issuer: TokenIssuer,
@@ -68,6 +72,37 @@ impl Server {
         let (client, connection) = self.database.connect(NoTls).await.expect("a connection");
         tokio::spawn(connection);
         client
+    }
+
+    /// Deletes what the rules of retention don't keep, in all rooms.
+    pub async fn sweeps(&self) {
+        let (state, (done, swept)) = (self.state.clone(), tokio::sync::oneshot::channel());
+        // The engine's rooms live where the server does.
+        let is_running = self.arbiter.spawn_fn(move || {
+            actix_web::rt::spawn(async move {
+                let start = RoomId(uuid::Uuid::nil());
+                let mut after = start;
+                loop {
+                    after = retention::sweep(&state, after).await.expect("a round").last;
+                    if after == start {
+                        break;
+                    }
+                }
+                done.send(()).expect("the test waits");
+            });
+        });
+        assert!(is_running);
+        swept.await.expect("everything is swept");
+    }
+
+    /// Writes the export that has waited longest. Returns whether there was one.
+    pub async fn writes_export(&self) -> bool {
+        exports::write_next(&self.state, uuid::Uuid::new_v4()).await.expect("an archive")
+    }
+
+    /// Deletes archives that are no longer kept.
+    pub async fn expires_exports(&self) {
+        janitor::expire_exports(&self.state).await.expect("done");
     }
 
     /// A transaction that blocks inserts into a table until it ends.
@@ -139,6 +174,7 @@ pub async fn start(flags: &[&str]) -> Server {
             });
             let folder = tempfile::tempdir().expect("a folder");
             let state = Data::new(state(&settings, engine, store.clone(), folder.path()));
+            let (shared, arbiter) = (state.clone(), Arbiter::current());
             let server = HttpServer::new(move || {
                 let state = state.clone();
                 App::new().configure(move |config| routes(config, state))
@@ -151,14 +187,16 @@ pub async fn start(flags: &[&str]) -> Server {
             .bind("127.0.0.1:0")
             .expect("a port");
             let address = server.addrs()[0];
-            let told = tell.send((address, store, database.config(), folder.path().to_owned())).is_ok();
+            let told = tell
+                .send((address, store, shared, arbiter, database.config(), folder.path().to_owned()))
+                .is_ok();
             assert!(told, "the test that started it waits");
             server.run().await.expect("a server that runs");
         });
     });
-    let (address, store, database, folder) = told.await.expect("the server has started");
+    let (address, store, state, arbiter, database, folder) = told.await.expect("the server has started");
     let token_issuer = TokenIssuer::new(&settings(&[]).auth, &SecretString::from(SECRET));
-    Server { address, store, database, token_issuer, folder }
+    Server { address, store, state, arbiter, database, token_issuer, folder }
 }
 
 #[derive(Parser)]
@@ -186,13 +224,16 @@ fn state(
     ApiState {
         engine,
         log: Arc::new(store.clone()),
+        tokens: Arc::new(
+            TokenVerifier::new(&settings.auth, Some(&secret)).with_bots(Arc::new(store.clone())),
+        ),
         store,
-        tokens: Arc::new(TokenVerifier::new(&settings.auth, Some(&secret))),
         token_issuer: Some(TokenIssuer::new(&settings.auth, &secret)),
         file_urls: FileUrlSigner::new(SECRET.as_bytes()),
         uploads: Uploads::open_folder(folder, settings.limits.max_upload_bytes).expect("a folder"),
         outbound,
         link_previews,
+        fcm: None,
         vapid: VapidKey::read(&VapidKey::generate().expect("a key")).expect("a key"),
         rate_limits: RateLimits::new(&settings.rates),
         in_flight: InFlight::new(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A room as a client knows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub struct Message {
     pub pinned: Option<(String, i64)>,
     /// Who wrote it first, and when, if it was forwarded.
     pub forwarded: Option<(i64, String)>,
+    /// That it is urgent and who has acknowledged it, or null.
+    pub urgent: Value,
 }
 
 /// The mentions of a message on the wire.
@@ -103,6 +105,7 @@ impl Folded {
                     message.mentions = (Vec::new(), false);
                     message.pinned = None;
                     message.forwarded = None;
+                    message.urgent = Value::Null;
                     message.rev = seq.expect("an event");
                 }
                 let thread = &frame["thread"];
@@ -117,6 +120,14 @@ impl Folded {
                 }
             }
             "message_pinned" => self.pin(frame),
+            "message_acknowledged" => {
+                if let Some(message) = self.next_step(&frame["message_id"], seq) {
+                    let ack = json!({"user_id": frame["user_id"], "at": frame["at"]});
+                    message.urgent["ack_count"] = (number(&message.urgent["ack_count"]) + 1).into();
+                    message.urgent["acks"].as_array_mut().expect("a list").push(ack);
+                }
+            }
+            "card_action" => _ = self.next_step(&frame["message_id"], seq),
             kind @ ("participant_joined" | "participant_left" | "participant_updated") => {
                 let user = number(&frame["participant"]["user"]["id"]);
                 let membership = self.people.entry(user).or_default();
@@ -166,6 +177,7 @@ impl Folded {
             mentions: mentions(message),
             pinned: pinned(message),
             forwarded: forwarded(message),
+            urgent: message["urgent"].clone(),
         };
         let seq = number(&message["seq"]);
         let is_new = !self.messages.contains_key(&seq);

@@ -4,8 +4,8 @@
 //! `LISTS_SEEDS` sets how many seeds are tried, `LISTS_SEED` names a single one. A seed decides who does what and
 //! when; the interleaving is up to the server and the machine.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -144,9 +144,14 @@ impl Device {
         let (changed, heard) = (Arc::new(Notify::new()), Arc::new(Mutex::new(Vec::new())));
         let (fold, tell, all) = (shown.clone(), changed.clone(), heard.clone());
         let task = tokio::spawn(async move {
-            while let Ok(frame) = socket.frame().await {
-                locked(&fold).receives(&frame);
-                locked(&all).push(frame);
+            loop {
+                match socket.frame().await {
+                    Ok(frame) => {
+                        locked(&fold).receives(&frame);
+                        locked(&all).push(frame);
+                    }
+                    Err(code) => break locked(&all).push(json!({"closed with": code})),
+                }
                 tell.notify_one();
             }
         });
@@ -304,16 +309,19 @@ impl World<'_> {
                 (who, deed.clone(), done(deed, who, person, other, host, room, text).await)
             });
         }
+        let mut erased = BTreeSet::new();
         for (who, deed, done) in join_all(deeds).await {
             match done {
                 Done::Room(room) => self.rooms.push(room),
                 Done::Device(device) => self.devices.push(device),
                 Done::Nothing => {}
             }
-            if matches!(deed, Deed::IsErased) {
-                self.devices.retain(|device| device.who != who);
-                self.people[who] = self.nodes[0].user("n").await;
-            }
+            erased.extend(matches!(deed, Deed::IsErased).then_some(who));
+        }
+        // A device that connected before its user was erased may come to be known after.
+        self.devices.retain(|device| !erased.contains(&device.who));
+        for who in erased {
+            self.people[who] = self.nodes[0].user("n").await;
         }
     }
 

@@ -32,6 +32,8 @@ pub enum Step {
     Closes { who: usize, message: usize },
     Replies { who: usize, message: usize, in_timeline: bool },
     Pins { who: usize, message: usize, pinned: bool },
+    SaysUrgently { who: usize },
+    Acknowledges { who: usize, message: usize },
     Forwards { who: usize, message: usize, count: usize },
     Reads { who: usize, message: usize },
     ReadsAll { who: usize },
@@ -70,6 +72,8 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(who, message, in_timeline)| Step::Replies { who, message, in_timeline }),
         4 => (who.clone(), message.clone(), prop::bool::weighted(0.7))
             .prop_map(|(who, message, pinned)| Step::Pins { who, message, pinned }),
+        2 => who.clone().prop_map(|who| Step::SaysUrgently { who }),
+        4 => (who.clone(), message.clone()).prop_map(|(who, message)| Step::Acknowledges { who, message }),
         2 => (who.clone(), message.clone(), 1..4_usize)
             .prop_map(|(who, message, count)| Step::Forwards { who, message, count }),
         2 => (who.clone(), message).prop_map(|(who, message)| Step::Reads { who, message }),
@@ -214,6 +218,14 @@ impl Scenario {
                 let method = if pinned { Method::PUT } else { Method::DELETE };
                 self.requests(who, method, &format!("messages/{id}/pin/"), json!({})).await;
             }
+            Step::SaysUrgently { who } => {
+                let body = json!({"room": room, "content": text, "urgent": {}});
+                self.requests(who, Method::POST, "messages/", body).await;
+            }
+            Step::Acknowledges { who, message } => {
+                let Some(id) = self.message(message) else { return };
+                self.requests(who, Method::POST, &format!("messages/{id}/ack/"), json!({})).await;
+            }
             Step::Forwards { who, message, count } => {
                 let Some(first) = self.message(message) else { return };
                 let more = (1..count).filter_map(|next| self.message(message + next));
@@ -334,7 +346,9 @@ impl Scenario {
             .map(|message| {
                 let seq = message["seq"].as_i64().expect("a position");
                 let (content, replies) = (message["content"].as_str().expect("a text"), replies(message));
-                let extras = (pinned(message), forwarded(message), replies, card(message).to_string());
+                let urgent = message["urgent"].to_string();
+                let extras =
+                    (pinned(message), forwarded(message), replies, card(message).to_string(), urgent);
                 (seq, content, reactions(message), mentions(message), extras)
             })
             .collect();
@@ -343,8 +357,11 @@ impl Scenario {
             .iter()
             .filter(|(_, message)| !message.is_deleted && message.is_in_timeline)
             .map(|(seq, message)| {
-                let Message { content, reactions, mentions, card, replies, pinned, forwarded, .. } = message;
-                let extras = (pinned.clone(), forwarded.clone(), replies.0, card.to_string());
+                let Message {
+                    content, reactions, mentions, card, replies, pinned, forwarded, urgent, ..
+                } = message;
+                let urgent = urgent.to_string();
+                let extras = (pinned.clone(), forwarded.clone(), replies.0, card.to_string(), urgent);
                 (*seq, content.as_str(), reactions.clone(), mentions.clone(), extras)
             })
             .collect();

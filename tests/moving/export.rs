@@ -3,6 +3,7 @@
 use std::process::{Command as Process, Output};
 use std::sync::Arc;
 
+use actors::domain::attachment::Media;
 use actors::domain::command::{
     Command, DraftExtras, MessageDraft, MissingReplyTarget, OpenRoom, Principal, ReadTarget, RoomChange,
 };
@@ -251,10 +252,12 @@ impl Chat {
             size,
             content_type: upload.file().content_type,
             is_image: false,
+            pixels: None,
+            has_previews: false,
         };
         self.store.insert_unattached_file(record).await.unwrap();
         upload.keep().await.unwrap();
-        Attachment { file: id, name: name.to_owned(), size }
+        Attachment { file: id, name: name.to_owned(), size, media: Media::default() }
     }
 
     async fn opens_task_room(&self, task: i64, title: &str) {

@@ -3,7 +3,6 @@
 use actors::domain::event::EventBody;
 use actors::domain::ids::{MessageId, UserId};
 use actors::domain::message::MessageType;
-use aristay_chat::consumers::{self, SearchIndexer};
 use aristay_chat::moving::{ERASED_USER, ImportOptions};
 
 use crate::django::{Django, JONAS, MARIA, YUKI, at, id};
@@ -179,9 +178,7 @@ async fn what_was_moved_is_found_by_a_search() {
     let django = Django::new().await;
     django.talks().await;
     let chat = Chat::of(&django).await;
-    consumers::catch_up(&chat.store, &SearchIndexer).await.unwrap();
-    let indexed: i64 = chat.one("SELECT indexed_seq FROM search_rooms").await;
-    assert_eq!(indexed, i64::try_from(chat.log(1).await.len()).unwrap());
+    chat.is_indexed_up_to(i64::try_from(chat.log(1).await.len()).unwrap()).await;
 }
 
 #[tokio::test]
@@ -199,9 +196,7 @@ async fn search_is_filled_whatever_the_size_of_the_pieces() {
         django.run(&many).await;
     }
     let chat = Chat::of(&django).await;
-    consumers::catch_up(&chat.store, &SearchIndexer).await.unwrap();
-    let indexed: i64 = chat.one("SELECT sum(indexed_seq)::bigint FROM search_rooms").await;
-    assert_eq!(indexed, 3 * 1_102);
+    chat.is_indexed_up_to(3 * 1_102).await;
 }
 
 #[tokio::test]
@@ -217,5 +212,5 @@ async fn a_dry_run_reports_and_writes_nothing() {
     assert_eq!(chat.contents().await, before);
     assert!(chat.store.room_of_message(MessageId(id(11))).await.unwrap().is_none());
     let left = std::fs::read_dir(chat.folder.path().join("files")).unwrap().count();
-    assert_eq!(left, 1, "only the folder of incoming files");
+    assert_eq!(left, 2, "only the folders of incoming files and of uploads in pieces");
 }

@@ -2,12 +2,14 @@
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use actors::domain::event::{Event, EventBody};
 use actors::domain::ids::{RoomId, Seq, UserId};
 use actors::domain::message::Message;
 use actors::ports::store::{InboxRoom, Store};
 use aristay_chat::config::{DatabaseAddress, DatabaseTls};
+use aristay_chat::consumers::{self, SearchIndexer};
 use aristay_chat::files::Uploads;
 use aristay_chat::moving::export::{Export, ExportSummary};
 use aristay_chat::moving::import::{Import, ImportSummary};
@@ -172,6 +174,20 @@ impl Chat {
     pub async fn row(&self, user: i32, room: u32) -> InboxRoom {
         let rooms = self.store.inbox(UserId(user.into()), None).await.unwrap();
         rooms.into_iter().find(|row| row.room.id.0 == id(room)).unwrap()
+    }
+
+    /// Fills the search index, and checks how many events it has seen of all rooms together. Transactions of other
+    /// tests, which share the cluster, may hold it up.
+    pub async fn is_indexed_up_to(&self, events: i64) {
+        const INDEXED: &str = "SELECT coalesce(sum(indexed_seq), 0)::bigint FROM search_rooms";
+        for _ in 0..400 {
+            consumers::catch_up(&self.store, &SearchIndexer).await.unwrap();
+            if self.one::<i64>(INDEXED).await >= events {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(self.one::<i64>(INDEXED).await, events);
     }
 
     /// The only column of the only row.

@@ -20,5 +20,6 @@ mod schemathesis;
 mod secrets;
 #[path = "../support/socket.rs"]
 mod socket;
+mod tus_client;
 #[path = "../support/users.rs"]
 mod users;

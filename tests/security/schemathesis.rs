@@ -29,7 +29,7 @@ async fn no_generated_request_is_answered_against_the_openapi_document() {
             Command::new(program)
                 .arg("--config-file")
                 .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/security/schemathesis.toml"))
-                .args(["run", &format!("http://{address}/api/openapi.json"), "--checks", "all"])
+                .args(["run", &format!("http://{address}/api/openapi.json")])
                 .args([
                     "--phases",
                     "examples,coverage,fuzzing,stateful",

@@ -11,6 +11,7 @@ use std::time::Duration;
 use actors::domain::ids::{ClientId, MessageId, RoomId, Seq, UserId};
 use actors::domain::mentions::Mentions;
 use actors::domain::thread::ThreadPlace;
+use actors::domain::urgency::UrgentDraft;
 use actors::ports::store::Store;
 use futures_util::FutureExt;
 use serde_json::{Value, json};
@@ -54,6 +55,7 @@ pub(crate) struct Send {
     pub(crate) card: Option<Value>,
     pub(crate) thread: Option<ThreadPlace>,
     pub(crate) mentions: Mentions,
+    pub(crate) urgent: Option<UrgentDraft>,
 }
 
 /// A subscription that has not been answered.
@@ -343,6 +345,7 @@ impl Device {
             frame["mentions"] = json!(send.mentions.users);
             frame["mention_room"] = json!(send.mentions.room);
         }
+        frame["urgent"] = json!(send.urgent);
         socket.send(frame.to_string());
         self.now.pending.insert(send.client_id, (op, send, self.world.clock.now()));
     }

@@ -71,7 +71,7 @@ impl FoldedRooms {
                     root.thread = frame["thread"].clone();
                 }
             }
-            "reaction" | "card_changed" => {
+            "reaction" | "card_changed" | "card_action" => {
                 if let Some(id) = frames::uuid(&frame["message_id"])
                     && let Some(message) = changed(messages, MessageId(id), seq)
                     && kind == "card_changed"

@@ -135,7 +135,7 @@ pub(crate) fn row(kind: &str, frame: &Value) -> Option<Row> {
             row.says = frame["removed_by"].as_str().map(str::to_owned);
             row.root = uuid(&frame["thread"]["root_id"]).map(MessageId);
         }
-        "card_changed" => row.message = uuid(&frame["message_id"]).map(MessageId),
+        "card_changed" | "card_action" => row.message = uuid(&frame["message_id"]).map(MessageId),
         "reaction" => {
             row.message = uuid(&frame["message_id"]).map(MessageId);
             row.user = user(&frame["user_id"]);
@@ -145,6 +145,10 @@ pub(crate) fn row(kind: &str, frame: &Value) -> Option<Row> {
             row.message = uuid(&frame["message_id"]).map(MessageId);
             row.user = user(&frame["pinned_by"]);
             row.says = Some(frame["pinned"].to_string());
+        }
+        "message_acknowledged" => {
+            row.message = uuid(&frame["message_id"]).map(MessageId);
+            row.user = user(&frame["user_id"]);
         }
         "participant_joined" | "participant_left" | "participant_updated" => {
             row.user = user(&frame["participant"]["user"]["id"]);

@@ -13,6 +13,7 @@ use actors::domain::message_extras::Forwarded;
 use actors::domain::participant::Role;
 use actors::domain::room_settings::{RoomSettingsPatch, SettingInput};
 use actors::domain::thread::ThreadPlace;
+use actors::domain::urgency::UrgentDraft;
 use actors::domain::user::UserSummary;
 use chrono::DateTime;
 use serde_json::{Value, json};
@@ -78,6 +79,7 @@ impl Device {
             card,
             thread,
             mentions: self.mentions(),
+            urgent: self.rng.percent(4).then(UrgentDraft::default),
         }
     }
 
@@ -173,7 +175,13 @@ impl Device {
                     return;
                 }
                 let message = all[self.rng.below(all.len().min(3))];
-                (RoomChange::Pin { message, pinned: self.rng.percent(60) }, Request::Other("pin"))
+                if self.rng.percent(40) {
+                    // Most of them aren't urgent.
+                    let message = self.rng.pick(&all);
+                    (RoomChange::Acknowledge { message }, Request::Other("acknowledge"))
+                } else {
+                    (RoomChange::Pin { message, pinned: self.rng.percent(60) }, Request::Other("pin"))
+                }
             }
             60..63 => {
                 let all = self.world.written_in(room);
@@ -258,7 +266,7 @@ async fn send_by_rest(world: Rc<World>, user: UserId, send: Send, mut rng: Rng) 
         }
         let node = rng.pick(&nodes);
         let card = send.card.as_ref().map(|card| Box::new(Card::read(card).expect("it is one")));
-        let extras = DraftExtras { card, thread: send.thread };
+        let extras = DraftExtras { card, thread: send.thread, urgent: send.urgent, ..DraftExtras::default() };
         let draft = MessageDraft {
             id: MessageId(rng.uuid()),
             client_id: Some(send.client_id),

@@ -123,6 +123,7 @@ fn row_of(event: &Event) -> Row {
     let acting = match &event.body {
         EventBody::Reaction(change) => Some(change.user),
         EventBody::MessagePinned(_) => event.by,
+        EventBody::MessageAcknowledged(given) => Some(given.user),
         _ => None,
     };
     Row {
@@ -292,6 +293,12 @@ impl Store for NodeStore {
     ) -> Result<PersonalPage, StoreError> {
         let begun = self.begin(false).await?;
         let done = self.shared_store.store.personal_log(user, after, limit).await;
+        self.end(begun, done, false).await
+    }
+
+    async fn bot_of_command(&self, room: RoomId, name: &str) -> Result<Option<UserId>, StoreError> {
+        let begun = self.begin(false).await?;
+        let done = self.shared_store.store.bot_of_command(room, name).await;
         self.end(begun, done, false).await
     }
 

@@ -11,8 +11,11 @@
 )]
 
 mod access;
+mod attachments;
+mod bots;
 mod cards;
 mod clock;
+mod example_bot;
 mod guests;
 mod habits;
 mod listener;
@@ -26,6 +29,7 @@ mod old_faults;
 mod opening;
 mod overload;
 mod personal;
+mod phone_pushes;
 mod pins;
 mod presence;
 #[path = "../support/push_service.rs"]
@@ -42,6 +46,7 @@ mod socket;
 mod stopping;
 mod talk;
 mod threads;
+mod urgent;
 #[path = "../support/users.rs"]
 mod users;
 

@@ -21,7 +21,7 @@ pub(crate) async fn sets(user: &TestUser, settings: Value) {
 }
 
 /// Opens a user socket on which notifications are heard.
-async fn listens(user: &TestUser) -> Socket {
+pub(crate) async fn listens(user: &TestUser) -> Socket {
     user.opens_user_socket().await.0.hearing_notifications()
 }
 

@@ -22,7 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 pub struct ReceivedPush {
     pub path: String,
     head: String,
-    body: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 impl ReceivedPush {
@@ -40,6 +40,8 @@ impl ReceivedPush {
 pub enum PushAnswer {
     /// A status, and the seconds of `Retry-After`.
     Status(u16, Option<u32>),
+    /// A status and a body.
+    Body(u16, &'static str),
     /// Nothing at all.
     Silence,
 }
@@ -65,6 +67,11 @@ impl PushService {
             }
         });
         Self { address, answers, received }
+    }
+
+    /// Its address.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// Waits for the next push.
@@ -124,13 +131,15 @@ async fn serve(
         if tell.send(push).await.is_err() {
             return;
         }
-        let (status, retry_after) = match answer.unwrap_or(PushAnswer::Status(201, None)) {
-            PushAnswer::Status(status, retry_after) => (status, retry_after),
+        let (status, retry_after, body) = match answer.unwrap_or(PushAnswer::Status(201, None)) {
+            PushAnswer::Status(status, retry_after) => (status, retry_after, ""),
+            PushAnswer::Body(status, body) => (status, None, body),
             PushAnswer::Silence => return std::future::pending().await,
         };
         let retry_after =
             retry_after.map(|seconds| format!("Retry-After: {seconds}\r\n")).unwrap_or_default();
-        let answer = format!("HTTP/1.1 {status} x\r\n{retry_after}Content-Length: 0\r\n\r\n");
+        let length = body.len();
+        let answer = format!("HTTP/1.1 {status} x\r\n{retry_after}Content-Length: {length}\r\n\r\n{body}");
         if stream.write_all(answer.as_bytes()).await.is_err() {
             return;
         }

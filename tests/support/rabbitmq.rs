@@ -29,6 +29,7 @@ pub(crate) struct RabbitMq {
     root: PathBuf,
     server: PathBuf,
     port: u16,
+    tls_port: u16,
     epmd_port: u16,
     dist_port: u16,
     beam: Option<Child>,
@@ -39,6 +40,22 @@ pub(crate) struct RabbitMq {
 impl RabbitMq {
     /// Starts a broker without data, and waits until it accepts clients.
     pub(crate) fn start() -> Self {
+        Self::configured(|_| String::new())
+    }
+
+    /// Starts a broker that accepts encrypted connections too, with the files `server.pem` and `server.key` of a folder.
+    pub(crate) fn start_encrypted(folder: &Path) -> Self {
+        Self::configured(|port| {
+            let folder = folder.display();
+            format!(
+                "listeners.ssl.default = 127.0.0.1:{port}\nssl_options.certfile = {folder}/server.pem\n\
+                 ssl_options.keyfile = {folder}/server.key\nssl_options.verify = verify_none\n"
+            )
+        })
+    }
+
+    /// Starts a broker with lines for its configuration, which are given a free port.
+    fn configured(more: impl FnOnce(u16) -> String) -> Self {
         let server = find_server();
         let root = PathBuf::from(format!("/tmp/aristay-broker-{}", uuid::Uuid::new_v4().simple()));
         fs::create_dir_all(&root).unwrap();
@@ -48,8 +65,10 @@ impl RabbitMq {
             .stdin(Stdio::piped())
             .spawn()
             .unwrap();
-        let (port, epmd_port, dist_port) = (free_port(), free_port(), free_port());
-        fs::write(root.join("rabbitmq.conf"), format!("listeners.tcp.default = 127.0.0.1:{port}\n")).unwrap();
+        let (port, tls_port) = (free_port(), free_port());
+        let (epmd_port, dist_port) = (free_port(), free_port());
+        let configuration = format!("listeners.tcp.default = 127.0.0.1:{port}\n{}", more(tls_port));
+        fs::write(root.join("rabbitmq.conf"), configuration).unwrap();
         fs::write(root.join("plugins"), "[].\n").unwrap();
         // In the foreground and as a child: one that the broker starts would outlive the tests.
         let epmd = Command::new("epmd")
@@ -60,7 +79,7 @@ impl RabbitMq {
             .spawn()
             .expect("epmd, which comes with Erlang: apt-get install rabbitmq-server");
         fs::write(root.join("epmd.pid"), epmd.id().to_string()).unwrap();
-        let mut broker = Self { root, server, port, epmd_port, dist_port, beam: None, epmd, guard };
+        let mut broker = Self { root, server, port, tls_port, epmd_port, dist_port, beam: None, epmd, guard };
         broker.restart();
         broker
     }
@@ -73,6 +92,11 @@ impl RabbitMq {
     /// Returns the URL with another port, such as a proxy's.
     pub(crate) fn url_at(&self, port: u16) -> String {
         format!("amqp://guest:guest@127.0.0.1:{port}/%2f")
+    }
+
+    /// Returns the URL for encrypted connections.
+    pub(crate) fn encrypted_url(&self) -> String {
+        format!("amqps://guest:guest@localhost:{}/%2f", self.tls_port)
     }
 
     /// Returns the port that the broker listens on.

@@ -92,6 +92,20 @@ describe('a checklist', () => {
 })
 
 describe('a poll', () => {
+  it('of which one choice counts has the last of the votes that were made offline', () => {
+    const { client } = offline()
+    const poll = {
+      ...POLL,
+      choices: POLL.choices!.map(one => ({ ...one, users: [3], votes: 1, mine: false })),
+    }
+    for (const choice of ['a', 'b', 'a']) changeCard(client, message(poll), { choice }, true)
+    const own = shown(client, poll).choices!.filter(one => one.mine)
+    expect(own.map(one => one.id)).toEqual(['a'])
+    const votes = client.outbox.entriesOf(ROOM).map(({ change }) => change)
+    expect(votes.at(-1)).toMatchObject({ choice: 'a', on: true })
+    expect(votes.filter(change => change && 'choice' in change && change.choice === 'b')).toEqual([])
+  })
+
   const vote = (card: Card, choice: string, on: boolean) => {
     const { client } = offline()
     const change = { type: 'card', message_id: 'message', choice, on } as const

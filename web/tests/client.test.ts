@@ -75,7 +75,7 @@ describe('a client', () => {
     const alice = await enter(connect(1))
     const bob = connect(2, memoryStore(), () => tokenFor(2), slow)
     await read
-    alice.send('meanwhile', null, null)
+    alice.send('meanwhile', null, [])
     await until(() => bob.inbox.total_unread === 1, bob)
     letThrough()
     await until(() => bob.inbox.loaded, bob)
@@ -86,7 +86,7 @@ describe('a client', () => {
   it('sends a message that both users see exactly once', async () => {
     const [alice, bob] = [connect(1), connect(2)]
     const [a, b] = [await enter(alice), await enter(bob)]
-    a.send('hi', null, null)
+    a.send('hi', null, [])
     await until(() => texts(b).includes('hi'), b)
     await until(() => texts(a).includes('hi') && a.view.pending.length === 0, a)
     expect(texts(a)).toEqual(['hi'])
@@ -160,8 +160,8 @@ describe('a client', () => {
     const room = await enter(first)
     const { port } = server
     await server.stop()
-    room.send('one', null, null)
-    room.send('two', null, null)
+    room.send('one', null, [])
+    room.send('two', null, [])
     expect(room.view.pending.map(entry => entry.content)).toEqual(['one', 'two'])
     await until(() => first.state !== 'open', first)
     first.stop()
@@ -174,10 +174,10 @@ describe('a client', () => {
 
   it('shows a refused message, which can be retried or discarded', async () => {
     const room = await enter(connect(1))
-    room.send('x'.repeat(4001), null, null)
+    room.send('x'.repeat(4001), null, [])
     await until(() => room.view.pending[0]?.state === 'failed', room)
     expect(room.view.pending[0]?.code).toBe('invalid')
-    room.send('fine', null, null)
+    room.send('fine', null, [])
     await until(() => texts(room).includes('fine'), room)
     clients[0]!.outbox.discard(room.view.pending[0]!.client_id)
     expect(room.view.pending).toEqual([])
@@ -197,7 +197,7 @@ describe('a client', () => {
 
   it('sends a file with its text', async () => {
     const room = await enter(connect(1))
-    room.send('the boiler', null, new File(['%PDF-1.4'], 'boiler.pdf', { type: 'application/pdf' }))
+    room.send('the boiler', null, [new File(['%PDF-1.4'], 'boiler.pdf', { type: 'application/pdf' })])
     await until(() => room.view.timeline!.entries.some(e => e.kind === 'message'), room)
     const entry = room.view.timeline!.entries.find(e => e.kind === 'message')
     if (entry?.kind !== 'message') throw new Error('no message')
@@ -211,6 +211,17 @@ describe('a client', () => {
     const room = server.state.rooms.get(roomId)
     server.state.leave(room, room.parts.get(2))
     await until(() => bob.view.gone, bob)
+  })
+
+  it('goes on in an open room that its user is added to again', async () => {
+    const bob = await enter(connect(2))
+    const room = server.state.rooms.get(roomId)
+    server.state.leave(room, room.parts.get(2))
+    await until(() => bob.view.gone, bob)
+    server.state.join(room, 2, false)
+    await until(() => !bob.view.gone, bob)
+    says(1, 'welcome back')
+    await until(() => texts(bob).includes('welcome back'), bob)
   })
 })
 

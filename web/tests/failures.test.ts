@@ -250,6 +250,8 @@ describe('offline', () => {
     for (let n = 0; n < 45; n++) {
       store.saveRoom({ id: `room ${n}`, timeline: timeline!, marks })
       await store.flush()
+      // Each is used later than the one before, by a clock of milliseconds.
+      await new Promise(resolve => setTimeout(resolve, 2))
     }
     expect(await store.loadRoom('room 4')).toBe(undefined)
     expect(await store.loadRoom('room 44')).toBeDefined()

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { ChatError } from '../src/client/errors.ts'
 import { memoryStore } from '../src/client/node-ports.ts'
 import { Outbox, type OutgoingMessage } from '../src/client/outbox.ts'
@@ -74,6 +74,30 @@ describe('an outbox', () => {
     expect(outbox.failed).toBe(1)
     outbox.discard('refused')
     expect(outbox.failed).toBe(0)
+  })
+
+  it('keeps a refused message in the next tab until it is retried there', async () => {
+    const store = memoryStore()
+    const refuse = () => Promise.reject(new ChatError('archived', 'no'))
+    const first = new Outbox(Promise.resolve(store), refuse, () => {})
+    first.add(outgoing('refused'))
+    await vi.waitFor(async () => expect(await store.all()).toMatchObject([{ failed: 'archived' }]))
+    const sent: string[] = []
+    const second = new Outbox(
+      Promise.resolve(store),
+      ({ client_id }) => {
+        sent.push(client_id)
+        return new Promise<number>(() => {})
+      },
+      () => {},
+    )
+    await second.load()
+    expect(second.entriesOf('room')).toMatchObject([{ state: 'failed', code: 'archived' }])
+    expect([second.failed, sent]).toEqual([1, []])
+    second.retry('refused')
+    expect(sent).toEqual(['refused'])
+    const waiting = expect.not.objectContaining({ failed: 'archived' })
+    await vi.waitFor(async () => expect(await store.all()).toEqual([waiting]))
   })
 
   it('keeps the order of texts that were sent at once, also in the next tab', async () => {

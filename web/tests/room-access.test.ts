@@ -59,6 +59,16 @@ describe('the access to a room', () => {
     expect(accessOf(room)).toBeUndefined()
   })
 
+  it('is shared by all who show the room, until the last of them stops', () => {
+    const { client, room, access } = setUp()
+    expect(RoomAccess.of(client as unknown as Client, room)).toBe(access)
+    access.stop()
+    client.frame({ type: 'subscribed', capabilities: ['pin'] })
+    expect(accessOf(room)?.allows('pin')).toBe(true)
+    access.stop()
+    expect(accessOf(room)).toBeUndefined()
+  })
+
   it('is not known on an older server', () => {
     const { access } = setUp({ subscription: { seq: 1 } })
     expect(access.allows('post')).toBeUndefined()

@@ -177,6 +177,33 @@ describe('pins', () => {
   })
 })
 
+describe('acknowledgements', () => {
+  it('follow the frames once, and end with the message', () => {
+    const world = new World()
+    world.step([0, 1])
+    const first = world.snapshot(0)
+    const urgent = { ack_by: null, acks: [], ack_count: 0 }
+    const entries = first.entries.map(entry =>
+      entry.kind === 'message' ? { ...entry, message: { ...entry.message, urgent } } : entry,
+    )
+    const start = { ...first, entries } as unknown as Timeline
+    const message = (timeline: Timeline) => {
+      const entry = timeline.entries.at(-1)!
+      return entry.kind === 'message' ? entry.message : null
+    }
+    const { id, seq } = message(start)!
+    const ack = { user_id: 2, at: '2026-11-30T12:00:00Z' }
+    const frame = { type: 'message_acknowledged', room_id: start.roomId, message_id: id, ...ack }
+    const given = fold(start, { ...frame, seq: seq + 1 } as LogEvent)
+    expect(message(given)).toMatchObject({ urgent: { acks: [ack], ack_count: 1 }, rev: seq + 1 })
+    expect(fold(given, { ...frame, seq: seq + 1 } as LogEvent)).toBe(given)
+    const plain = fold(first, { ...frame, seq: seq + 1 } as LogEvent)
+    expect(message(plain)!.urgent).toBeFalsy()
+    const deleted = { type: 'message_deleted', room_id: start.roomId, message_id: id, seq: seq + 2 }
+    expect(message(fold(given, deleted as LogEvent))).toMatchObject({ urgent: null, is_deleted: true })
+  })
+})
+
 describe('reactions', () => {
   it('fold to what a fresh snapshot shows, also beyond the users that are listed', () => {
     const changes = fc.array(fc.tuple(fc.nat(REACTORS - 1), fc.nat(9)), { minLength: 20, maxLength: 150 })

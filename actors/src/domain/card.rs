@@ -1,6 +1,7 @@
 //! Cards: messages whose body is data. A card is read from what a client sends, kept with its message, changed by
 //! everyone in the room, and shown. What holds for one kind alone stands in a module of that kind.
 
+mod buttons;
 mod checklist;
 mod json;
 mod poll;
@@ -10,6 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+pub use self::buttons::{ButtonStyle, CardButton};
 pub use self::checklist::ChecklistItem;
 pub use self::json::CardError;
 pub use self::poll::{Poll, PollChoice, Vote};
@@ -41,6 +43,9 @@ pub struct Card {
     /// Where there is more about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
+    /// What can be pressed; only bots, integrations and the host application send buttons.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub buttons: Vec<CardButton>,
     /// What cards of its kind have.
     #[serde(flatten)]
     pub body: CardBody,
@@ -110,6 +115,12 @@ pub enum CardRefusal {
     /// There is nothing to close.
     #[error("This card is no poll")]
     NoPoll,
+    /// It has no such button.
+    #[error("This card has no such button")]
+    UnknownButton,
+    /// A person sends a card with buttons.
+    #[error("buttons: Only bots may send buttons.")]
+    ButtonsFromPerson,
 }
 
 impl CardRefusal {
@@ -117,10 +128,11 @@ impl CardRefusal {
     #[must_use]
     pub fn field(self) -> &'static str {
         match self {
-            Self::NoCard => "card",
+            Self::NoCard | Self::ButtonsFromPerson => "card",
             Self::UnknownItem => "item",
             Self::UnknownChoice | Self::PollClosed => "choice",
             Self::NoPoll => "close",
+            Self::UnknownButton => "button",
         }
     }
 }
@@ -199,8 +211,7 @@ pub struct CardView<'a> {
     pub poll: Option<&'a Poll>,
     pub state: Option<&'a str>,
     pub link: Option<&'a str>,
-    /// Only bots send buttons, of which there are none yet.
-    pub buttons: [(); 0],
+    pub buttons: &'a [CardButton],
 }
 
 impl<'a> From<&'a Card> for CardView<'a> {
@@ -220,7 +231,7 @@ impl<'a> From<&'a Card> for CardView<'a> {
             poll,
             state: card.state.as_deref(),
             link: card.link.as_deref(),
-            buttons: [],
+            buttons: &card.buttons,
         }
     }
 }
@@ -235,6 +246,8 @@ mod tests {
             json!({"v": 1, "kind": "card", "title": "Unit 4", "state": "ready", "link": "https://example.com/4",
                 "fields": [{"name": "Guests", "value": "2"}]}),
             json!({"v": 1, "kind": "checklist", "items": [{"text": "Beds"}]}),
+            json!({"v": 1, "kind": "card", "title": "Unit 4", "buttons": [
+                {"id": "accept", "text": "Accept", "style": "primary"}, {"text": "Later"}]}),
             json!({"v": 1, "kind": "poll", "text": "When?", "choices": [{"text": "Now"}, {"text": "Later"}]}),
         ] {
             let card = Card::read(&sent).expect("a card");

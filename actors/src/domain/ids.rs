@@ -42,6 +42,10 @@ id!(
     FileId(Uuid)
 );
 id!(
+    /// A file that a user uploads before its message is sent.
+    UploadId(Uuid)
+);
+id!(
     /// A client's own id of one send, by which a retry is recognised.
     ClientId(Uuid)
 );
@@ -85,10 +89,31 @@ impl UserId {
     /// The account in whose name the host application writes.
     pub const HOST: Self = Self(-1);
 
+    /// The first bot; the others' ids are below this one's. So an id alone says what it is of, wherever it is shown.
+    pub const FIRST_BOT: Self = Self(-1_000_000_000);
+
     /// Whether this is the account of an integration. The host application numbers its users from 1.
     #[must_use]
     pub fn is_integration(self) -> bool {
-        self.0 < 0
+        self.0 < 0 && !self.is_bot()
+    }
+
+    /// Whether this is a bot.
+    #[must_use]
+    pub fn is_bot(self) -> bool {
+        self <= Self::FIRST_BOT
+    }
+
+    /// The kind of account as the wire names it.
+    #[must_use]
+    pub fn kind(self) -> &'static str {
+        if self.is_bot() {
+            "bot"
+        } else if self.is_integration() {
+            "integration"
+        } else {
+            "person"
+        }
     }
 }
 
@@ -140,5 +165,24 @@ impl ClientId {
 impl Default for MessageId {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::UserId;
+
+    #[test]
+    fn an_id_says_what_it_is_of() {
+        for (id, kind) in [
+            (1, "person"),
+            (i64::MAX, "person"),
+            (UserId::HOST.0, "integration"),
+            (-999_999_999, "integration"),
+            (-1_000_000_000, "bot"),
+            (-1_000_000_001, "bot"),
+        ] {
+            assert_eq!(UserId(id).kind(), kind, "{id}");
+        }
     }
 }

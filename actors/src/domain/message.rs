@@ -3,7 +3,9 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::ids::{ClientId, FileId, MessageId, RoomId, Seq, UserId};
+pub use super::attachment::Attachment;
+use super::attachment::{AttachmentView, file_path};
+use super::ids::{ClientId, MessageId, RoomId, Seq, UserId};
 use super::message_extras::{ExtrasView, MessageExtras};
 use super::text;
 use super::thread::{ThreadPlace, ThreadView};
@@ -89,17 +91,6 @@ impl RemovedBy {
     }
 }
 
-/// A file that a message carries.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attachment {
-    /// The stored file.
-    pub file: FileId,
-    /// The name to show.
-    pub name: String,
-    /// The size in bytes.
-    pub size: i64,
-}
-
 /// The message that another one replies to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quote {
@@ -157,7 +148,7 @@ pub struct Message {
     pub message_type: MessageType,
     /// The text.
     pub content: String,
-    /// The file.
+    /// The file, the first one where it carries several; see [`Self::files`].
     pub attachment: Option<Attachment>,
     /// What it replies to.
     pub reply_to: Option<Quote>,
@@ -220,6 +211,11 @@ impl Message {
         self.modified_at = at;
         self.deleted_at = Some(at);
         self.removed_by = Some(removed_by);
+    }
+
+    /// Its files, in their order.
+    pub fn files(&self) -> impl Iterator<Item = &Attachment> {
+        self.attachment.iter().chain(&self.extras.more_files)
     }
 
     /// Whether it stands in the room's timeline, and not in a thread alone.
@@ -285,6 +281,7 @@ pub struct MessageView<'a> {
     pub attachment: Option<String>,
     pub attachment_name: &'a str,
     pub attachment_size: Option<i64>,
+    pub attachments: Vec<AttachmentView<'a>>,
     pub reply_to_id: Option<MessageId>,
     pub reply_to: Option<QuoteView<'a>>,
     pub created_at: DateTime<Utc>,
@@ -315,12 +312,14 @@ impl<'a> From<&'a Message> for MessageView<'a> {
                 username: &message.sender.username,
                 full_name: &message.sender.full_name,
                 external: message.extras.external,
+                kind: message.sender.id.is_bot().then(|| message.sender.id.kind()),
             },
             content: &message.content,
             message_type: message.message_type.as_str(),
             attachment: file.map(|file| file_path(file.file)),
             attachment_name: file.map_or("", |file| file.name.as_str()),
             attachment_size: file.map(|file| file.size),
+            attachments: message.files().map(AttachmentView::from).collect(),
             reply_to_id: message.reply_to.as_ref().map(|quote| quote.id),
             reply_to: message.reply_to.as_ref().map(QuoteView::from),
             created_at: message.created_at,
@@ -351,11 +350,9 @@ pub struct SenderView<'a> {
     /// Only where it is true.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub external: bool,
-}
-
-/// The path that serves a stored file.
-fn file_path(file: FileId) -> String {
-    format!("/api/chat/files/{file}/")
+    /// Only for a bot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<&'static str>,
 }
 
 /// A quote on the wire.

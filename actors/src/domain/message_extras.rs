@@ -4,10 +4,12 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::attachment::Attachment;
 use super::card::{Card, CardView};
 use super::ids::{MessageId, RoomId, UserId};
 use super::mentions::Mentions;
 use super::thread::ThreadSums;
+use super::urgency::UrgentMark;
 use super::user::UserSummary;
 
 /// What a message carries beside its text and its file. The store keeps it as one value, none where it is empty.
@@ -16,6 +18,9 @@ pub struct MessageExtras {
     /// The reactions, in the order in which each emoji first appeared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reactions: Vec<Reaction>,
+    /// Its files beside the first one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_files: Vec<Attachment>,
     /// Its card.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub card: Option<Box<Card>>,
@@ -28,6 +33,9 @@ pub struct MessageExtras {
     /// Since when it is pinned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pinned: Option<Pinned>,
+    /// That it is urgent, and who has acknowledged it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub urgent: Option<Box<UrgentMark>>,
     /// Where it was written first, if it is the copy of another message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forwarded: Option<Forwarded>,
@@ -126,6 +134,7 @@ pub struct ExtrasView<'a> {
     pub forwarded: Option<ForwardedView<'a>>,
     pub pinned_at: Option<DateTime<Utc>>,
     pub pinned_by: Option<UserId>,
+    pub urgent: Option<&'a UrgentMark>,
 }
 
 /// [`Forwarded`] on the wire. The room isn't told: not everyone may know of it.
@@ -147,6 +156,7 @@ impl<'a> From<&'a MessageExtras> for ExtrasView<'a> {
                 .map(|origin| ForwardedView { sender: &origin.sender, created_at: origin.created_at }),
             pinned_at: extras.pinned.map(|pinned| pinned.at),
             pinned_by: extras.pinned.and_then(|pinned| pinned.by),
+            urgent: extras.urgent.as_deref(),
         }
     }
 }

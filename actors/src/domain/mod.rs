@@ -3,6 +3,8 @@
 //! Rooms, messages, participants and users are values with their wire views; [`features`] says what can
 //! happen to them.
 
+pub mod attachment;
+pub mod bot_command;
 pub mod card;
 pub mod emoji;
 pub mod entry;
@@ -25,6 +27,8 @@ pub mod row_change;
 pub mod signal;
 pub mod text;
 pub mod thread;
+pub mod upload;
+pub mod urgency;
 pub mod user;
 
 pub use features::{aggregate, command, event};

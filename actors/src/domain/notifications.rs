@@ -12,6 +12,7 @@ use super::ids::{MessageId, RoomId, Seq};
 /// What a notification shows in place of the text, where its user doesn't want that to be seen.
 const HIDDEN_TEXT: &str = "New message";
 const HIDDEN_MENTION: &str = "You were mentioned";
+const HIDDEN_URGENT: &str = "Urgent message";
 
 /// A notification that its user hasn't read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,11 +33,20 @@ pub struct Notification {
     pub body: String,
 }
 
+impl Notification {
+    /// Whether it shows an urgent message.
+    #[must_use]
+    pub fn is_urgent(&self) -> bool {
+        self.rule == TellingRule::Urgent
+    }
+}
+
 /// Returns what a notification says of a message whose preview is `preview`. A sender is named where the title
 /// doesn't.
 #[must_use]
 pub fn body(rule: TellingRule, sender: Option<&str>, preview: &str, hides_text: bool) -> String {
     match (hides_text, sender) {
+        (true, _) if rule == TellingRule::Urgent => HIDDEN_URGENT.to_owned(),
         (true, _) if rule.is_mention() => HIDDEN_MENTION.to_owned(),
         (true, _) => HIDDEN_TEXT.to_owned(),
         (false, Some(sender)) => format!("{sender}: {preview}"),
@@ -54,5 +64,6 @@ mod tests {
         assert_eq!(body(TellingRule::Direct, None, "the code", false), "the code");
         assert_eq!(body(TellingRule::Direct, None, "the code", true), "New message");
         assert_eq!(body(TellingRule::RoomMention, Some("Ann"), "the code", true), "You were mentioned");
+        assert_eq!(body(TellingRule::Urgent, Some("Ann"), "the code", true), "Urgent message");
     }
 }

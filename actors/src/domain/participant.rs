@@ -19,6 +19,16 @@ pub enum Role {
 }
 
 impl Role {
+    /// Of two roles the one that may do less.
+    #[must_use]
+    pub fn lower(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Guest, _) | (_, Self::Guest) => Self::Guest,
+            (Self::Member, _) | (_, Self::Member) => Self::Member,
+            (Self::Admin, Self::Admin) => Self::Admin,
+        }
+    }
+
     /// The name in the store.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -48,6 +48,8 @@ pub enum Action {
     Pin,
     /// Mark one's message as urgent.
     MarkUrgent,
+    /// Acknowledge another user's urgent message.
+    Acknowledge,
     /// Move one's own read mark, mute the room for oneself.
     ChangeOwnState,
 }
@@ -97,6 +99,7 @@ mod tests {
             Action::Post,
             Action::React,
             Action::ChangeCard,
+            Action::Acknowledge,
             Action::ChangeOwnMessage,
             Action::Leave,
             Action::ChangeOwnState,
@@ -165,6 +168,7 @@ mod tests {
             Action::ModerateMessage,
             Action::Leave,
             Action::Pin,
+            Action::Acknowledge,
             Action::ChangeOwnState,
             Action::Expel,
         ] {

@@ -54,6 +54,9 @@ pub struct Room {
     /// Whether one of a direct room's two users has blocked the other: it accepts nothing new then.
     #[serde(default)]
     pub is_blocked: bool,
+    /// Whether a legal hold is on it: it isn't deleted then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_held: bool,
     /// Whether it was deleted; its log stays for audits.
     pub is_deleted: bool,
     /// The position of its last event.
@@ -92,6 +95,7 @@ impl Room {
             created_by,
             archived_at: None,
             is_blocked: false,
+            is_held: false,
             is_deleted: false,
             head: Seq::START,
             settings: RoomSettings::default(),

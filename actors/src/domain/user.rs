@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct as _;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::ids::UserId;
 
@@ -23,7 +24,7 @@ pub struct User {
 }
 
 /// What is shown of a user beside a message or in a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct UserSummary {
     /// The id.
     pub id: UserId,
@@ -31,6 +32,21 @@ pub struct UserSummary {
     pub username: Arc<str>,
     /// The name to show; the username where there is no other.
     pub full_name: Arc<str>,
+}
+
+/// The fields, and for a bot its `kind`.
+impl Serialize for UserSummary {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let is_bot = self.id.is_bot();
+        let mut user = serializer.serialize_struct("UserSummary", 3 + usize::from(is_bot))?;
+        user.serialize_field("id", &self.id)?;
+        user.serialize_field("username", &self.username)?;
+        user.serialize_field("full_name", &self.full_name)?;
+        if is_bot {
+            user.serialize_field("kind", self.id.kind())?;
+        }
+        user.end()
+    }
 }
 
 impl UserSummary {

@@ -24,6 +24,7 @@ impl Handler<EventsCommitted> for InboxActor {
         }
         for event in events.iter() {
             self.apply_event(room, event);
+            self.tell_addressee(event);
         }
         for signal in &signals {
             self.apply_signal(room, signal);

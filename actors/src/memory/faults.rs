@@ -19,6 +19,7 @@ pub enum StoreCall<'a> {
     Inbox(UserId),
     PersonalLog(UserId),
     User(UserId),
+    BotOfCommand(RoomId),
 }
 
 /// A fault of one call.

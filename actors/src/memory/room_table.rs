@@ -273,8 +273,7 @@ impl RoomTable {
 
     /// Whether one of the messages carries this file.
     pub(super) fn carries(&self, file: FileId) -> bool {
-        let files = self.messages.values().filter_map(|message| message.attachment.as_ref());
-        files.into_iter().any(|attachment| attachment.file == file)
+        self.messages.values().flat_map(Message::files).any(|attachment| attachment.file == file)
     }
 
     /// The newest message of the timeline that isn't deleted.

@@ -16,11 +16,12 @@ use crate::domain::aggregate::RoomAggregate;
 use crate::domain::command::{Command, CommandOutcome, OpenRoom, OpenedRoom, Refusal};
 use crate::domain::event::Event;
 use crate::domain::features::Entrants;
-use crate::domain::ids::{Epoch, FileId, ParticipantId, PersonalSeq, RoomId, Seq, UserId};
+use crate::domain::ids::{Epoch, FileId, ParticipantId, PersonalSeq, RoomId, Seq, UploadId, UserId};
 use crate::domain::message::{Message, NO_MESSAGES_TEXT};
 use crate::domain::permission::AccessLevel;
 use crate::domain::personal::{Draft, PersonalPage};
 use crate::domain::room::RoomType;
+use crate::domain::upload::Upload;
 use crate::domain::user::{User, UserSummary};
 use crate::ports::clock::Clock;
 use crate::ports::store::{
@@ -41,6 +42,9 @@ struct State {
     access: BTreeMap<UserId, (UserAccess, u64)>,
     tables: BTreeMap<RoomId, RoomTable>,
     personal: PersonalTables,
+    uploads: BTreeMap<UploadId, Upload>,
+    /// The commands of bots.
+    bot_commands: BTreeSet<(UserId, String)>,
     participants: i64,
     commits: u64,
     held: BTreeSet<RoomId>,
@@ -71,6 +75,8 @@ impl MemoryStore {
             access: BTreeMap::new(),
             tables: BTreeMap::new(),
             personal: PersonalTables::default(),
+            uploads: BTreeMap::new(),
+            bot_commands: BTreeSet::new(),
             participants: 0,
             commits: 0,
             held: BTreeSet::new(),
@@ -118,6 +124,16 @@ impl MemoryStore {
         let draft = Draft { room, content: content.to_owned(), reply_to: None, updated_at };
         state.personal.put_draft(user, draft, commit);
         state.personal.bounds(user).head
+    }
+
+    /// Adds a file that was uploaded, and that no message carries yet.
+    pub fn put_upload(&self, id: UploadId, upload: Upload) {
+        self.state().uploads.insert(id, upload);
+    }
+
+    /// Gives a bot a command.
+    pub fn put_bot_command(&self, bot: UserId, name: &str) {
+        self.state().bot_commands.insert((bot, name.to_owned()));
     }
 
     /// Locks a room, as another transaction would, or unlocks it.
@@ -220,12 +236,21 @@ impl State {
             let files = commands.iter().flat_map(|command| command.required_state().files);
             let is_there = |file: &FileId| self.tables.values().any(|table| table.carries(*file));
             aggregate.files = files.filter(is_there).collect();
+            let uploads = commands.iter().flat_map(|command| command.required_state().uploads);
+            aggregate.uploads = uploads.filter_map(|id| Some((id, self.uploads.get(&id)?.clone()))).collect();
             aggregates.insert(room, aggregate);
         }
         let mut answers = Vec::with_capacity(batch.len());
         for command in batch {
             answers.push(match aggregates.get_mut(&command.room) {
-                Some(aggregate) => Some(aggregate.apply(command)),
+                Some(aggregate) => {
+                    let answer = aggregate.apply(command);
+                    let attached = aggregate.attached_uploads.clone();
+                    for other in aggregates.values_mut() {
+                        other.uploads.retain(|id, _| !attached.contains(id));
+                    }
+                    Some(answer)
+                }
                 None if self.tables.contains_key(&command.room) => None,
                 None => Some(Err(Refusal::RoomNotFound)),
             });
@@ -241,6 +266,9 @@ impl State {
             }
             for change in &aggregate.personal_changes {
                 self.personal.append(*change, self.commits);
+            }
+            for upload in &aggregate.attached_uploads {
+                self.uploads.remove(upload);
             }
         }
         for (command, answer) in batch.iter().zip(&answers) {
@@ -503,6 +531,21 @@ impl Store for MemoryStore {
             let state = self.state();
             let known = state.users.get(&user).zip(state.access.get(&user));
             Ok(known.map(|(user, (access, _))| (user.summary.clone(), *access)))
+        })
+        .await
+    }
+
+    async fn bot_of_command(&self, room: RoomId, name: &str) -> Result<Option<UserId>, StoreError> {
+        self.with_faults(StoreCall::BotOfCommand(room), async || {
+            let state = self.state();
+            let rows = state.tables.get(&room).into_iter().flat_map(|table| table.participants.values());
+            let states = rows.map(|row| current_participant(row, &state.users));
+            let bots = states.filter(|bot| {
+                let has_command = state.bot_commands.contains(&(bot.participant.user.id, name.to_owned()));
+                has_command && bot.is_active && bot.participant.is_current()
+            });
+            let first = bots.min_by_key(|bot| bot.participant.joined_seq);
+            Ok(first.map(|bot| bot.participant.user.id))
         })
         .await
     }

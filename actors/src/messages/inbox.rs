@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use actix::Message;
 
-use super::relay::EpochChanged;
+use super::relay::{EpochChanged, FollowRoom, PublishCallTaken};
 use super::session::SessionId;
 use super::switchboard::OutboxHandle;
 use crate::domain::event::Event;
-use crate::domain::ids::{Epoch, PersonalSeq, RoomId, Seq, UserId};
+use crate::domain::ids::{Epoch, NodeId, PersonalSeq, RoomId, Seq, UserId};
 use crate::domain::signal::Signal;
 use crate::mailbox::{Ask, Tell, mailbox};
+use crate::protocol::envelope::UserFrame;
 
 mailbox! {
     /// The inbox actor, as sessions use it.
@@ -22,7 +23,12 @@ mailbox! {
     /// The inbox actor, as the relay uses it.
     InboxNews:
         Tell<EventsCommitted>, Tell<CheckHeads>, Tell<RecheckRow>, Tell<UserRenamed>, Tell<PersonalLogGrown>,
-        Tell<EpochChanged>,
+        Tell<EpochChanged>, Tell<PushRemoteFrame>,
+}
+
+mailbox! {
+    /// The relay, as the inbox actor uses it.
+    InboxRelay: Tell<FollowRoom>, Tell<PublishCallTaken>,
 }
 
 /// Subscribes a socket to its user's inbox. It is greeted, and then sent what changes. Answers false if
@@ -103,6 +109,24 @@ pub(crate) struct RecheckRow {
 pub(crate) struct PersonalLogGrown {
     pub(crate) user: UserId,
     pub(crate) head: PersonalSeq,
+}
+
+/// Sends a frame to a user's sockets here. Answers to how many.
+#[derive(Message)]
+#[rtype(result = "usize")]
+pub(crate) struct PushUserFrame {
+    pub(crate) user: UserId,
+    /// The frame, as JSON.
+    pub(crate) json: String,
+}
+
+/// Sends a frame of another node to a user's sockets here.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct PushRemoteFrame {
+    /// The node.
+    pub(crate) node: NodeId,
+    pub(crate) frame: UserFrame,
 }
 
 /// A user may have another name now.

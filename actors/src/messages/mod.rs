@@ -3,6 +3,7 @@
 //! One file for each actor: what it may be told or asked, what it tells whoever asked, and the handles
 //! through which each kind of caller reaches it. Nothing here acts; the actors above implement it.
 
+pub(crate) mod bots;
 pub(crate) mod diagnostics;
 pub(crate) mod inbox;
 pub(crate) mod instance;

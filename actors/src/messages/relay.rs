@@ -6,10 +6,11 @@ use std::time::Duration;
 use actix::Message;
 
 use crate::domain::event::Event;
-use crate::domain::ids::{PersonalSeq, RoomId, UserId};
+use crate::domain::ids::{NodeId, PersonalSeq, RoomId, UserId};
 use crate::domain::signal::Signal;
 use crate::mailbox::{Tell, mailbox};
 use crate::ports::store::UserAccess;
+use crate::protocol::envelope::UserFrame;
 
 mailbox! {
     /// The relay, as rooms use it.
@@ -64,6 +65,21 @@ pub(crate) struct PublishUserChange(pub(crate) UserAccess);
 pub(crate) struct PublishPersonalLog {
     pub(crate) user: UserId,
     pub(crate) head: PersonalSeq,
+}
+
+/// Publishes a frame for a user's sockets at other nodes.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct PublishUserFrame(pub(crate) UserFrame);
+
+/// Publishes that a socket here has taken the frame of another node's call.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct PublishCallTaken {
+    /// The node.
+    pub(crate) node: NodeId,
+    /// Its number of the call.
+    pub(crate) call: u64,
 }
 
 /// Begins or ceases to follow a room's topic.

@@ -27,7 +27,7 @@ impl Clock {
         self.origin.elapsed()
     }
 
-    /// The date, for display only; nothing is ordered or expires by it.
+    /// The date, for display, and for what other nodes read; nothing here is ordered or expires by it.
     #[must_use]
     pub fn date(&self) -> DateTime<Utc> {
         self.date + TimeDelta::from_std(self.now()).unwrap_or_default()

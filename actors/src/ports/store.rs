@@ -128,6 +128,12 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Unavailable`].
     async fn user(&self, user: UserId) -> Result<Option<(UserSummary, UserAccess)>, StoreError>;
 
+    /// Finds the bot in a room that has a command; of several, the one that joined first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn bot_of_command(&self, room: RoomId, name: &str) -> Result<Option<UserId>, StoreError>;
+
     /// The history that the store holds. It changes while a node runs if a standby takes over that had not
     /// received all of the log; every answer after that is of the new history.
     fn epoch(&self) -> Epoch;

@@ -1,5 +1,7 @@
 //! Frames from clients.
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Number, Value};
@@ -8,9 +10,10 @@ use uuid::Uuid;
 use super::surrogates;
 use crate::domain::card::CardChange;
 use crate::domain::command::{ReadTarget, RoomChange};
-use crate::domain::ids::{ClientId, Epoch, MessageId, RoomId, Seq, UserId};
+use crate::domain::ids::{ClientId, Epoch, MessageId, RoomId, Seq, UploadId, UserId};
 use crate::domain::mentions::Mentions;
 use crate::domain::thread::ThreadPlace;
+use crate::domain::urgency::UrgentDraft;
 
 /// What a client asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +43,15 @@ pub enum ClientFrame {
         /// Whether the reaction shall be there.
         on: bool,
         /// What the client calls the command.
+        client_id: Option<ClientId>,
+    },
+    /// Give a command to a bot of the room.
+    BotCommand {
+        /// The command's name, perhaps none.
+        name: String,
+        /// What stands behind it, as it came.
+        text: String,
+        /// What the client calls this.
         client_id: Option<ClientId>,
     },
     /// Change the room by a command that needs nothing but the frame.
@@ -79,6 +91,10 @@ pub struct SentExtras {
     pub thread: Option<ThreadPlace>,
     /// Whom it mentions.
     pub mentions: Mentions,
+    /// That it is urgent.
+    pub urgent: Option<UrgentDraft>,
+    /// The uploads that become its files, each once.
+    pub uploads: Vec<UploadId>,
 }
 
 impl ClientFrame {
@@ -94,6 +110,7 @@ impl ClientFrame {
         match self {
             Self::ChatMessage { client_id, .. }
             | Self::React { client_id, .. }
+            | Self::BotCommand { client_id, .. }
             | Self::Change { client_id, .. } => *client_id,
             _ => None,
         }
@@ -137,6 +154,8 @@ struct Fields<'a> {
     #[serde(borrow)]
     mention_room: Option<&'a RawValue>,
     #[serde(borrow)]
+    attachments: Option<&'a RawValue>,
+    #[serde(borrow)]
     is_typing: Option<&'a RawValue>,
     #[serde(borrow)]
     message_id: Option<&'a RawValue>,
@@ -161,9 +180,17 @@ struct Fields<'a> {
     #[serde(borrow)]
     in_timeline: Option<&'a RawValue>,
     #[serde(borrow)]
+    urgent: Option<&'a RawValue>,
+    #[serde(borrow)]
     item: Option<&'a RawValue>,
     #[serde(borrow)]
     choice: Option<&'a RawValue>,
+    #[serde(borrow)]
+    button: Option<&'a RawValue>,
+    #[serde(borrow)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    text: Option<&'a RawValue>,
 }
 
 /// Reads one field, `None` when it is missing or null.
@@ -199,8 +226,14 @@ fn read(text: &str) -> Result<AddressedFrame, BadFrame> {
     let frame = match kind.ok_or_else(|| bad("type is missing"))? {
         "chat_message" => {
             let card = field(fields.card).map_err(|_| bad("card must be an object"))?;
+            let mut uploads = field::<Vec<Uuid>>(fields.attachments)
+                .map_err(|_| bad("attachments must be a list of UUIDs"))?
+                .unwrap_or_default();
+            let mut seen = HashSet::new();
+            uploads.retain(|upload| seen.insert(*upload));
+            let uploads: Vec<UploadId> = uploads.into_iter().map(UploadId).collect();
             let text = match field(fields.message) {
-                Ok(None) if card.is_some() => String::new(),
+                Ok(None) if card.is_some() || !uploads.is_empty() => String::new(),
                 text => text.ok().flatten().ok_or_else(|| bad("message must be a string"))?,
             };
             let reply_to = field::<Uuid>(fields.reply_to).ok().flatten().map(MessageId);
@@ -219,10 +252,13 @@ fn read(text: &str) -> Result<AddressedFrame, BadFrame> {
                     .map_err(|_| bad("mention_room must be a boolean"))?
                     .unwrap_or_default(),
             );
+            let urgent: Option<Value> = field(fields.urgent).map_err(|_| bad("urgent must be an object"))?;
+            let urgent = urgent.map(|given| UrgentDraft::read(&given)).transpose();
+            let urgent = urgent.map_err(|_| bad("urgent must be an object, and its ack_by a time"))?;
             ClientFrame::ChatMessage {
                 text,
                 reply_to,
-                extras: SentExtras { card, thread, mentions },
+                extras: SentExtras { card, thread, mentions, urgent, uploads },
                 client_id,
             }
         }
@@ -248,16 +284,10 @@ fn read(text: &str) -> Result<AddressedFrame, BadFrame> {
             on: field(fields.on).ok().flatten().ok_or_else(|| bad("on must be a boolean"))?,
             client_id,
         },
-        "card" => ClientFrame::Change {
-            change: RoomChange::ChangeCard {
-                message: field::<Uuid>(fields.message_id)
-                    .ok()
-                    .flatten()
-                    .map(MessageId)
-                    .ok_or_else(|| bad("message_id must be a UUID"))?,
-                change: card_change(&fields)
-                    .ok_or_else(|| bad("item or choice must be a string, on a boolean"))?,
-            },
+        "card" => ClientFrame::Change { change: card_change(&fields, client_id).map_err(bad)?, client_id },
+        "command" => ClientFrame::BotCommand {
+            name: field(fields.name).ok().flatten().ok_or_else(|| bad("name must be a string"))?,
+            text: field(fields.text).map_err(|_| bad("text must be a string"))?.unwrap_or_default(),
             client_id,
         },
         "ping" => ClientFrame::Ping { n: field(fields.n).map_err(|_| bad("n must be a number"))? },
@@ -277,14 +307,22 @@ fn read(text: &str) -> Result<AddressedFrame, BadFrame> {
     Ok(AddressedFrame { room, frame })
 }
 
-/// Reads what a frame does to a card, `None` when it doesn't say one thing.
-fn card_change(fields: &Fields<'_>) -> Option<CardChange> {
-    let (item, choice) = (field(fields.item).ok()?, field(fields.choice).ok()?);
-    let on = field(fields.on).ok()??;
-    match (item, choice) {
-        (Some(id), None) => Some(CardChange::Item { id, on }),
-        (None, Some(id)) => Some(CardChange::Choice { id, on }),
-        _ => None,
+/// Reads what a frame does to a card, an error when it doesn't say one thing.
+fn card_change(fields: &Fields<'_>, client_id: Option<ClientId>) -> Result<RoomChange, &'static str> {
+    const WRONG: &str = "item, choice or button must be a string, on a boolean";
+    let id = |given| field::<String>(given).map_err(|_| WRONG);
+    let message = field::<Uuid>(fields.message_id).ok().flatten().map(MessageId);
+    let message = message.ok_or("message_id must be a UUID")?;
+    let on = field::<bool>(fields.on).map_err(|_| WRONG)?;
+    match (id(fields.item)?, id(fields.choice)?, id(fields.button)?, on) {
+        (Some(id), None, None, Some(on)) => {
+            Ok(RoomChange::ChangeCard { message, change: CardChange::Item { id, on } })
+        }
+        (None, Some(id), None, Some(on)) => {
+            Ok(RoomChange::ChangeCard { message, change: CardChange::Choice { id, on } })
+        }
+        (None, None, Some(button), None | Some(true)) => Ok(RoomChange::Press { message, button, client_id }),
+        _ => Err(WRONG),
     }
 }
 
@@ -351,10 +389,22 @@ mod tests {
             r#"{"type":"chat_message","card":null}"#,
             r#"{"type":"chat_message","message":"a","thread_root":"x"}"#,
             r#"{"type":"chat_message","message":"a","in_timeline":false}"#,
+            r#"{"type":"chat_message","message":"a","urgent":true}"#,
+            r#"{"type":"chat_message","message":"a","urgent":{"ack_by":"soon"}}"#,
+            r#"{"type":"chat_message","message":"a","attachments":"x"}"#,
+            r#"{"type":"chat_message","message":"a","attachments":["x"]}"#,
+            r#"{"type":"chat_message","attachments":[]}"#,
             r#"{"type":"card","message_id":"0190a000-0000-7000-8000-000000000001","item":"a"}"#,
             r#"{"type":"card","message_id":"0190a000-0000-7000-8000-000000000001","item":5,"on":true}"#,
             r#"{"type":"card","message_id":"0190a000-0000-7000-8000-000000000001","item":"a","choice":"a","on":true}"#,
             r#"{"type":"card","item":"a","on":true}"#,
+            r#"{"type":"card","button":"a","message_id":"x"}"#,
+            r#"{"type":"card","message_id":"0190a000-0000-7000-8000-000000000001","button":7}"#,
+            r#"{"type":"card","message_id":"0190a000-0000-7000-8000-000000000001","button":"a","item":"a","on":true}"#,
+            r#"{"type":"card","message_id":"0190a000-0000-7000-8000-000000000001","button":"a","on":false}"#,
+            r#"{"type":"command"}"#,
+            r#"{"type":"command","name":7}"#,
+            r#"{"type":"command","name":"remind","text":7}"#,
             r#"{"type":"read_receipt","message_id":"x"}"#,
             r#"{"type":"subscribe","since":-1}"#,
             r#"{"type":"nonsense"}"#,
@@ -398,11 +448,10 @@ mod tests {
     /// JSON of any shape, with the names that frames use among its keys.
     fn json() -> impl Strategy<Value = Value> {
         let key = prop_oneof![
-            "type|message|client_id|reply_to|room_id|since|epoch|n|token|message_id|emoji|on|card|item|choice|thread_root|in_timeline|mentions|mention_room",
+            "type|message|client_id|reply_to|room_id|since|epoch|n|token|message_id|emoji|on|card|item|choice|button|name|text|thread_root|in_timeline|mentions|mention_room|urgent|ack_by|attachments",
             "\\PC{0,8}"
         ];
-        let kind =
-            "chat_message|typing|read_receipt|mark_room_read|subscribe|unsubscribe|auth|ping|react|card";
+        let kind = "chat_message|typing|read_receipt|mark_room_read|subscribe|unsubscribe|auth|ping|react|card|command";
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),

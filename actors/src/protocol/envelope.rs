@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use chacha20poly1305::aead::{AeadInOut, Generate, KeyInit};
 use chacha20poly1305::{Key, Tag, XChaCha20Poly1305, XNonce};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -29,6 +30,27 @@ impl EnvelopeKey {
     pub fn new(key: &[u8]) -> Self {
         let key: [u8; 32] = Sha256::digest(key).into();
         Self(XChaCha20Poly1305::new(&Key::from(key)))
+    }
+
+    /// Seals a value for a `purpose`; what was sealed for another one doesn't open.
+    pub(super) fn seal(&self, purpose: &[u8], value: &impl Serialize) -> Vec<u8> {
+        let nonce = XNonce::generate();
+        let mut out = nonce.to_vec();
+        serde_json::to_writer(&mut out, value).expect("plain structs are written, to memory");
+        let sealed = self.0.encrypt_inout_detached(&nonce, purpose, (&mut out[NONCE..]).into());
+        let tag = sealed.expect("a value is far shorter than what one nonce seals");
+        out.extend_from_slice(&tag);
+        out
+    }
+
+    /// Opens what was sealed with the same key for the same purpose.
+    pub(super) fn open<T: DeserializeOwned>(&self, purpose: &[u8], bytes: &[u8]) -> Option<T> {
+        let (nonce, rest) = bytes.split_first_chunk::<NONCE>()?;
+        let (body, tag) = rest.split_last_chunk::<TAG>()?;
+        let mut body = body.to_vec();
+        let (nonce, tag) = (XNonce::from(*nonce), Tag::from(*tag));
+        self.0.decrypt_inout_detached(&nonce, purpose, body.as_mut_slice().into(), &tag).ok()?;
+        serde_json::from_slice(&body).ok()
     }
 }
 
@@ -61,8 +83,23 @@ pub enum Notice {
     UserAccess(UserAccess),
     /// A user's personal log reaches up to here.
     PersonalLog(UserId, PersonalSeq),
+    /// A frame for a user's sockets for all rooms.
+    UserFrame(UserFrame),
+    /// The call of this node was taken by a socket at the sender.
+    CallTaken(NodeId, u64),
     /// The sender stops; its users are about to reconnect elsewhere.
     Leaving,
+}
+
+/// A frame for a user's sockets for all rooms.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserFrame {
+    /// The user.
+    pub user: UserId,
+    /// The frame, as JSON.
+    pub json: String,
+    /// The sender's number of this call, if it waits for a socket that takes it.
+    pub call: Option<u64>,
 }
 
 impl Envelope {
@@ -75,24 +112,13 @@ impl Envelope {
     /// Seals the envelope.
     #[must_use]
     pub fn seal(&self, key: &EnvelopeKey) -> Bytes {
-        let nonce = XNonce::generate();
-        let mut out = nonce.to_vec();
-        serde_json::to_writer(&mut out, self).expect("envelopes are plain structs, written to memory");
-        let sealed = key.0.encrypt_inout_detached(&nonce, b"", (&mut out[NONCE..]).into());
-        let tag = sealed.expect("an envelope is far shorter than what one nonce seals");
-        out.extend_from_slice(&tag);
-        out.into()
+        key.seal(b"", self).into()
     }
 
     /// Opens an envelope that was sealed with the same key and is of this version.
     #[must_use]
     pub fn open(bytes: &[u8], key: &EnvelopeKey) -> Option<Self> {
-        let (nonce, rest) = bytes.split_first_chunk::<NONCE>()?;
-        let (body, tag) = rest.split_last_chunk::<TAG>()?;
-        let mut body = body.to_vec();
-        let (nonce, tag) = (XNonce::from(*nonce), Tag::from(*tag));
-        key.0.decrypt_inout_detached(&nonce, b"", body.as_mut_slice().into(), &tag).ok()?;
-        serde_json::from_slice(&body).ok().filter(|envelope: &Self| envelope.version == VERSION)
+        key.open(b"", bytes).filter(|envelope: &Self| envelope.version == VERSION)
     }
 }
 

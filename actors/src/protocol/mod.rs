@@ -1,5 +1,6 @@
 //! The wire: frames from and to clients, close codes, and envelopes between nodes.
 
+pub mod answer_token;
 pub mod client;
 pub mod close;
 pub mod codec;

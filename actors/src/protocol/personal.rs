@@ -160,7 +160,7 @@ impl<'a> PersonalFrame<'a> {
             message_id: notification.message,
             title: &notification.title,
             body: &notification.body,
-            urgent: false,
+            urgent: notification.is_urgent(),
             position,
         }
     }

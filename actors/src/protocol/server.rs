@@ -100,6 +100,25 @@ pub enum ServerFrame<'a> {
         created_at: DateTime<Utc>,
         duplicate: bool,
     },
+    Command {
+        room_id: RoomId,
+        name: &'a str,
+        text: &'a str,
+        user_id: UserId,
+        token: &'a str,
+    },
+    CommandSent {
+        room_id: RoomId,
+        name: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        client_id: Option<ClientId>,
+    },
+    CommandAnswer {
+        room_id: RoomId,
+        name: &'a str,
+        user_id: UserId,
+        content: &'a str,
+    },
     Error {
         code: ErrorCode,
         message: &'a str,

@@ -7,7 +7,8 @@ use actix::{Handler, Message};
 use super::RelayActor;
 use crate::domain::ids::{NodeId, RoomId};
 use crate::domain::signal::Signal;
-use crate::messages::inbox::{EventsCommitted, PersonalLogGrown, UserRenamed};
+use crate::messages::bots::CallTaken;
+use crate::messages::inbox::{EventsCommitted, PersonalLogGrown, PushRemoteFrame, UserRenamed};
 use crate::messages::registry::{RouteEvents, RouteSignal};
 use crate::messages::users::{AnnounceOnlineSoon, PresenceUpdate, RemotePresence, UserChanged};
 use crate::ports::broker::BrokerEvent;
@@ -74,6 +75,11 @@ impl RelayActor {
             Notice::Presence(user, online) => presence(PresenceUpdate::One(user, online)),
             Notice::Leaving => presence(PresenceUpdate::Leaving),
             Notice::PersonalLog(user, head) => self.deps.inbox.tell(PersonalLogGrown { user, head }),
+            Notice::UserFrame(frame) => self.deps.inbox.tell(PushRemoteFrame { node, frame }),
+            Notice::CallTaken(caller, call) if caller == self.deps.node => {
+                self.deps.bots.tell(CallTaken { call });
+            }
+            Notice::CallTaken(..) => {}
             Notice::UserAccess(access) => {
                 self.deps.users.tell(UserChanged(access));
                 self.deps.inbox.tell(UserRenamed { user: access.user, is_news: true });

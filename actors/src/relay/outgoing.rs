@@ -11,7 +11,8 @@ use crate::domain::ids::RoomId;
 use crate::domain::signal::Signal;
 use crate::failpoint::{self, Failpoint};
 use crate::messages::relay::{
-    PublishCommit, PublishOnline, PublishPersonalLog, PublishPresence, PublishSignal, PublishUserChange,
+    PublishCallTaken, PublishCommit, PublishOnline, PublishPersonalLog, PublishPresence, PublishSignal,
+    PublishUserChange, PublishUserFrame,
 };
 use crate::ports::broker::Topic;
 use crate::protocol::envelope::{Envelope, Notice};
@@ -128,6 +129,22 @@ impl Handler<PublishPersonalLog> for RelayActor {
 
     fn handle(&mut self, PublishPersonalLog { user, head }: PublishPersonalLog, ctx: &mut Self::Context) {
         self.enqueue([Topic::of_user(user)], Notice::PersonalLog(user, head), ctx);
+    }
+}
+
+impl Handler<PublishUserFrame> for RelayActor {
+    type Result = ();
+
+    fn handle(&mut self, PublishUserFrame(frame): PublishUserFrame, ctx: &mut Self::Context) {
+        self.enqueue([Topic::of_user(frame.user)], Notice::UserFrame(frame), ctx);
+    }
+}
+
+impl Handler<PublishCallTaken> for RelayActor {
+    type Result = ();
+
+    fn handle(&mut self, PublishCallTaken { node, call }: PublishCallTaken, ctx: &mut Self::Context) {
+        self.enqueue([Topic::Nodes], Notice::CallTaken(node, call), ctx);
     }
 }
 

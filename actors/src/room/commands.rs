@@ -42,13 +42,15 @@ enum ReplyKind {
 #[derive(Default)]
 pub(super) struct Budgets {
     messages: Budget,
+    urgent_messages: Budget,
     changes: Budget,
     reads: Budget,
 }
 
 impl Budgets {
     pub(super) fn are_full(&self, now: Duration) -> bool {
-        self.messages.is_full(now) && self.changes.is_full(now) && self.reads.is_full(now)
+        let all = [&self.messages, &self.urgent_messages, &self.changes, &self.reads];
+        all.iter().all(|budget| budget.is_full(now))
     }
 }
 
@@ -142,6 +144,9 @@ impl RoomActor {
         let (now, limits) = (deps.clock.now(), &deps.limits);
         let (rate, budget): (Rate, fn(&mut Budgets) -> &mut Budget) = match command.rules().rate {
             Some(RateClass::Messages) => (limits.messages, |budgets| &mut budgets.messages),
+            Some(RateClass::UrgentMessages) => {
+                (limits.urgent_messages, |budgets| &mut budgets.urgent_messages)
+            }
             Some(RateClass::Changes) => (limits.changes, |budgets| &mut budgets.changes),
             Some(RateClass::Reads) => (limits.reads, |budgets| &mut budgets.reads),
             None => return Ok(()),

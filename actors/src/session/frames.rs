@@ -6,6 +6,7 @@ use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResu
 use bytes::Bytes;
 
 use super::{RejectedFrames, SessionActor};
+use crate::domain::attachment::ATTACHMENTS_MAX;
 use crate::domain::card::Card;
 use crate::domain::command::{DraftExtras, MessageDraft, MissingReplyTarget, Refusal, RoomChange};
 use crate::domain::emoji;
@@ -137,6 +138,9 @@ impl SessionActor {
                 None => self.invalid("emoji must be one emoji", room, client_id),
             },
             ClientFrame::Change { change, client_id } => self.submit(room, change, client_id, ctx),
+            ClientFrame::BotCommand { name, text, client_id } => {
+                self.give_bot_command(room, name, &text, client_id);
+            }
             ClientFrame::Typing { is_typing } => match self.joined_room(room) {
                 Some(joined_room) => {
                     if let Some(username) = self.username.clone() {
@@ -180,6 +184,7 @@ impl SessionActor {
         let content = match text::content(text, chars_max) {
             Ok(content) => content.to_owned(),
             Err(TextError::Blank) if card.is_some() => card.as_deref().map(Card::as_text).unwrap_or_default(),
+            Err(TextError::Blank) if !sent.uploads.is_empty() => String::new(),
             // A legacy client expects a blank message to be ignored.
             Err(TextError::Blank) if client_id.is_none() => return,
             Err(error) => return self.invalid(&error.to_string(), room, client_id),
@@ -188,7 +193,12 @@ impl SessionActor {
             let message = format!("mentions may name {} people at most", Mentions::USERS_MAX);
             return self.invalid(&message, room, client_id);
         }
-        let extras = DraftExtras { card, thread: sent.thread };
+        if sent.uploads.len() > ATTACHMENTS_MAX {
+            let message = format!("attachments may name {ATTACHMENTS_MAX} uploads at most");
+            return self.invalid(&message, room, client_id);
+        }
+        let (uploads, urgent) = (sent.uploads.clone(), sent.urgent);
+        let extras = DraftExtras { card, thread: sent.thread, urgent, uploads, more_files: Vec::new() };
         let draft = MessageDraft {
             id: self.worker.next_message(),
             client_id,
@@ -205,7 +215,7 @@ impl SessionActor {
     }
 
     /// Refuses a frame that was understood, for one of its values.
-    fn invalid(&mut self, message: &str, room: RoomId, client_id: Option<ClientId>) {
+    pub(super) fn invalid(&mut self, message: &str, room: RoomId, client_id: Option<ClientId>) {
         self.push(codec::error(ErrorCode::Invalid, message, Some(room), client_id, None));
     }
 

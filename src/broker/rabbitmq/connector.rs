@@ -14,15 +14,15 @@ use std::{
 
 use lapin::{
     AsyncTcpStream, Connection, ConnectionProperties,
-    tcp::{AMQPUriTcpExt, TLSConfig},
-    uri::AMQPUri,
+    tcp::{AMQPUriTcpExt, RustlsConnectorConfig, TLSConfig},
+    uri::{AMQPScheme, AMQPUri},
 };
 use tokio::time::timeout;
 
 /// How long the TCP connection may take.
 const TCP_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long the AMQP handshake may take.
-const AMQP_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long all of it may take, the handshakes of TLS and AMQP included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Shuts a socket down when dropped.
 #[derive(Debug, Default)]
@@ -48,7 +48,10 @@ pub(super) async fn connect(
         uri,
         runtime,
         async move |uri, runtime| {
-            let connecting = uri.connect_with_config_async(TLSConfig::default(), &runtime);
+            let is_encrypted = uri.scheme == AMQPScheme::AMQPS;
+            let host = uri.authority.host.clone();
+            let plain = AMQPUri { scheme: AMQPScheme::AMQP, ..uri };
+            let connecting = plain.connect_with_config_async(TLSConfig::default(), &runtime);
             let stream = timeout(TCP_CONNECT_TIMEOUT, connecting)
                 .await
                 .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
@@ -58,11 +61,15 @@ pub(super) async fn connect(
             // The caller has given up, so the connection must not be opened.
             let shutdown = held.upgrade().ok_or(io::Error::from(io::ErrorKind::ConnectionAborted))?;
             let _tied_before = shutdown.0.set(plain.get_ref().as_fd().try_clone_to_owned()?.into());
-            Ok(stream)
+            if !is_encrypted {
+                return Ok(stream);
+            }
+            let tls = RustlsConnectorConfig::new_with_native_certs()?.connector_with_no_client_auth()?;
+            Ok(stream.into_rustls(&tls, &host).await?)
         },
         properties,
     );
-    timeout(AMQP_HANDSHAKE_TIMEOUT, connecting)
+    timeout(CONNECT_TIMEOUT, connecting)
         .await
         .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
 }

@@ -91,6 +91,10 @@ pub async fn post(
     state.rate_limits.check_request(hook.account)?;
     state.in_flight.enter(&request, hook.account)?;
     let post: PostToHookRequest = body.object().await?;
+    if hook.rooms.is_empty() {
+        // Whoever has set it up may no longer do so.
+        return Err(ApiError::forbidden());
+    }
     let draft = post.draft(&hook)?;
     let answers = join_all(hook.rooms.iter().map(|room| send(&state, &hook, RoomId(*room), &draft))).await;
     let (mut messages, mut errors, mut first_error) = (Vec::new(), BTreeMap::new(), None);

@@ -122,7 +122,7 @@ pub async fn create(
     }
 }
 
-/// Lists the addresses that the caller may delete.
+/// Lists the addresses that the caller may take out of rooms, each with these rooms.
 #[utoipa::path(get, path = "/api/chat/incoming/", tag = "integrations", params(Pagination),
     responses((status = 200, body = Page<ApiIncoming>)))]
 pub async fn list(
@@ -151,7 +151,8 @@ pub async fn get(
     Ok(Json(hook.ok_or_else(ApiError::not_found)?.into()))
 }
 
-/// Deletes one of them: nothing more is posted there. Its messages stay.
+/// Takes one of them out of the rooms that it is listed with: nothing more is posted there by it. Its messages stay. An
+/// address without rooms is deleted.
 #[utoipa::path(delete, path = "/api/chat/incoming/{id}/", tag = "integrations",
     params(("id" = Uuid, Path)), responses((status = 204)))]
 pub async fn delete(

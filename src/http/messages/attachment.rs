@@ -1,5 +1,6 @@
 //! The file of a message that is being sent: who may attach one, and how it is stored and discarded.
 
+use actors::domain::attachment::Media;
 use actors::domain::command::Refusal;
 use actors::domain::ids::{FileId, RoomId, UserId};
 use actors::domain::message::{Attachment, MessageType};
@@ -16,14 +17,14 @@ use crate::store::postgres::files::UnattachedFile;
 pub(super) const FIELD: &str = "attachment";
 
 /// A file that is stored and that no message carries yet.
-pub(super) struct StoredAttachment(StoredFile);
+pub(in crate::http) struct StoredAttachment(StoredFile);
 
 impl StoredAttachment {
     /// Stores a file until its message is sent or a sweep finds it.
     ///
     /// # Errors
     /// 503: the database or the storage is unavailable. What was written is left to the sweep.
-    pub(super) async fn store(
+    pub(in crate::http) async fn store(
         state: &ApiState,
         sender: UserId,
         upload: NamedUpload,
@@ -36,6 +37,8 @@ impl StoredAttachment {
             size: size_of(file),
             content_type: file.content_type,
             is_image: file.kind == AttachmentKind::Image,
+            pixels: pixels_of(file),
+            has_previews: file.has_previews,
         };
         // The row comes first: once the file has its final key, only the row leads a sweep to it.
         state.store.insert_unattached_file(row).await?;
@@ -53,7 +56,16 @@ impl StoredAttachment {
 
     /// Returns the file as its message names it.
     pub(super) fn attachment(&self) -> Attachment {
-        Attachment { file: FileId(self.0.id), name: self.0.name.clone(), size: size_of(&self.0) }
+        let file = &self.0;
+        let (width, height) = pixels_of(file).unzip();
+        let content_type = file.content_type.to_owned();
+        let media = Media { content_type, width, height, has_previews: file.has_previews };
+        Attachment { file: self.id(), name: file.name.clone(), size: size_of(file), media }
+    }
+
+    /// Returns the file's id.
+    pub(in crate::http) fn id(&self) -> FileId {
+        FileId(self.0.id)
     }
 
     /// Returns the digest of the bytes that the client sent.
@@ -62,7 +74,7 @@ impl StoredAttachment {
     }
 
     /// Discards the file, because its message isn't sent. On failure the file is left to the sweep.
-    pub(super) async fn discard(self, state: &ApiState) {
+    pub(in crate::http) async fn discard(self, state: &ApiState) {
         if let Err(error) = state.store.discard_file(FileId(self.0.id)).await {
             tracing::warn!(%error, "a file could not be discarded");
         }
@@ -71,6 +83,11 @@ impl StoredAttachment {
 
 fn size_of(file: &StoredFile) -> i64 {
     i64::try_from(file.size).unwrap_or(i64::MAX)
+}
+
+fn pixels_of(file: &StoredFile) -> Option<(i32, i32)> {
+    let (width, height) = file.pixels?;
+    Some((width.try_into().ok()?, height.try_into().ok()?))
 }
 
 /// Refuses an upload from users who were never in the room, before it is read.

@@ -1,6 +1,8 @@
 //! The cards of messages in bodies of REST.
 
-use actors::domain::card::{Card, CardBody, CardField, CardView, ChecklistItem, PollChoice};
+use actors::domain::card::{
+    ButtonStyle, Card, CardBody, CardButton, CardField, CardView, ChecklistItem, PollChoice,
+};
 use actors::domain::ids::UserId;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -35,9 +37,22 @@ pub struct ApiCard {
     pub state: Option<String>,
     /// A web address with more about it.
     pub link: Option<String>,
-    /// Always empty: only bots may send buttons.
-    #[schema(value_type = Vec<Object>)]
-    pub buttons: [(); 0],
+    /// What can be pressed, so that its author is told.
+    pub buttons: Vec<ApiCardButton>,
+}
+
+/// Something to press.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CardButton)]
+pub struct ApiCardButton {
+    /// Its id on the card.
+    pub id: String,
+    /// What it says.
+    pub text: String,
+    /// `primary`, `danger` or `plain`, where its author has said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub style: Option<&'static str>,
 }
 
 /// A fact on a card.
@@ -108,7 +123,7 @@ impl ApiCard {
             closed: poll.map(|poll| poll.closed),
             state: frame.state.map(str::to_owned),
             link: frame.link.map(str::to_owned),
-            buttons: frame.buttons,
+            buttons: frame.buttons.iter().map(ApiCardButton::from).collect(),
         }
     }
 }
@@ -116,6 +131,13 @@ impl ApiCard {
 impl From<&CardField> for ApiCardField {
     fn from(field: &CardField) -> Self {
         Self { name: field.name.clone(), value: field.value.clone() }
+    }
+}
+
+impl From<&CardButton> for ApiCardButton {
+    fn from(button: &CardButton) -> Self {
+        let style = button.style.map(ButtonStyle::as_str);
+        Self { id: button.id.clone(), text: button.text.clone(), style }
     }
 }
 
@@ -163,6 +185,24 @@ pub struct SendCard {
     /// A web address with more about it.
     #[schema(max_length = 2048)]
     pub link: Option<String>,
+    /// What can be pressed; from bots, integrations and the host application alone.
+    #[schema(max_items = 10)]
+    pub buttons: Option<Vec<SendCardButton>>,
+}
+
+/// A button of a card to be sent.
+#[derive(ToSchema)]
+#[schema(as = SendCardButton)]
+pub struct SendCardButton {
+    /// Its id on the card; the server makes one where it is left out.
+    #[schema(max_length = 40)]
+    pub id: Option<String>,
+    /// What it says.
+    #[schema(min_length = 1, max_length = 40)]
+    pub text: String,
+    /// How it stands out.
+    #[schema(pattern = "^(primary|danger|plain)$")]
+    pub style: Option<String>,
 }
 
 /// An item or a choice of a card to be sent.

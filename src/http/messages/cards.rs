@@ -1,9 +1,10 @@
-//! Changing the card of a message: ticking, voting, closing.
+//! Changing the card of a message: ticking, voting, closing, and pressing its buttons.
 
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, Path};
 use actors::domain::card::{CARD_ID_CHARS_MAX, CardChange};
 use actors::domain::command::RoomChange;
+use actors::domain::ids::{ClientId, MessageId};
 use utoipa::ToSchema;
 
 use super::view::{ApiMessage, MessagePresenter};
@@ -14,7 +15,7 @@ use crate::http::error::ApiError;
 use crate::http::fields::{Fields, FromFields};
 use crate::http::state::ApiState;
 
-/// A change of a card: exactly one of `item`, `choice` and `close`.
+/// A change of a card, or a press of a button on it: exactly one of `item`, `choice`, `button` and `close`.
 #[derive(ToSchema)]
 #[schema(as = ChangeCard)]
 pub struct ChangeCardRequest {
@@ -24,7 +25,13 @@ pub struct ChangeCardRequest {
     /// The id of a choice to vote for.
     #[schema(value_type = Option<String>, max_length = 40)]
     choice: Option<String>,
-    /// Whether the tick or the vote shall be there; true unless it is given.
+    /// The id of a button to press.
+    #[schema(value_type = Option<String>, max_length = 40)]
+    button: Option<String>,
+    /// What the client calls the press, so that a retry presses nothing again.
+    #[schema(value_type = Option<uuid::Uuid>)]
+    client_id: Option<ClientId>,
+    /// Whether the tick or the vote shall be there; true unless it is given, and always for a button.
     #[schema(value_type = Option<bool>)]
     on: bool,
     /// True: closes one's own poll.
@@ -37,34 +44,39 @@ impl FromFields for ChangeCardRequest {
     fn from_fields(fields: &mut Fields) -> Option<Self> {
         let item = fields.optional_text("item", CARD_ID_CHARS_MAX);
         let choice = fields.optional_text("choice", CARD_ID_CHARS_MAX);
+        let button = fields.optional_text("button", CARD_ID_CHARS_MAX);
+        let client_id = fields.uuid("client_id").map(ClientId);
         let on = fields.optional_flag("on").unwrap_or(true);
         let close = fields.optional_flag("close").unwrap_or(false);
         let is_given = |name| fields.has(name) && !fields.is_null(name);
-        let (has_button, has_one) = (
-            is_given("button"),
-            [is_given("item"), is_given("choice"), close].into_iter().filter(|it| *it).count() == 1,
-        );
-        // Only bots send buttons, and there are none yet.
-        if has_button {
-            fields.add_error("button", "This card has no such button");
-        } else if !has_one {
-            fields.add_error("item", "Give one of item, choice and close.");
+        let given = [is_given("item"), is_given("choice"), is_given("button"), close];
+        let presses = is_given("button");
+        if given.into_iter().filter(|it| *it).count() != 1 {
+            fields.add_error("item", "Give one of item, choice, button and close.");
         }
-        Some(Self { item, choice, on, close })
+        if presses && !on {
+            fields.add_error("on", "A button is pressed and nothing else.");
+        }
+        Some(Self { item, choice, button, client_id, on, close })
     }
 }
 
 impl ChangeCardRequest {
-    fn change(self) -> CardChange {
-        match (self.item, self.choice) {
-            (Some(id), _) => CardChange::Item { id, on: self.on },
-            (None, Some(id)) => CardChange::Choice { id, on: self.on },
-            (None, None) => CardChange::Close,
-        }
+    fn change(self, message: MessageId) -> RoomChange {
+        let change = match (self.item, self.choice, self.button) {
+            (Some(id), ..) => CardChange::Item { id, on: self.on },
+            (None, Some(id), _) => CardChange::Choice { id, on: self.on },
+            (None, None, Some(button)) => {
+                return RoomChange::Press { message, button, client_id: self.client_id };
+            }
+            (None, None, None) => CardChange::Close,
+        };
+        RoomChange::ChangeCard { message, change }
     }
 }
 
-/// Ticks an item, votes for a choice, or closes one's own poll. Again: nothing new.
+/// Ticks an item, votes for a choice, presses a button, or closes one's own poll. Again: nothing new, and for a button
+/// under the same `client_id` alone.
 #[utoipa::path(post, path = "/api/chat/messages/{id}/card/", tag = "messages",
     params(("id" = uuid::Uuid, Path)), request_body = ChangeCardRequest,
     responses((status = 200, body = ApiMessage)))]
@@ -76,8 +88,7 @@ pub async fn change(
     body: RequestBody,
 ) -> Result<Json<ApiMessage>, ApiError> {
     let message = find_message(&state, &caller, &id).await?;
-    let change = body.object::<ChangeCardRequest>().await?.change();
-    let change = RoomChange::ChangeCard { message: message.message.id, change };
+    let change = body.object::<ChangeCardRequest>().await?.change(message.message.id);
     command(&state, &caller, &message, change).await?;
     let changed = find_message(&state, &caller, &id).await?;
     Ok(Json(MessagePresenter::new(&request, &state, &caller).present(changed)))

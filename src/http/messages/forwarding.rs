@@ -201,7 +201,10 @@ impl ForwardRequest {
             attachment: source.and_then(|source| source.attachment.clone()),
             reply_to: None,
             missing_reply_target: MissingReplyTarget::Reject,
-            extras: DraftExtras::default(),
+            extras: DraftExtras {
+                more_files: source.map(|source| source.extras.more_files.clone()).unwrap_or_default(),
+                ..DraftExtras::default()
+            },
             mentions: Mentions::default(),
             digest: MessageDraft::digest_of_copy(id),
         };

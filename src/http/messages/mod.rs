@@ -1,6 +1,8 @@
 //! Messages: lists, slices by `seq`, single messages, editing and reading.
 
-mod attachment;
+pub mod acks;
+pub(super) mod attachment;
+pub mod attachment_view;
 pub mod card_view;
 pub mod cards;
 pub mod deletion;

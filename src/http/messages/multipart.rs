@@ -20,7 +20,7 @@ const FILE_NAME: &str = "attachment_name";
 /// The text part that may come more than once.
 const MENTIONS: &str = "mentions";
 /// The text parts that are read; all other parts are skipped.
-const TEXTS: [&str; 10] = [
+const TEXTS: [&str; 11] = [
     "room",
     "content",
     "message_type",
@@ -28,6 +28,7 @@ const TEXTS: [&str; 10] = [
     "client_id",
     "thread_root",
     "in_timeline",
+    "urgent",
     MENTIONS,
     "mention_room",
     FILE_NAME,

@@ -5,21 +5,24 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use actors::domain::attachment::ATTACHMENTS_MAX;
 use actors::domain::card::Card;
 use actors::domain::command::{
     Command, CommandReply, DraftExtras, MessageDraft, MissingReplyTarget, Refusal, RoomChange,
 };
-use actors::domain::ids::{ClientId, MessageId, RoomId, UserId};
+use actors::domain::ids::{ClientId, MessageId, RoomId, UploadId, UserId};
 use actors::domain::mentions::Mentions;
 use actors::domain::message::MessageType;
 use actors::domain::text::{CONTENT_CHARS_MAX, NAME_CHARS_MAX};
 use actors::domain::thread::ThreadPlace;
+use actors::domain::urgency::UrgentDraft;
 use actors::error::EngineError;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::acks::SendUrgent;
 use super::attachment::{StoredAttachment, check_uploader, upload_error};
 use super::card_view::SendCard;
 use super::multipart::{FilePart, FormParts};
@@ -29,6 +32,7 @@ use crate::http::caller::Caller;
 use crate::http::error::{ApiError, map_refusal};
 use crate::http::fields::{Fields, FromFields};
 use crate::http::state::ApiState;
+use crate::http::uploads::finishing::finish;
 
 /// The error of a message that would stand nowhere.
 const ONLY_IN_THREADS: &str = "Only with thread_root.";
@@ -40,7 +44,7 @@ pub struct SendMessageRequest {
     /// The room.
     #[schema(value_type = Uuid)]
     room: RoomId,
-    /// The text; may be left out beside a file or a card.
+    /// The text; may be left out beside files or a card.
     #[schema(value_type = Option<String>, max_length = 4000, nullable = false)]
     content: String,
     /// Ignored but for a value that can't be: the type follows from the file.
@@ -67,6 +71,12 @@ pub struct SendMessageRequest {
     mentions: Option<Vec<i64>>,
     /// Whether it mentions everyone in the room; with more than 20 people in it, for its admins only.
     mention_room: Option<bool>,
+    /// That it is urgent: everyone in the room is told at once, and again until they acknowledge it.
+    #[schema(value_type = Option<SendUrgent>)]
+    urgent: Option<UrgentDraft>,
+    /// The uploads that become its files, in their order, by their ids.
+    #[schema(value_type = Option<Vec<Uuid>>, max_items = 10)]
+    attachments: Vec<UploadId>,
     /// Of use in a form only, and validated in JSON too.
     #[schema(ignore)]
     attachment_name: Option<String>,
@@ -97,6 +107,9 @@ pub struct SendMessageForm {
     /// A form has no card.
     #[schema(ignore)]
     card: Option<Card>,
+    /// A form brings its file itself.
+    #[schema(ignore)]
+    attachments: Vec<UploadId>,
     /// The message in whose thread it stands; a reply in a thread stands for the thread's root.
     #[schema(value_type = Option<Uuid>, nullable = false)]
     thread_root: Option<MessageId>,
@@ -109,6 +122,9 @@ pub struct SendMessageForm {
     /// Whether it mentions everyone in the room.
     #[schema(nullable = false)]
     mention_room: Option<bool>,
+    /// That it is urgent, as JSON.
+    #[schema(value_type = Option<SendUrgent>, nullable = false)]
+    urgent: Option<UrgentDraft>,
 }
 
 impl FromFields for SendMessageRequest {
@@ -132,6 +148,8 @@ impl FromFields for SendMessageRequest {
             fields.optional_text("attachment_name", NAME_CHARS_MAX).filter(|name| !name.is_empty());
         let mentions = fields.ids("mentions", Mentions::USERS_MAX);
         let mention_room = fields.optional_flag("mention_room");
+        let urgent = fields.parsed("urgent", UrgentDraft::read);
+        let attachments = fields.uuids("attachments", ATTACHMENTS_MAX).unwrap_or_default();
         let room = RoomId(room?);
         Some(Self {
             room,
@@ -144,6 +162,8 @@ impl FromFields for SendMessageRequest {
             in_timeline,
             mentions,
             mention_room,
+            urgent,
+            attachments: attachments.into_iter().map(UploadId).collect(),
             attachment_name,
         })
     }
@@ -159,10 +179,12 @@ impl SendMessageForm {
             reply_to: request.reply_to,
             client_id: request.client_id,
             card: request.card,
+            attachments: request.attachments,
             thread_root: request.thread_root,
             in_timeline: request.in_timeline,
             mentions: request.mentions,
             mention_room: request.mention_room,
+            urgent: request.urgent,
         }
     }
 }
@@ -237,12 +259,16 @@ async fn post(state: &ApiState, caller: &Caller, form: SendMessageForm) -> Resul
     let content = form.content.or_else(|| form.card.as_ref().map(Card::as_text)).unwrap_or_default();
     let mentioned = form.mentions.unwrap_or_default().into_iter().map(UserId).collect();
     let mentions = Mentions::new(mentioned, form.mention_room.unwrap_or(false));
-    if content.is_empty() && stored.is_none() {
+    if !form.attachments.is_empty() {
+        finish(state, caller.user_id()?, &form.attachments).await?;
+    }
+    if content.is_empty() && stored.is_none() && form.attachments.is_empty() {
         return Err(Refusal::Blank.into());
     }
     let in_timeline = form.in_timeline;
     let thread = form.thread_root.map(|root| ThreadPlace { root, in_timeline });
-    let extras = DraftExtras { card: form.card.map(Box::new), thread };
+    let (card, uploads) = (form.card.map(Box::new), form.attachments);
+    let extras = DraftExtras { card, thread, urgent: form.urgent, uploads, ..DraftExtras::default() };
     let digest =
         MessageDraft::digest_of(&content, form.reply_to, stored.as_ref().map(StoredAttachment::digest));
     let draft = MessageDraft {

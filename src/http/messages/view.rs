@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use actix_web::HttpRequest;
-use actors::domain::ids::UserId;
+use actors::domain::ids::{FileId, UserId};
 use actors::domain::mentions::Mentions;
 use actors::domain::message::{Message, MessageView, Quote, QuoteView, RemovedBy};
 use chrono::{DateTime, Utc};
@@ -11,6 +11,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::acks::ApiUrgentMark;
+use super::attachment_view::ApiAttachment;
 use super::card_view::ApiCard;
 use super::origin::ApiForwarded;
 use super::reactions::ApiReaction;
@@ -42,6 +44,8 @@ pub struct ApiMessage {
     pub attachment_name: String,
     /// The file's size in bytes.
     pub attachment_size: Option<i64>,
+    /// All its files, in their order; the three fields before are of the first.
+    pub attachments: Vec<ApiAttachment>,
     /// The message that it answers.
     pub reply_to: Option<ApiQuote>,
     /// The id of that one.
@@ -90,6 +94,8 @@ pub struct ApiMessage {
     pub pinned_at: Option<DateTime<Utc>>,
     /// Who pinned it; none where the host application did.
     pub pinned_by: Option<i64>,
+    /// That it is urgent, and who has acknowledged it.
+    pub urgent: Option<ApiUrgentMark>,
 }
 
 /// Whom a message mentions.
@@ -153,11 +159,11 @@ impl From<QuoteView<'_>> for ApiQuote {
 
 impl ApiMessage {
     /// Adds to what the message's frame says what it says to one caller: `sender` as the caller sees that
-    /// user, the URL of the file, and who has read it.
+    /// user, the URLs of the files, and who has read it.
     fn new(
         details: MessageDetails,
         sender: ApiUser,
-        attachment: Option<String>,
+        file_urls: impl Fn(FileId) -> Option<String>,
         viewer: Option<UserId>,
     ) -> Self {
         let reactions = ApiReaction::all(&details, viewer);
@@ -172,9 +178,14 @@ impl ApiMessage {
             sender,
             message_type: frame.message_type,
             content: frame.content.to_owned(),
-            attachment,
+            attachment: message.attachment.as_ref().and_then(|first| file_urls(first.file)),
             attachment_name: frame.attachment_name.to_owned(),
             attachment_size: frame.attachment_size,
+            attachments: frame
+                .attachments
+                .iter()
+                .map(|file| ApiAttachment::new(file, file_urls(file.id)))
+                .collect(),
             reply_to: frame.reply_to.map(ApiQuote::from),
             reply_to_id: frame.reply_to_id.map(|id| id.0),
             created_at: frame.created_at,
@@ -198,6 +209,7 @@ impl ApiMessage {
             forwarded,
             pinned_at: frame.extras.pinned_at,
             pinned_by: frame.extras.pinned_by.map(|user| user.0),
+            urgent: frame.extras.urgent.map(ApiUrgentMark::from),
         }
     }
 }
@@ -206,12 +218,16 @@ impl ApiMessage {
 pub(super) const BASE_BYTES: usize = 1_500;
 /// Bytes of one user's id in JSON.
 const ID_BYTES: usize = 20;
+/// Bytes of one file in JSON, with its signed addresses.
+const FILE_BYTES: usize = 1_500;
 /// Bytes of where a message was written first: names, ids and a time.
 const ORIGIN_BYTES: usize = 600;
 /// Bytes of one reader in JSON.
 const READER_BYTES: usize = 50;
 /// Bytes of one reaction in JSON, with the users that it names.
 const REACTION_BYTES: usize = 500;
+/// Bytes of one acknowledgement in JSON.
+const ACK_BYTES: usize = 80;
 
 /// Returns how many of `messages`, from the first, fit into a response of `bytes_max`; at least 1.
 #[must_use]
@@ -224,8 +240,11 @@ pub fn count_within(messages: &[MessageDetails], bytes_max: usize) -> usize {
         let card = details.message.extras.card.as_ref().map_or(0, |card| card.json_bytes());
         let origin = details.message.extras.forwarded.as_ref().map_or(0, |_| ORIGIN_BYTES);
         let mentions = details.message.extras.mentions.users.len() * ID_BYTES;
+        let acks = details.message.extras.urgent.as_ref().map_or(0, |mark| mark.acks.len() * ACK_BYTES);
+        let files = details.message.files().count() * FILE_BYTES;
         let content = json_bytes(&details.message.content);
-        let bytes = content + quote + readers + reactions + card + mentions + origin + BASE_BYTES;
+        let extras = files + reactions + card + mentions + acks + origin;
+        let bytes = content + quote + readers + extras + BASE_BYTES;
         left.checked_sub(bytes).map(|less| left = less).is_some()
     };
     messages.iter().take_while(fits).count().max(1)
@@ -264,8 +283,7 @@ impl<'a> MessagePresenter<'a> {
         let (summary, email) = (details.message.sender.clone(), details.sender_email.clone());
         let sender = ApiUser::seen_by(self.caller, &UserProfile { summary, email });
         let sender = sender.marked(details.message.extras.external);
-        let file_url = self.file_url(&details.message);
-        ApiMessage::new(details, sender, file_url, self.caller.viewer())
+        ApiMessage::new(details, sender, |file| self.file_url(file), self.caller.viewer())
     }
 
     /// Presents a message that the caller has just sent, and that nobody else has read.
@@ -283,23 +301,25 @@ impl<'a> MessagePresenter<'a> {
             thread_unread: None,
             shows_origin: false,
         };
-        ApiMessage::new(details, sender, self.file_url(message), self.caller.viewer())
+        ApiMessage::new(details, sender, |file| self.file_url(file), self.caller.viewer())
     }
 
-    /// Signs the URL of a message's file; `None` for a service token without a user, which can't be signed for.
-    fn file_url(&self, message: &Message) -> Option<String> {
-        let (file, user) = message.attachment.as_ref().zip(self.caller.user().ok())?;
+    /// Signs the URL of a file; `None` for a service token without a user, which can't be signed for.
+    fn file_url(&self, file: FileId) -> Option<String> {
+        let user = self.caller.user().ok()?;
         let (viewer, valid_from) = (user.profile.summary.id.0, user.tokens_valid_from);
-        let path = self.state.file_urls.sign(file.file.0, viewer, valid_from, self.now);
+        let path = self.state.file_urls.sign(file.0, viewer, valid_from, self.now);
         Some(format!("{}{path}", self.base_url))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use actors::domain::ids::{ClientId, FileId, MessageId, RoomId, Seq};
+    use actors::domain::attachment::Media;
+    use actors::domain::ids::{ClientId, MessageId, RoomId, Seq};
     use actors::domain::message::{Attachment, MessageType};
     use actors::domain::message_extras::{Forwarded, MessageExtras, Pinned};
+    use actors::domain::urgency::{Acknowledgement, UrgentMark};
     use actors::domain::user::UserSummary;
 
     use super::*;
@@ -315,7 +335,12 @@ mod tests {
             sender: UserSummary::new(UserId(7), "ann", "Ann"),
             message_type: MessageType::File,
             content: "the \"plan\"".to_owned(),
-            attachment: Some(Attachment { file: FileId(Uuid::new_v4()), name: "plan.pdf".into(), size: 3 }),
+            attachment: Some(Attachment {
+                file: FileId(Uuid::new_v4()),
+                name: "plan.pdf".into(),
+                size: 3,
+                media: Media::of_type("application/pdf"),
+            }),
             reply_to: None,
             thread: None,
             created_at: at(1),
@@ -326,6 +351,11 @@ mod tests {
             client_id: Some(ClientId(Uuid::new_v4())),
             extras: MessageExtras {
                 pinned: Some(Pinned { at: at(3), by: Some(UserId(8)) }),
+                urgent: Some(Box::new(UrgentMark {
+                    ack_by: Some(at(9)),
+                    acks: vec![Acknowledgement { user: UserId(8), at: at(4) }],
+                    ack_count: 1,
+                })),
                 forwarded: Some(Forwarded {
                     sender: UserSummary::new(UserId(8), "ben", "Ben"),
                     created_at: at(0),
@@ -355,11 +385,11 @@ mod tests {
                 thread_unread: None,
                 shows_origin: false,
             };
-            let rest = ApiMessage::new(details, sender, None, None);
+            let rest = ApiMessage::new(details, sender, |_| None, None);
             let rest = serde_json::to_value(rest).expect("plain data");
             for (name, value) in frame.as_object().expect("an object") {
                 // REST calls the room `room`, shows the sender's address to some, and signs the file's URL.
-                if !["room_id", "sender", "attachment"].contains(&name.as_str()) {
+                if !["room_id", "sender", "attachment", "attachments"].contains(&name.as_str()) {
                     assert_eq!(rest.get(name), Some(value), "{name}");
                 }
             }

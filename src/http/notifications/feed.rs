@@ -24,7 +24,7 @@ use crate::store::postgres::notifications::NotificationDetails;
 pub struct ApiNotification {
     /// The notification's id; what is new in the room changes the notification and not its id.
     pub id: Uuid,
-    /// `message`, `thread`, `keyword` or `mention`.
+    /// `message`, `thread`, `keyword`, `mention` or `urgent`.
     pub kind: &'static str,
     /// The room.
     pub room_id: Uuid,
@@ -36,7 +36,7 @@ pub struct ApiNotification {
     pub title: String,
     /// Who says what.
     pub body: String,
-    /// Whether its sender waits for it; no message is urgent in this version.
+    /// Whether it shows an urgent message, which its sender asks the caller to acknowledge.
     pub urgent: bool,
     /// When the caller was told first.
     pub created_at: DateTime<Utc>,
@@ -50,6 +50,7 @@ impl From<NotificationDetails> for ApiNotification {
     fn from(details: NotificationDetails) -> Self {
         let NotificationDetails { notification, created_at, told_at, read_at } = details;
         Self {
+            urgent: notification.is_urgent(),
             id: notification.id,
             kind: notification.rule.kind(),
             room_id: notification.room.0,
@@ -57,7 +58,6 @@ impl From<NotificationDetails> for ApiNotification {
             message_id: notification.message.0,
             title: notification.title,
             body: notification.body,
-            urgent: false,
             created_at,
             updated_at: told_at,
             read_at,

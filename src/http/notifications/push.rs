@@ -1,4 +1,4 @@
-//! Web Push: the key that browsers subscribe with, and their subscriptions.
+//! Pushes: the key that browsers subscribe with, and the subscriptions of browsers and phones.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
@@ -13,10 +13,10 @@ use uuid::Uuid;
 use crate::http::body::RequestBody;
 use crate::http::caller::Caller;
 use crate::http::error::ApiError;
-use crate::http::fields::{Fields, FromFields, parse_uuid};
+use crate::http::fields::{Fields, FromFields, REQUIRED, parse_uuid};
 use crate::http::state::ApiState;
 use crate::outbound::OutboundError;
-use crate::push::{AUTH_BYTES, is_public_key};
+use crate::push::{AUTH_BYTES, FCM_ENDPOINT_PREFIX, FCM_TOKEN_BYTES_MAX, is_public_key};
 use crate::store::postgres::notifications::NewPushSubscription;
 
 /// The most bytes of an endpoint.
@@ -39,7 +39,7 @@ pub struct ApiPushSubscription {
 }
 
 /// The keys of a browser.
-#[derive(ToSchema)]
+#[derive(Default, ToSchema)]
 #[schema(as = PushKeys)]
 pub struct PushKeysRequest {
     /// The public key, in Base64 for URLs.
@@ -50,19 +50,30 @@ pub struct PushKeysRequest {
     auth: Vec<u8>,
 }
 
-/// What a browser's `PushSubscription.toJSON()` gives.
+/// What a browser's `PushSubscription.toJSON()` gives, or the token of a phone.
 #[derive(ToSchema)]
 #[schema(as = AddPushSubscription)]
 pub struct AddPushSubscriptionRequest {
-    /// Where to send pushes, by https.
-    #[schema(value_type = String, max_length = 2000)]
-    endpoint: Url,
-    /// The keys.
-    keys: PushKeysRequest,
+    /// Where to send pushes to a browser, by https.
+    #[schema(value_type = Option<String>, max_length = 2000)]
+    endpoint: Option<Url>,
+    /// The browser's keys.
+    keys: Option<PushKeysRequest>,
+    /// The token of Firebase Cloud Messaging of an application on a phone, in place of the other two.
+    #[schema(max_length = 1500)]
+    fcm_token: Option<String>,
 }
 
 impl FromFields for AddPushSubscriptionRequest {
     fn from_fields(fields: &mut Fields) -> Option<Self> {
+        if fields.has("fcm_token") {
+            let fcm_token = fields.raw_text("fcm_token", FCM_TOKEN_BYTES_MAX);
+            let fcm_token = fields.require("fcm_token", fcm_token)?;
+            if fcm_token.is_empty() || !fcm_token.bytes().all(|byte| byte.is_ascii_graphic()) {
+                fields.add_error("fcm_token", "Enter a token of Firebase Cloud Messaging.");
+            }
+            return Some(Self { endpoint: None, keys: None, fcm_token: Some(fcm_token) });
+        }
         let given = fields.raw_text("endpoint", ENDPOINT_BYTES_MAX);
         let given = fields.require("endpoint", given);
         let endpoint = given.and_then(|given| {
@@ -74,7 +85,7 @@ impl FromFields for AddPushSubscriptionRequest {
         });
         let keys = fields.parsed("keys", parse_keys);
         let keys = fields.require("keys", keys);
-        Some(Self { endpoint: endpoint?, keys: keys? })
+        Some(Self { endpoint: Some(endpoint?), keys: Some(keys?), fcm_token: None })
     }
 }
 
@@ -97,7 +108,7 @@ pub async fn key(state: Data<ApiState>, caller: Caller) -> Result<Json<ApiPushKe
     Ok(Json(ApiPushKey { public_key: state.vapid.public_key() }))
 }
 
-/// Has the caller's notifications pushed to a browser, which ends with the caller's sign-in. The newest 20 browsers
+/// Has the caller's notifications pushed to a browser or a phone, which ends with the caller's sign-in. The newest 20
 /// of a user are kept.
 #[utoipa::path(post, path = "/api/chat/push/subscriptions/", tag = "notifications",
     request_body = AddPushSubscriptionRequest, responses((status = 201, body = ApiPushSubscription)))]
@@ -107,13 +118,11 @@ pub async fn create(
     body: RequestBody,
 ) -> Result<HttpResponse, ApiError> {
     let user = caller.user_id()?;
-    let AddPushSubscriptionRequest { endpoint, keys } = body.object().await?;
-    if let Err(OutboundError::Forbidden(problem)) = state.outbound.judge(&endpoint) {
-        return Err(ApiError::field("endpoint", format!("This can't be called: {problem}.")));
-    }
-    let origin = endpoint.origin().ascii_serialization();
+    let request: AddPushSubscriptionRequest = body.object().await?;
+    let (endpoint, origin) = request.address(&state)?;
+    let keys = request.keys.unwrap_or_default();
     let subscription = NewPushSubscription {
-        endpoint: endpoint.as_str(),
+        endpoint: &endpoint,
         origin: &origin,
         p256dh: &keys.p256dh,
         auth: &keys.auth,
@@ -124,7 +133,24 @@ pub async fn create(
     Ok(HttpResponse::Created().json(ApiPushSubscription { id }))
 }
 
-/// Ends the pushes to one of the caller's browsers.
+impl AddPushSubscriptionRequest {
+    /// Where to send pushes, and whose service that is.
+    fn address(&self, state: &ApiState) -> Result<(String, String), ApiError> {
+        if let Some(token) = &self.fcm_token {
+            let account = state.fcm.as_ref();
+            let account = account
+                .ok_or_else(|| ApiError::field("fcm_token", "This server sends no pushes to phones."))?;
+            return Ok((format!("{FCM_ENDPOINT_PREFIX}{token}"), account.origin()));
+        }
+        let endpoint = self.endpoint.as_ref().ok_or_else(|| ApiError::field("endpoint", REQUIRED))?;
+        if let Err(OutboundError::Forbidden(problem)) = state.outbound.judge(endpoint) {
+            return Err(ApiError::field("endpoint", format!("This can't be called: {problem}.")));
+        }
+        Ok((endpoint.as_str().to_owned(), endpoint.origin().ascii_serialization()))
+    }
+}
+
+/// Ends the pushes to one of the caller's browsers or phones.
 #[utoipa::path(delete, path = "/api/chat/push/subscriptions/{id}/", tag = "notifications",
     params(("id" = Uuid, Path)), responses((status = 204)))]
 pub async fn delete(

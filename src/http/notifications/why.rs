@@ -12,7 +12,7 @@ use crate::http::caller::Caller;
 use crate::http::error::ApiError;
 use crate::http::fields::parse_uuid;
 use crate::http::state::ApiState;
-use crate::store::postgres::notifications::{MessageReasons, UnreadReasons, WayState};
+use crate::store::postgres::notifications::{MessageReasons, PushState, UnreadReasons, WayState};
 
 /// The age up to which a message may not have been looked at yet.
 const NOT_LOOKED_AT: TimeDelta = TimeDelta::minutes(1);
@@ -33,9 +33,9 @@ pub struct ApiMessageReasons {
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = NotificationWay)]
 pub struct ApiWay {
-    /// `in_app` or `web_push`.
+    /// `in_app`, `web_push` or `fcm`.
     pub way: &'static str,
-    /// Of `in_app`: `waiting`, `told`, `read` or `gone`; of `web_push`: `pending`, `sending`, `sent`, `failed` or
+    /// Of `in_app`: `waiting`, `told`, `read` or `gone`; of pushes: `pending`, `sending`, `sent`, `failed` or
     /// `withdrawn`.
     pub state: String,
     /// Since when; of `waiting`: until when.
@@ -82,7 +82,9 @@ impl From<MessageReasons> for ApiMessageReasons {
         let rule = rule_for(is_direct, &message, &reader);
         // What was told between two messages was told as well only if its own rule says so.
         if let Some(told) = told.filter(|told| told.message == message.id || rule.is_ok()) {
-            let pushes = pushes.into_iter().map(|push| ApiWay::new("web_push", push));
+            let pushes = pushes.into_iter().map(|PushState { is_to_phone, state }| {
+                ApiWay::new(if is_to_phone { "fcm" } else { "web_push" }, state)
+            });
             return Self {
                 told: true,
                 ways: std::iter::once(ApiWay::new("in_app", told.state)).chain(pushes).collect(),
@@ -104,9 +106,11 @@ impl From<MessageReasons> for ApiMessageReasons {
             let text = "It was sent before you could be told of it, or too long ago for that to be known.";
             return not_told(Vec::new(), vec![ApiReason::new("not_kept", text)]);
         }
-        let state = WayState { state: "waiting".to_owned(), at: due_time(is_direct, message.at, &reader) };
+        let state =
+            WayState { state: "waiting".to_owned(), at: due_time(rule, is_direct, message.at, &reader) };
         let waiting = ApiReason::new("waiting", "You are told of it unless you read it before.");
-        let quiet = reader.quiet_until.map(|_| ApiReason::new("quiet_hours", "These are your quiet hours."));
+        let quiet_until = reader.quiet_until.filter(|_| rule != TellingRule::Urgent);
+        let quiet = quiet_until.map(|_| ApiReason::new("quiet_hours", "These are your quiet hours."));
         let reasons = [Some(rule.into()), Some(waiting), quiet].into_iter().flatten().collect();
         not_told(vec![ApiWay::new("in_app", state)], reasons)
     }

@@ -17,7 +17,7 @@ pub struct AddParticipantRequest {
     #[schema(value_type = Uuid)]
     pub(super) room: RoomId,
     /// Whom.
-    #[schema(value_type = i64, minimum = 1)]
+    #[schema(value_type = i64)]
     pub(super) user: UserId,
     /// As admin, or as member; in place of `role`.
     #[schema(nullable = false)]
@@ -33,12 +33,12 @@ impl FromFields for AddParticipantRequest {
     fn from_fields(fields: &mut Fields) -> Option<Self> {
         let room = fields.uuid("room");
         let room = fields.require("room", room);
-        let user = fields.id("user");
+        let user = fields.user("user");
         let user = fields.require("user", user);
         let is_admin = fields.optional_flag("is_admin");
         let role = read_role(fields, is_admin);
         let until = fields.stored_time("until");
-        Some(Self { room: RoomId(room?), user: UserId(user?), is_admin, role, until })
+        Some(Self { room: RoomId(room?), user: user?, is_admin, role, until })
     }
 }
 

@@ -1,5 +1,6 @@
 //! A part of a room's log, read in portions until the response is as long as it may be.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -63,14 +64,16 @@ pub async fn events(
 ) -> Result<Json<ApiEvents>, ApiError> {
     let room = room_id(&id)?;
     let ListEventsParams { since, limit } = query.read()?;
+    // Whoever is in the room after the head was read may read up to it, whatever happens meanwhile.
+    let head = state.store.room_head(room).await?;
     let visible_from = require_access(&state, &caller, room).await?.visible_from;
-    let head = state.store.room_head(room).await?.ok_or_else(ApiError::not_found)?;
+    let head = head.ok_or_else(ApiError::not_found)?;
     let permit = Permit::of(&request, &state.in_flight);
-    let page = EventPage::read(&state, &permit, room, visible_from, since, limit).await?;
+    let page = EventPage::read(&state, &permit, room, visible_from, since..head, limit).await?;
     Ok(Json(ApiEvents {
         room_id: room.0,
         epoch: state.log.epoch().0,
-        seq: head.max(page.last).0,
+        seq: head.0,
         has_more: since < page.last && page.last < head,
         events: page.frames,
     }))
@@ -87,14 +90,14 @@ struct EventPage {
 }
 
 impl EventPage {
-    /// Reads at most `limit` events after `since`: fewer where they are long, but at least one. What a viewer
+    /// Reads at most `limit` events after the start of `range` and up to its end: fewer where they are long, but at least one. What a viewer
     /// may not see who may read from `visible_from` on is hidden.
     async fn read(
         state: &ApiState,
         permit: &Permit,
         room: RoomId,
         visible_from: Seq,
-        since: Seq,
+        range: Range<Seq>,
         limit: usize,
     ) -> Result<Self, ApiError> {
         let bytes_max = state.settings.page_bytes_max;
@@ -108,11 +111,14 @@ impl EventPage {
             },
             false => None,
         };
-        let mut page = Self { frames: Vec::new(), last: since, count: 0, bytes: 0 };
+        let mut page = Self { frames: Vec::new(), last: range.start, count: 0, bytes: 0 };
         while page.count < limit {
             let portion = page.next_portion(bytes_max).min(limit - page.count);
             let events = state.log.events(room, page.last, portion).await?;
             for event in &events {
+                if event.seq > range.end {
+                    return Ok(page);
+                }
                 let json = match event.frame() {
                     Some(_) if event.shows_since() < visible_from => {
                         encode_json(&ServerFrame::EventHidden { room_id: room, seq: event.seq })

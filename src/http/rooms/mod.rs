@@ -12,6 +12,7 @@ use actors::domain::command::{Command, CommandReply, Principal, Refusal, RoomCha
 use actors::domain::ids::RoomId;
 use actors::domain::participant::Role;
 use actors::domain::room::RoomType;
+use actors::error::EngineError;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -21,7 +22,7 @@ use self::settings::UpdateRoomRequest;
 pub use self::view::{ApiListedRoom, ApiRoom};
 use super::body::RequestBody;
 use super::caller::Caller;
-use super::error::{ApiError, map_refusal};
+use super::error::{ApiError, ErrorBody, map_refusal};
 use super::fields::parse_uuid;
 use super::page::{PER_PAGE_DEFAULT, Page, Pagination};
 use super::params::ListRoomsParams;
@@ -174,16 +175,24 @@ async fn update(
     Ok(Json(load_room(request, state, caller, room).await?))
 }
 
-/// Deletes a room for everyone; admins only.
+/// Deletes a room for everyone; admins only. While a legal hold is on it, it isn't deleted.
 #[utoipa::path(delete, path = "/api/chat/rooms/{id}/", tag = "rooms",
-    params(("id" = Uuid, Path)), responses((status = 204)))]
+    params(("id" = Uuid, Path)),
+    responses((status = 204), (status = 422, body = ErrorBody, description = "A legal hold is on it")))]
 pub async fn delete(
     state: Data<ApiState>,
     caller: Caller,
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    command(&state, room_id(&id)?, caller.principal()?, RoomChange::DeleteRoom).await?;
-    Ok(HttpResponse::NoContent().finish())
+    let room = room_id(&id)?;
+    let command = Command { room, by: caller.principal()?, change: RoomChange::DeleteRoom };
+    match state.engine.command(command).await {
+        Ok(_) => Ok(HttpResponse::NoContent().finish()),
+        Err(EngineError::Refused(Refusal::OnHold)) => {
+            Err(ApiError::on_hold(&state.store.hold_on_room(room).await?.unwrap_or_default()))
+        }
+        Err(error) => map_refusal(Err(error), ApiError::from),
+    }
 }
 
 /// Closes a room to new messages; admins only.

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::http::caller::Caller;
 use crate::http::error::ApiError;
-use crate::http::fields::parse_id;
+use crate::http::fields::parse_user_id;
 use crate::http::page::{PER_PAGE_DEFAULT, Page, Pagination};
 use crate::http::query::QueryString;
 use crate::http::state::ApiState;
@@ -41,7 +41,7 @@ impl From<BlockedUser> for ApiBlock {
 }
 
 fn user_id(id: &str) -> Result<UserId, ApiError> {
-    parse_id(id).map(UserId).ok_or_else(ApiError::not_found)
+    parse_user_id(id).ok_or_else(ApiError::not_found)
 }
 
 /// Blocks a user: neither writes in the direct room of the two any more. Groups stay as they are. The same again
@@ -56,6 +56,9 @@ pub async fn put(
     let (user, blocked) = (caller.user_id()?, user_id(&id)?);
     if user == blocked {
         return Err(ApiError::field("user", "Nobody blocks themselves."));
+    }
+    if !state.store.may_name_user(caller.user_scope(), blocked).await? {
+        return Err(ApiError::not_found());
     }
     match state.store.block_user(user, blocked).await? {
         BlockOutcome::Blocked(block) => Ok(Json(block.into())),

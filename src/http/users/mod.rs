@@ -16,14 +16,14 @@ use utoipa::ToSchema;
 pub use self::view::{ApiDirectoryUser, ApiListedUser, ApiUser};
 use super::body::RequestBody;
 use super::caller::{Caller, USERNAME_CHARS_MAX};
-use super::error::ApiError;
-use super::fields::{Fields, FromFields, parse_id};
+use super::error::{ApiError, ErrorBody};
+use super::fields::{Fields, FromFields, parse_id, parse_user_id};
 use super::page::{PER_PAGE_DEFAULT, Page, Pagination};
 use super::params::{DeleteUserParams, SearchUsersParams};
 use super::query::QueryString;
 use super::schema::Second;
 use super::state::ApiState;
-use crate::store::postgres::users::{UpsertedUser, UserUpsert};
+use crate::store::postgres::users::{EraseOutcome, UpsertedUser, UserUpsert};
 
 /// The most users in one request.
 const SYNC_MAX: usize = 1_000;
@@ -146,15 +146,15 @@ pub async fn me(caller: Caller) -> Result<Json<ApiListedUser>, ApiError> {
     Ok(Json(ApiUser::seen_by(&caller, &user.profile).marked(user.is_guest).into()))
 }
 
-/// Shows a person; for guests and with a grant, one of the caller's rooms.
+/// Shows a person or a bot; for guests and with a grant, one of the caller's rooms.
 #[utoipa::path(get, path = "/api/chat/users/{id}/", tag = "people",
-    params(("id" = i64, Path, minimum = 1)), responses((status = 200, body = ApiListedUser)))]
+    params(("id" = i64, Path)), responses((status = 200, body = ApiListedUser)))]
 pub async fn get(
     state: Data<ApiState>,
     caller: Caller,
     id: Path<String>,
 ) -> Result<Json<ApiListedUser>, ApiError> {
-    let id = parse_id(&id).map(UserId).ok_or_else(ApiError::not_found)?;
+    let id = parse_user_id(&id).ok_or_else(ApiError::not_found)?;
     let found = if caller.viewer() == Some(id) {
         caller.user().ok().cloned()
     } else {
@@ -206,10 +206,10 @@ pub async fn sync(
     Ok(Json(SyncCounts { created, updated: upserted.len() - created - erased }))
 }
 
-/// Ends a person's account for good; service tokens only.
+/// Ends a person's account for good, unless a legal hold is on it; service tokens only.
 #[utoipa::path(delete, path = "/api/chat/users/{id}/", tag = "people",
     params(("id" = i64, Path, minimum = 1), DeleteUserParams),
-    responses((status = 204)))]
+    responses((status = 204), (status = 422, body = ErrorBody, description = "A legal hold is on it")))]
 pub async fn delete(
     state: Data<ApiState>,
     caller: Caller,
@@ -220,7 +220,11 @@ pub async fn delete(
     let id = parse_id(&id).map(UserId).ok_or_else(ApiError::not_found)?;
     let params: DeleteUserParams = query.read()?;
     // The account ends first, so that nothing more is accepted from this user.
-    let erased = state.store.erase_user(id).await?.ok_or_else(ApiError::not_found)?;
+    let erased = match state.store.erase_user(id).await? {
+        EraseOutcome::Erased(user) => user,
+        EraseOutcome::Unknown => return Err(ApiError::not_found()),
+        EraseOutcome::OnHold(name) => return Err(ApiError::on_hold(&name)),
+    };
     state.engine.user_changed(erased.access());
     // A message that is being stored holds its room's lock, so it is listed once the user is out of the room.
     erasure::expel(&state, id).await?;

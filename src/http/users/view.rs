@@ -25,6 +25,10 @@ pub struct ApiUser {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub external: Option<bool>,
+    /// `bot` for a bot; else left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub kind: Option<&'static str>,
 }
 
 impl ApiUser {
@@ -43,6 +47,7 @@ impl ApiUser {
             full_name: user.full_name.to_string(),
             email: String::new(),
             external: None,
+            kind: user.id.is_bot().then(|| user.id.kind()),
         }
     }
 
@@ -63,11 +68,11 @@ impl ApiUser {
     }
 }
 
-/// A person or an integration.
+/// A person, a bot or an integration.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ListedUser)]
 pub struct ApiListedUser {
-    /// The id; below 0 for an integration.
+    /// The id; below 0 for a bot or an integration.
     pub id: i64,
     /// The sign-in name.
     pub username: String,
@@ -85,14 +90,9 @@ pub struct ApiListedUser {
 
 impl From<ApiUser> for ApiListedUser {
     fn from(user: ApiUser) -> Self {
-        let ApiUser { id, username, full_name, email, external } = user;
-        Self { id, username, full_name, email, kind: kind_of(UserId(id)), external }
+        let ApiUser { id, username, full_name, email, external, .. } = user;
+        Self { id, username, full_name, email, kind: UserId(id).kind(), external }
     }
-}
-
-/// What kind of account an id is of.
-fn kind_of(user: UserId) -> &'static str {
-    if user.is_integration() { "integration" } else { "person" }
 }
 
 /// A person as the host application told of one.
@@ -124,7 +124,7 @@ impl From<&UserRecord> for ApiDirectoryUser {
         let user = &record.profile.summary;
         Self {
             id: user.id.0,
-            kind: kind_of(user.id),
+            kind: user.id.kind(),
             username: user.username.to_string(),
             full_name: user.full_name.to_string(),
             email: record.profile.email.clone(),

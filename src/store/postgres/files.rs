@@ -36,6 +36,10 @@ pub struct UnattachedFile<'a> {
     pub content_type: &'a str,
     /// Whether it is shown inline.
     pub is_image: bool,
+    /// The size of a picture as it is shown, width first.
+    pub pixels: Option<(i32, i32)>,
+    /// Whether the picture is served in smaller sizes too.
+    pub has_previews: bool,
 }
 
 impl PostgresStore {
@@ -44,12 +48,30 @@ impl PostgresStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn insert_unattached_file(&self, file: UnattachedFile<'_>) -> Result<(), StoreError> {
-        const INSERT: &str = "INSERT INTO files (id, uploaded_by, name, size, content_type, is_image)
-                            VALUES ($1, $2, $3, $4, $5, $6)";
-        let UnattachedFile { id, uploaded_by, name, size, content_type, is_image } = file;
+        const INSERT: &str = "INSERT INTO files (id, uploaded_by, name, size, content_type, is_image,
+                width, height, has_previews) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+        let UnattachedFile { id, uploaded_by, name, size, content_type, is_image, pixels, has_previews } =
+            file;
+        let (width, height) = pixels.unzip();
         let mut client = self.write_client().await?;
         let transaction = client.begin().await?;
-        transaction.rows(INSERT, &[&id.0, &uploaded_by.0, &name, &size, &content_type, &is_image]).await?;
+        let uploaded_by = uploaded_by.0;
+        transaction
+            .rows(
+                INSERT,
+                &[
+                    &id.0,
+                    &uploaded_by,
+                    &name,
+                    &size,
+                    &content_type,
+                    &is_image,
+                    &width,
+                    &height,
+                    &has_previews,
+                ],
+            )
+            .await?;
         transaction.commit().await
     }
 
@@ -82,12 +104,13 @@ impl PostgresStore {
         transaction.commit().await
     }
 
-    /// Lists files to erase, the longest waiting first.
+    /// Lists files to erase, the longest waiting first; legal holds keep theirs.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn files_to_erase(&self, limit: i64) -> Result<Vec<FileId>, StoreError> {
-        const FIND: &str = "SELECT id FROM files_to_erase ORDER BY since LIMIT $1";
+        const FIND: &str = "SELECT f.id FROM files_to_erase f
+            WHERE NOT EXISTS (SELECT FROM held_messages WHERE file_ids @> ARRAY[f.id]) ORDER BY f.since LIMIT $1";
         let rows = self.read_client().await?.rows(FIND, &[&limit]).await?;
         Ok(rows.iter().map(|row| FileId(row.get(0))).collect())
     }
@@ -131,8 +154,9 @@ impl PostgresStore {
                     WHERE file_id = f.id AND room_id = mine.room_id OFFSET 0) c
                 WHERE mine.user_id = $2 AND mine.left_at IS NULL) k
             CROSS JOIN LATERAL (
-                SELECT seq, attachment_name FROM messages
-                WHERE room_id = k.room_id AND id = k.message_id AND file_id = f.id AND deleted_at IS NULL
+                SELECT seq, CASE WHEN file_id = f.id THEN attachment_name END AS attachment_name FROM messages
+                WHERE room_id = k.room_id AND id = k.message_id AND deleted_at IS NULL AND (file_id = f.id
+                    OR extras -> 'more_files' @> jsonb_build_array(jsonb_build_object('file', f.id)))
                 LIMIT 1) m
             CROSS JOIN LATERAL (
                 SELECT visible_from_seq FROM participants

@@ -120,18 +120,21 @@ impl PostgresStore {
         transaction.commit().await
     }
 
-    /// Deletes previews that would be asked for again.
+    /// Deletes some of the previews that would be asked for again. Returns whether there may be more.
     ///
     /// # Errors
     /// [`StoreError`]; a retry is safe.
-    pub async fn delete_expired_link_previews(&self) -> Result<(), StoreError> {
-        const DELETE: &str = "DELETE FROM link_previews WHERE url_hash = ANY (ARRAY(
-                SELECT url_hash FROM link_previews WHERE expires_at < now() - interval '1 hour'
-                ORDER BY expires_at LIMIT $1))";
+    pub async fn delete_expired_link_previews(&self) -> Result<bool, StoreError> {
+        const DELETE: &str = "WITH deleted AS (
+                DELETE FROM link_previews WHERE url_hash = ANY (ARRAY(
+                    SELECT url_hash FROM link_previews WHERE expires_at < now() - interval '1 hour'
+                    ORDER BY expires_at LIMIT $1)) RETURNING 1)
+            SELECT count(*) >= $1 FROM deleted";
         let mut client = self.background_write_client().await?;
         let transaction = client.begin().await?;
-        transaction.rows(DELETE, &[&DELETED_AT_ONCE]).await?;
-        transaction.commit().await
+        let deleted = transaction.row(DELETE, &[&DELETED_AT_ONCE]).await?;
+        transaction.commit().await?;
+        Ok(deleted.is_some_and(|row| row.get(0)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The store on PostgreSQL. All SQL of the server is below this folder.
 
 pub mod blocks;
+pub mod bots;
 pub mod files;
 pub mod integrations;
 pub mod link_previews;
@@ -11,10 +12,12 @@ pub mod personal;
 mod pool;
 pub mod private;
 pub mod queries;
+pub mod record;
 pub mod reports;
 mod rows;
 mod rules;
 pub mod search;
+pub mod uploads;
 pub mod users;
 
 use std::sync::Arc;
@@ -316,6 +319,10 @@ impl Store for PostgresStore {
 
     async fn user(&self, user: UserId) -> Result<Option<(UserSummary, UserAccess)>, StoreError> {
         self.with_read_client(async |client| access::read(client, user).await).await
+    }
+
+    async fn bot_of_command(&self, room: RoomId, name: &str) -> Result<Option<UserId>, StoreError> {
+        self.with_read_client(async |client| bots::of_command(client, room, name).await).await
     }
 
     fn epoch(&self) -> Epoch {

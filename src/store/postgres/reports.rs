@@ -3,11 +3,13 @@
 use actors::domain::ids::{MessageId, RoomId, UserId};
 use actors::ports::store::StoreError;
 use chrono::{DateTime, Utc};
+use serde_json::json;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::PostgresStore;
 use super::pool::client::WriteTransaction;
+use super::record::audit::{self, AuditKind, NewAuditEntry};
 
 /// The most open reports of one reporter.
 pub const OPEN_REPORTS_MAX: i64 = 100;
@@ -276,6 +278,12 @@ impl PostgresStore {
         let transaction = client.begin().await?;
         let handled =
             transaction.row(HANDLE, &[&id, &moderator, &state, &note]).await?.as_ref().map(report_of);
+        if let Some(report) = &handled {
+            let data = json!({"report": id, "state": report.state.as_str()});
+            let entry = NewAuditEntry::of(AuditKind::ReportHandled, report.moderator, data);
+            let entry = NewAuditEntry { user: Some(report.user), room: report.room, ..entry };
+            audit::add(&transaction, vec![entry]).await?;
+        }
         transaction.commit().await?;
         Ok(handled)
     }
@@ -284,7 +292,7 @@ impl PostgresStore {
 /// Erases what a user wrote from reports: own notes, and texts that were reported.
 pub(super) async fn erase(transaction: &WriteTransaction<'_>, user: UserId) -> Result<(), StoreError> {
     for sql in [
-        "UPDATE reports SET note = '' WHERE reporter_id = $1",
+        "UPDATE reports SET note = '', reason = '' WHERE reporter_id = $1",
         "UPDATE reports SET content = '' WHERE user_id = $1",
         "UPDATE reports SET moderator_note = '' WHERE moderator_id = $1",
     ] {

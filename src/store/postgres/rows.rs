@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use actors::domain::aggregate::{ParticipantState, SentMessage};
-use actors::domain::ids::{ClientId, FileId, MessageId, ParticipantId, RoomId, Seq, UserId};
+use actors::domain::attachment::Media;
+use actors::domain::ids::{ClientId, FileId, MessageId, ParticipantId, RoomId, Seq, UploadId, UserId};
 use actors::domain::message::{
     self, Attachment, DELETED_TEXT, Message, MessageType, Quote, QuotedMessage, RemovedBy,
 };
@@ -12,6 +13,7 @@ use actors::domain::participant::{NotificationLevel, Participant, Role};
 use actors::domain::room::{Room, RoomType, Subject};
 use actors::domain::room_settings::{RoomSettings, RoomSettingsPatch, SettingInput, SettingKind};
 use actors::domain::thread::ThreadPlace;
+use actors::domain::upload::{Upload, UploadState};
 use actors::domain::user::{User, UserSummary};
 use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
@@ -22,7 +24,8 @@ macro_rules! room_columns {
     () => {
         concat!(
             "r.id, r.room_type, r.name, r.task, r.property, r.title, r.created_at, r.modified_at, r.created_by, \
-             r.archived_at, r.deleted_at IS NOT NULL, r.head, r.visible_to_all_from, r.is_blocked",
+             r.archived_at, r.deleted_at IS NOT NULL, r.head, r.visible_to_all_from, r.is_blocked, \
+             r.is_held",
             actors::with_room_settings!($crate::store::postgres::rows::setting_columns)
         )
     };
@@ -89,20 +92,23 @@ macro_rules! message_columns {
             $crate::store::postgres::rows::user_summary_columns!(),
             ", q.id, q.sender_id, v.username, v.erased_at IS NOT NULL, ",
             $crate::store::postgres::rules::excerpt!("q.content"),
-            ", q.created_at, q.deleted_at IS NOT NULL, q.seq, o.username, o.full_name, o.erased_at IS NOT NULL"
+            ", q.created_at, q.deleted_at IS NOT NULL, q.seq, o.username, o.full_name, o.erased_at IS NOT NULL, \
+             l.content_type, l.width, l.height, coalesce(l.has_previews, false)"
         )
     };
 }
 
-/// The joins of a message `m`: its sender `u`, the message `q` by `v` that it replies to, and `o`, from whom it
-/// was forwarded. Users are looked up one by one: a plan made for empty tables might otherwise read all of them.
+/// The joins of a message `m`: its sender `u`, the message `q` by `v` that it replies to, `o`, from whom it
+/// was forwarded, and its first file `l`. Users and files are looked up one by one: a plan made for empty tables might otherwise read all of them.
 macro_rules! message_tables {
     () => {
         " LEFT JOIN LATERAL (SELECT * FROM people WHERE id = m.sender_id LIMIT 1) u ON true \
           LEFT JOIN messages q ON q.room_id = m.room_id AND q.id = m.reply_to \
           LEFT JOIN LATERAL (SELECT * FROM people WHERE id = q.sender_id LIMIT 1) v ON true \
           LEFT JOIN LATERAL (SELECT username, full_name, erased_at FROM people WHERE m.extras ? 'forwarded' \
-              AND id = (m.extras #>> '{forwarded,sender,id}')::bigint LIMIT 1) o ON true "
+              AND id = (m.extras #>> '{forwarded,sender,id}')::bigint LIMIT 1) o ON true \
+          LEFT JOIN LATERAL (SELECT content_type, width, height, has_previews FROM files WHERE id = m.file_id \
+              LIMIT 1) l ON true "
     };
 }
 
@@ -112,11 +118,11 @@ pub(crate) use {
 };
 
 /// How many columns [`room_columns`] names before those of the settings.
-const SETTINGS_AT: usize = 14;
+const SETTINGS_AT: usize = 15;
 /// How many columns [`room_columns`] names.
 pub(crate) const ROOM_WIDTH: usize = SETTINGS_AT + RoomSettings::ALL.len();
 /// How many columns [`message_columns`] names.
-pub(crate) const MESSAGE_WIDTH: usize = 33;
+pub(crate) const MESSAGE_WIDTH: usize = 37;
 /// How many columns [`participant_columns`] names.
 pub(crate) const PARTICIPANT_WIDTH: usize = 14;
 
@@ -137,6 +143,7 @@ pub(crate) fn room(row: &Row, at: usize) -> Room {
         head: Seq(row.get(at + 11)),
         visible_to_all_from: Seq(row.get(at + 12)),
         is_blocked: row.get(at + 13),
+        is_held: row.get(at + 14),
         settings: room_settings(row, at + SETTINGS_AT),
     }
 }
@@ -223,6 +230,12 @@ pub(crate) fn message(row: &Row, at: usize) -> Message {
         file: FileId(file),
         name: row.get::<_, Option<String>>(at + 8).unwrap_or_default(),
         size: row.get::<_, Option<i64>>(at + 9).unwrap_or_default(),
+        media: Media {
+            content_type: row.get::<_, Option<String>>(at + 33).unwrap_or_default(),
+            width: row.get(at + 34),
+            height: row.get(at + 35),
+            has_previews: row.get(at + 36),
+        },
     });
     let content = if deleted_at.is_some() { DELETED_TEXT.to_owned() } else { row.get(at + 6) };
     Message {
@@ -279,6 +292,27 @@ fn quote(row: &Row, at: usize) -> Option<Quote> {
 pub(crate) fn preview(row: &Row, at: usize) -> Option<String> {
     let message_type = row.get::<_, Option<&str>>(at).and_then(MessageType::parse)?;
     Some(message::preview(message_type, false, row.get(at + 1)))
+}
+
+/// Reads an upload and the file that it became.
+pub(crate) fn upload(row: &Row) -> (UploadId, Upload) {
+    let file = row.get::<_, Option<_>>(3).map(|file| Attachment {
+        file: FileId(file),
+        name: row.get(4),
+        size: row.get(5),
+        media: Media {
+            content_type: row.get(6),
+            width: row.get(7),
+            height: row.get(8),
+            has_previews: row.get(9),
+        },
+    });
+    let state = match (row.get(2), file) {
+        (Some(why), _) => UploadState::Refused(why),
+        (None, Some(file)) => UploadState::Ready(Box::new(file)),
+        (None, None) => UploadState::Unfinished,
+    };
+    (UploadId(row.get(0)), Upload { owner: UserId(row.get(1)), state })
 }
 
 /// Reads a message's columns followed by `m.client_digest`.

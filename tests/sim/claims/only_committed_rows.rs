@@ -15,9 +15,14 @@ pub(super) fn check(history: &History) -> Result<(), String> {
                 if let Some(message) = row.message {
                     let text = match (&row.text, row.kind.as_str()) {
                         (Some(text), _) => text.clone(),
-                        (None, "reaction" | "card_changed" | "message_pinned") => {
-                            texts.get(&message).cloned().unwrap_or_default()
-                        }
+                        (
+                            None,
+                            "reaction"
+                            | "card_changed"
+                            | "card_action"
+                            | "message_pinned"
+                            | "message_acknowledged",
+                        ) => texts.get(&message).cloned().unwrap_or_default(),
                         (None, _) => "[Message deleted]".to_owned(),
                     };
                     texts.insert(message, text.clone());
@@ -42,7 +47,7 @@ pub(super) fn check(history: &History) -> Result<(), String> {
         if (&row.kind, row.message, row.root) != (&received.kind, received.message, received.root)
             || (received.kind.starts_with("participant") && row.user != received.user)
             || (received.kind == "message_deleted" && row.says != received.says)
-            || (matches!(received.kind.as_str(), "reaction" | "message_pinned")
+            || (matches!(received.kind.as_str(), "reaction" | "message_pinned" | "message_acknowledged")
                 && (row.user, &row.says) != (received.user, &received.says))
         {
             return Err(format!("{conn} received {received:?} in place of {row:?}"));

@@ -1,5 +1,5 @@
 //! Who joined a room that shows its history from joining on, or any room as a guest, is sent nothing from before, neither by its place in the
-//! log nor as the text of a message that changed later. All else is sent.
+//! log nor by a message that changed later. All else is sent.
 
 use std::collections::BTreeMap;
 
@@ -30,8 +30,11 @@ pub(super) fn check(history: &History) -> Result<(), String> {
         let visible_from = place.map_or(Seq::START, |(_, visible_from)| *visible_from);
         for received in &stay.received {
             let Some(row) = logged.get(&(received.room, received.seq)) else { continue };
-            let shows_text = matches!(row.kind.as_str(), "chat_message" | "message_updated" | "card_changed");
-            let message = sent.get(&row.message).filter(|_| shows_text);
+            let is_of_message = matches!(
+                row.kind.as_str(),
+                "chat_message" | "message_updated" | "card_changed" | "reaction" | "message_pinned"
+            );
+            let message = sent.get(&row.message).filter(|_| is_of_message);
             let since = message.map_or(row.seq, |message| row.seq.min(*message));
             let is_hidden = received.kind == "event_hidden";
             if is_hidden != (since < visible_from) {

@@ -80,10 +80,14 @@ export function changeCard(client: Client, message: Message, part: CardPart, on:
   rememberVote(client, message, part, on)
   const waiting = outbox
     .entriesOf(room_id)
-    .findLast(({ change, state }) => state === 'waiting' && change && isAbout(change, message_id, part))
-  if (waiting) {
+    .filter(({ change, state }) => state === 'waiting' && change?.message_id === message_id)
+  const same = waiting.findLast(({ change }) => isAbout(change!, message_id, part))
+  if (on && 'choice' in part && !message.card?.multiple) {
+    // The last of several votes counts, so it replaces what has not been sent.
+    for (const { client_id } of waiting) outbox.discard(client_id)
+  } else if (same) {
     // What has not been sent is withdrawn by its opposite.
-    if (waiting.change!.on !== on) outbox.discard(waiting.client_id)
+    if (same.change!.on !== on) outbox.discard(same.client_id)
     return
   }
   const outgoing = {
@@ -168,6 +172,12 @@ function withVote(choice: PollChoice, me: number | null, mine: boolean, on: bool
   const others = choice.users.filter(id => id !== me)
   const users = on ? [...others, me].slice(0, VOTERS_MAX) : others
   return { ...choice, mine: on, votes: choice.votes + (on ? 1 : -1), users }
+}
+
+/** Presses a button, of which the card's author is told. @throws ChatError */
+export async function pressButton(client: Client, { id }: Message, button: string): Promise<void> {
+  const body = { button, client_id: crypto.randomUUID() }
+  await client.api.POST('/api/chat/messages/{id}/card/', { params: { path: { id } }, body })
 }
 
 /** Closes one of the user's polls. @throws ChatError */

@@ -290,6 +290,7 @@ export class Client extends EventTarget implements RoomContext {
       }
       case 'room_added':
         void this.loadRooms()
+        this.#rooms.get(frame.room.id)?.onAdded()
         return
       case 'room_removed':
         this.inbox = withoutRoom(this.inbox, frame)

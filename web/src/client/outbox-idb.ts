@@ -1,17 +1,17 @@
 /** The outbox store in IndexedDB, one database per server and user. */
 import { type DBSchema, openDB } from 'idb'
-import type { OutboxStore, OutgoingMessage } from './outbox.ts'
+import type { OutboxStore, StoredMessage } from './outbox.ts'
 
 interface Schema extends DBSchema {
   drafts: { key: string; value: Stored }
 }
 
 /** A stored message; an earlier version of the page stored reactions in a field of their own. */
-type Stored = OutgoingMessage & {
+type Stored = StoredMessage & {
   readonly reaction?: { readonly message_id: string; readonly emoji: string; readonly on: boolean }
 }
 
-function upgraded({ reaction, ...message }: Stored): OutgoingMessage {
+function upgraded({ reaction, ...message }: Stored): StoredMessage {
   return reaction ? { ...message, change: { type: 'react', ...reaction } } : message
 }
 

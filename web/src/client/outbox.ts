@@ -17,11 +17,22 @@ export interface OutgoingMessage {
   readonly content: string
   readonly reply_to: Quote | null
   readonly file: File | null
+  /** Further files of the same message. */
+  readonly more?: readonly File[]
   readonly at_ms: number
   readonly mentions?: SentMentions | undefined
   readonly extras?: OutgoingExtras
   /** In place of a text or a file: a reaction, a tick or a vote that is added or removed. */
   readonly change?: OutgoingChange
+}
+
+/**
+ * A message in the store; `failed` is the code of the error by which the server has refused it.
+ *
+ * Of an entry, nothing else is read again.
+ */
+export interface StoredMessage extends OutgoingMessage {
+  readonly failed?: string
 }
 
 /** `stored`: acknowledged with a `seq`, but its event has not arrived yet. */
@@ -38,8 +49,8 @@ export interface OutboxEntry extends OutgoingMessage {
 
 /** A persistent store for messages that are not yet acknowledged. */
 export interface OutboxStore {
-  all(): Promise<OutgoingMessage[]>
-  put(message: OutgoingMessage): Promise<void>
+  all(): Promise<StoredMessage[]>
+  put(message: StoredMessage): Promise<void>
   delete(client_id: string): Promise<void>
 }
 
@@ -52,6 +63,8 @@ export type Send = (
 
 /** The number of entries at which further messages are refused, which bounds memory and disk. */
 export const ENTRIES_MAX = 500
+/** The most files of one message. */
+export const FILES_MAX = 10
 
 interface SendQueue {
   readonly room_id: string
@@ -112,7 +125,7 @@ export class Outbox {
     this.#last_ms = Math.max(message.at_ms, this.#last_ms + 1)
     const timed = { ...message, at_ms: this.#last_ms }
     this.#entries.set(message.client_id, newEntry(timed))
-    void this.#store.then(store => store.put(timed)).catch(() => {})
+    this.#put(timed)
     this.#onChange(message.room_id)
     void this.#run(this.#queueOf(message))
   }
@@ -122,6 +135,7 @@ export class Outbox {
     const entry = this.#entries.get(client_id)
     if (entry?.state !== 'failed') return
     this.#update({ ...entry, state: 'waiting', code: null })
+    this.#put(entry)
     void this.#run(this.#queueOf(entry))
   }
 
@@ -221,7 +235,10 @@ export class Outbox {
       if (now.change) {
         this.#remove(now)
         this.onRefused(now, error)
-      } else this.#update({ ...now, state: 'failed', code: error.code })
+      } else {
+        this.#update({ ...now, state: 'failed', code: error.code })
+        this.#put({ ...now, failed: error.code })
+      }
       return null
     }
   }
@@ -232,6 +249,10 @@ export class Outbox {
   }
 
   /** A store that fails is ignored: its entries then last only as long as the tab. */
+  #put(message: StoredMessage): void {
+    void this.#store.then(store => store.put(message)).catch(() => {})
+  }
+
   #deleteStored(client_id: string): void {
     void this.#store.then(store => store.delete(client_id)).catch(() => {})
   }
@@ -248,6 +269,7 @@ function kindOf({ file, change }: OutgoingMessage): string {
   return change ? 'change' : file ? 'file' : 'text'
 }
 
-function newEntry(message: OutgoingMessage): OutboxEntry {
-  return { ...message, state: 'waiting', seq: null, code: null, progress: 0 }
+function newEntry({ failed, ...message }: StoredMessage): OutboxEntry {
+  const state = failed === undefined ? 'waiting' : 'failed'
+  return { ...message, state, seq: null, code: failed ?? null, progress: 0 }
 }

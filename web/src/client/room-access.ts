@@ -26,10 +26,19 @@ export function accessOf(room: Room): RoomAccess | undefined {
 
 /** Events: `change`. */
 export class RoomAccess extends EventTarget {
+  /** Returns the access to a room, which all who show the room share. Each of them has to stop it. */
+  static of(client: Client, room: Room): RoomAccess {
+    const known = accesses.get(room)
+    if (!known) return new RoomAccess(client, room)
+    known.#holders++
+    return known
+  }
+
   /** Null while it is not known, and on older servers. */
   capabilities: ReadonlySet<string> | null = null
   /** From when on the user can write, by the device's clock. */
   nextPostAt_ms = 0
+  #holders = 1
   #ended = new AbortController()
   #loading = false
   /** What is being loaded may be outdated already. */
@@ -49,8 +58,9 @@ export class RoomAccess extends EventTarget {
     if (this.allows('post') === false) void this.#load()
   }
 
-  /** Stops following the room. */
+  /** Stops following the room once nobody shows it any longer. */
   stop(): void {
+    if (--this.#holders > 0) return
     this.#ended.abort()
     if (accesses.get(this.room) === this) accesses.delete(this.room)
   }

@@ -184,13 +184,18 @@ export class Room extends EventTarget {
     this.#change({ gone: true })
   }
 
+  /** The user has been added to the room, perhaps again. */
+  onAdded(): void {
+    if (this.view.gone) this.subscribe()
+  }
+
   /** The server rejected a read receipt because its message has been deleted. */
   onReceiptRejected(): void {
     this.#receipts.onRejected()
   }
 
-  /** Sends a text, a file, or both. It is shown immediately and delivered when there is a connection. */
-  send(content: string, reply_to: Message | null, file: File | null, mentions?: SentMentions): void {
+  /** Sends a text, files, or both. It is shown immediately and delivered when there is a connection. */
+  send(content: string, reply_to: Message | null, [file, ...more]: File[], mentions?: SentMentions): void {
     this.#typing.onSend()
     this.#client.outbox.add({
       client_id: crypto.randomUUID(),
@@ -202,7 +207,8 @@ export class Room extends EventTarget {
         content: reply_to.content,
         created_at: reply_to.created_at,
       },
-      file,
+      file: file ?? null,
+      more,
       at_ms: Date.now(),
       mentions,
     })

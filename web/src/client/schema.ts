@@ -4,6 +4,23 @@
  */
 
 export interface paths {
+    "/api/chat/audit/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists what staff, admins and the host application did. For the staff and the host application. */
+        get: operations["get_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/chat/blocks/": {
         parameters: {
             query?: never;
@@ -15,6 +32,58 @@ export interface paths {
         get: operations["get_blocks"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/bots/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists all bots, the oldest first. */
+        get: operations["get_bots"];
+        put?: never;
+        /** Makes a bot; by the host application and its staff. */
+        post: operations["post_bots"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/bots/{id}/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Deletes a bot: its token and its commands are gone, and its sockets end at once. What it wrote stays. */
+        delete: operations["delete_bots_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/bots/{id}/token/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives a bot another token. The one before is void at once, and the sockets that it has opened end. */
+        post: operations["post_bots_id_token"];
         delete?: never;
         options?: never;
         head?: never;
@@ -38,6 +107,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/chat/commands/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the commands of the bots in one of the caller's rooms, by their names. */
+        get: operations["get_commands"];
+        /** Replaces the commands of the bot that is calling; 100 at most. */
+        put: operations["put_commands"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/commands/answer/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Answers a command that the bot which is calling was given: with a message in the room, or to whoever gave it alone. */
+        post: operations["post_commands_answer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/chat/drafts/": {
         parameters: {
             query?: never;
@@ -55,6 +159,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/chat/exports/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Asks for an export, which a node then writes. The staff and the host application may export anything, everyone else
+         *     what they wrote themselves.
+         */
+        post: operations["post_exports"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/exports/{id}/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows how far an export is: to the staff and the host application, and to who asked for it. */
+        get: operations["get_exports_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/exports/{id}/file/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Returns the archive of an export that is done, a tar file. */
+        get: operations["get_exports_id_file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/chat/files/{id}/": {
         parameters: {
             query?: never;
@@ -62,8 +220,69 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Gives a file, or a range of it. */
+        /** Gives a file, or a range of it; a picture in a smaller size, too. */
         get: operations["get_files_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/holds/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists holds, the newest first, those that were released too. For the staff and the host application. */
+        get: operations["get_holds"];
+        put?: never;
+        /**
+         * Places a hold on a room or a user: until it is released the room isn't deleted, the user isn't erased, and of
+         *     messages that are deleted a copy is kept. For the staff and the host application.
+         */
+        post: operations["post_holds"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/holds/{id}/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Releases a hold; what was deleted under it goes, unless another one keeps it. For the staff and the host
+         *     application.
+         */
+        delete: operations["delete_holds_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/holds/{id}/messages/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the messages that were deleted under a hold, as they were. The audit log records that they were read. For the
+         *     staff and the host application.
+         */
+        get: operations["get_holds_id_messages"];
         put?: never;
         post?: never;
         delete?: never;
@@ -96,7 +315,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the addresses that the caller may delete. */
+        /** Lists the addresses that the caller may take out of rooms, each with these rooms. */
         get: operations["get_incoming"];
         put?: never;
         /**
@@ -121,7 +340,10 @@ export interface paths {
         get: operations["get_incoming_id"];
         put?: never;
         post?: never;
-        /** Deletes one of them: nothing more is posted there. Its messages stay. */
+        /**
+         * Takes one of them out of the rooms that it is listed with: nothing more is posted there by it. Its messages stay. An
+         *     address without rooms is deleted.
+         */
         delete: operations["delete_incoming_id"];
         options?: never;
         head?: never;
@@ -261,6 +483,23 @@ export interface paths {
         patch: operations["patch_messages_id"];
         trace?: never;
     };
+    "/api/chat/messages/{id}/ack/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Acknowledges an urgent message of someone else. Again: nothing new. */
+        post: operations["post_messages_id_ack"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/chat/messages/{id}/card/": {
         parameters: {
             query?: never;
@@ -270,7 +509,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Ticks an item, votes for a choice, or closes one's own poll. Again: nothing new. */
+        /**
+         * Ticks an item, votes for a choice, presses a button, or closes one's own poll. Again: nothing new, and for a button
+         *     under the same `client_id` alone.
+         */
         post: operations["post_messages_id_card"];
         delete?: never;
         options?: never;
@@ -562,7 +804,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Has the caller's notifications pushed to a browser, which ends with the caller's sign-in. The newest 20 browsers
+         * Has the caller's notifications pushed to a browser or a phone, which ends with the caller's sign-in. The newest 20
          *     of a user are kept.
          */
         post: operations["post_push_subscriptions"];
@@ -582,7 +824,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Ends the pushes to one of the caller's browsers. */
+        /** Ends the pushes to one of the caller's browsers or phones. */
         delete: operations["delete_push_subscriptions_id"];
         options?: never;
         head?: never;
@@ -664,6 +906,44 @@ export interface paths {
         patch: operations["patch_reports_id"];
         trace?: never;
     };
+    "/api/chat/retention/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows for how long messages are kept. For the staff and the host application. */
+        get: operations["get_retention"];
+        /**
+         * Sets for how long messages are kept, for all rooms at once: what isn't named is kept for ever. What is older is
+         *     deleted from then on, but for what legal holds keep. For the staff and the host application.
+         */
+        put: operations["put_retention"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/retention/preview/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Counts what rules would delete now, without deleting anything. For the staff and the host application. */
+        post: operations["post_retention_preview"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/chat/rooms/": {
         parameters: {
             query?: never;
@@ -694,7 +974,7 @@ export interface paths {
         /** Names a room and changes its settings; admins only. */
         put: operations["put_rooms_id"];
         post?: never;
-        /** Deletes a room for everyone; admins only. */
+        /** Deletes a room for everyone; admins only. While a legal hold is on it, it isn't deleted. */
         delete: operations["delete_rooms_id"];
         options?: never;
         head?: never;
@@ -713,6 +993,43 @@ export interface paths {
         put?: never;
         /** Closes a room to new messages; admins only. */
         post: operations["post_rooms_id_archive"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/rooms/{id}/at/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Shows a room as it stood at a time, to those who are in it: who was in it, and the messages with their texts of
+         *     then. What was deleted since is shown as deleted.
+         */
+        get: operations["get_rooms_id_at"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/rooms/{id}/commands/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives a command to the bot of a room that has it: of several, to the one that joined first. Nothing is posted. */
+        post: operations["post_rooms_id_commands"];
         delete?: never;
         options?: never;
         head?: never;
@@ -997,6 +1314,42 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/chat/uploads/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins an upload, with its first bytes or without. */
+        post: operations["post_uploads"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/uploads/{id}/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Removes an upload that no message carries. */
+        delete: operations["delete_uploads_id"];
+        options?: never;
+        /** Tells how far an upload has come. */
+        head: operations["head_uploads_id"];
+        /** Adds bytes to an upload. Once it is complete its content is looked at. */
+        patch: operations["patch_uploads_id"];
+        trace?: never;
+    };
     "/api/chat/users/": {
         parameters: {
             query?: never;
@@ -1055,12 +1408,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows a person; for guests and with a grant, one of the caller's rooms. */
+        /** Shows a person or a bot; for guests and with a grant, one of the caller's rooms. */
         get: operations["get_users_id"];
         /** Takes over what the host application tells of one person; service tokens only. */
         put: operations["put_users_id"];
         post?: never;
-        /** Ends a person's account for good; service tokens only. */
+        /** Ends a person's account for good, unless a legal hold is on it; service tokens only. */
         delete: operations["delete_users_id"];
         options?: never;
         head?: never;
@@ -1294,6 +1647,36 @@ export interface components {
             /** @description The token, or the link that ends with it. */
             token: string;
         };
+        /** @description An urgent message, and who has acknowledged it. */
+        AcknowledgedMessage: {
+            /**
+             * Format: uuid
+             * @description The message's id.
+             */
+            message_id: string;
+            /** @description Who has acknowledged it. */
+            urgent: components["schemas"]["UrgentMark"];
+        };
+        /** @description That someone has acknowledged an urgent message. */
+        Acknowledgement: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description Who.
+             */
+            user_id: number;
+        };
+        /** @description A bot to be made. */
+        AddBot: {
+            /** @description The name to show. */
+            full_name: string;
+            /** @description The name by which it is mentioned. */
+            username: string;
+        };
         /** @description An address to be set up. */
         AddIncoming: {
             /** @description The name of the author of what it posts. */
@@ -1323,12 +1706,13 @@ export interface components {
              */
             user: number;
         };
-        /** @description What a browser's `PushSubscription.toJSON()` gives. */
+        /** @description What a browser's `PushSubscription.toJSON()` gives, or the token of a phone. */
         AddPushSubscription: {
-            /** @description Where to send pushes, by https. */
-            endpoint: string;
-            /** @description The keys. */
-            keys: components["schemas"]["PushKeys"];
+            /** @description Where to send pushes to a browser, by https. */
+            endpoint?: string | null;
+            /** @description The token of Firebase Cloud Messaging of an application on a phone, in place of the other two. */
+            fcm_token?: string | null;
+            keys?: components["schemas"]["PushKeys"] | null;
         };
         /** @description A reminder to be kept. */
         AddReminder: {
@@ -1363,6 +1747,108 @@ export interface components {
              */
             url: string;
         };
+        /** @description What a bot answers to a command. */
+        AnswerCommand: {
+            /**
+             * Format: uuid
+             * @description What the bot calls an answer to all, so that a retry posts nothing new.
+             */
+            client_id?: string | null;
+            /** @description The text. */
+            content: string;
+            /** @description Whether it is shown to whoever gave the command alone, and not kept; no when left out. */
+            only_to_caller?: boolean | null;
+            /** @description The token that came with the command, within 15 minutes. */
+            token: string;
+        };
+        /** @description A file of a message. */
+        Attachment: {
+            /** @description Its media type. */
+            content_type: string;
+            /**
+             * Format: int32
+             * @description Its height.
+             */
+            height?: number;
+            /**
+             * Format: uuid
+             * @description The file's id.
+             */
+            id: string;
+            /** @description `image`, `video`, `audio` or `file`. */
+            kind: string;
+            /** @description Its name. */
+            name: string;
+            /** @description Where a picture is in smaller sizes, if it is large enough. */
+            preview?: components["schemas"]["AttachmentPreview"];
+            /**
+             * Format: int64
+             * @description Its size in bytes.
+             */
+            size: number;
+            /** @description `ready`. */
+            state: string;
+            /** @description Where it is, for the caller alone and to the end of the next day; null for a service token without a user. */
+            url?: string | null;
+            /**
+             * Format: int32
+             * @description The width of a picture in pixels, as it is shown.
+             */
+            width?: number;
+        };
+        /** @description Where a picture is in smaller sizes, for the caller alone. */
+        AttachmentPreview: {
+            /** @description At most 1,280 pixels on each side. */
+            large: string;
+            /** @description At most 320 pixels on each side. */
+            small: string;
+        };
+        /** @description A part of the audit log. */
+        AuditEntries: {
+            /** @description Whether more follow: ask with `before` or `after` the last one's id. */
+            has_more: boolean;
+            /** @description The entries: the newest first, and with `after` the oldest first. */
+            results: components["schemas"]["AuditEntry"][];
+        };
+        /** @description An entry of the audit log. */
+        AuditEntry: {
+            /**
+             * Format: int64
+             * @description Who did it; null for the host application, and for what the server did by itself.
+             */
+            actor_id?: number | null;
+            /**
+             * Format: date-time
+             * @description When it was done.
+             */
+            at: string;
+            /** @description More about it: ids, flags and reasons. */
+            data: Record<string, never>;
+            /** @description The hash of the entry, which seals the ones before it too; hexadecimal. */
+            hash: string;
+            /**
+             * Format: int64
+             * @description The entry's number: 1, 2, 3 …
+             */
+            id: number;
+            /** @description What was done. */
+            kind: string;
+            /**
+             * Format: uuid
+             * @description In which room.
+             */
+            room_id?: string | null;
+            /**
+             * Format: int64
+             * @description By which event of the room's log.
+             */
+            seq?: number | null;
+            /**
+             * Format: int64
+             * @description Whom it is about.
+             */
+            user_id?: number | null;
+        };
         /** @description A user whom the caller has blocked. */
         Block: {
             /**
@@ -1380,10 +1866,57 @@ export interface components {
             /** @description The sign-in name. */
             username: string;
         };
+        /** @description A bot. */
+        Bot: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            created_at: string;
+            /**
+             * Format: int64
+             * @description Who made it; null for the host application.
+             */
+            created_by?: number | null;
+            /** @description The name to show. */
+            full_name: string;
+            /**
+             * Format: int64
+             * @description Its id as a user, which is far below 0.
+             */
+            id: number;
+            /** @description Whether it may do anything: false once it was deleted. */
+            is_active: boolean;
+            /** @description The token by which it calls; only in the answer to who has just made it. */
+            token?: string;
+            /** @description The name by which it is mentioned. */
+            username: string;
+        };
+        /** @description A command of a bot. */
+        BotCommand: {
+            /** @description The bot. */
+            bot: components["schemas"]["User"];
+            /** @description What it does; perhaps empty. */
+            description: string;
+            /** @description What users type behind the name; perhaps empty. */
+            hint: string;
+            /** @description The name, as users type it behind a slash. */
+            name: string;
+        };
+        /** @description The new token of a bot. */
+        BotToken: {
+            /**
+             * Format: int64
+             * @description The bot.
+             */
+            id: number;
+            /** @description The token; it is shown this once. */
+            token: string;
+        };
         /** @description A message's card. */
         Card: {
-            /** @description Always empty: only bots may send buttons. */
-            buttons: Record<string, never>[];
+            /** @description What can be pressed, so that its author is told. */
+            buttons: components["schemas"]["CardButton"][];
             /** @description What can be voted for, in a poll. */
             choices?: components["schemas"]["PollChoice"][] | null;
             /** @description In a poll: whether nobody votes any more. */
@@ -1409,6 +1942,15 @@ export interface components {
              * @description The form that it has: 1.
              */
             v: number;
+        };
+        /** @description Something to press. */
+        CardButton: {
+            /** @description Its id on the card. */
+            id: string;
+            /** @description `primary`, `danger` or `plain`, where its author has said so. */
+            style?: string;
+            /** @description What it says. */
+            text: string;
         };
         /** @description A fact on a card. */
         CardField: {
@@ -1439,15 +1981,22 @@ export interface components {
             /** @description The `type` of the event's frame. */
             type: string;
         };
-        /** @description A change of a card: exactly one of `item`, `choice` and `close`. */
+        /** @description A change of a card, or a press of a button on it: exactly one of `item`, `choice`, `button` and `close`. */
         ChangeCard: {
+            /** @description The id of a button to press. */
+            button?: string | null;
             /** @description The id of a choice to vote for. */
             choice?: string | null;
+            /**
+             * Format: uuid
+             * @description What the client calls the press, so that a retry presses nothing again.
+             */
+            client_id?: string | null;
             /** @description True: closes one's own poll. */
             close?: boolean | null;
             /** @description The id of an item to tick. */
             item?: string | null;
-            /** @description Whether the tick or the vote shall be there; true unless it is given. */
+            /** @description Whether the tick or the vote shall be there; true unless it is given, and always for a button. */
             on?: boolean | null;
         };
         /** @description What a participant becomes, or the caller's own settings of the room. */
@@ -1699,6 +2248,57 @@ export interface components {
              */
             seq: number;
         };
+        /** @description An export. */
+        Export: {
+            /** @description Whether it is of everything. */
+            all: boolean;
+            /**
+             * Format: date-time
+             * @description As it stood then; null for when it was asked for.
+             */
+            at?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When the archive is deleted.
+             */
+            expires_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When the archive was written.
+             */
+            finished_at?: string | null;
+            /**
+             * Format: uuid
+             * @description The export's id.
+             */
+            id: string;
+            /** @description The key with which the manifest's signature is verified; null until the archive is written. */
+            public_key?: string | null;
+            /**
+             * Format: uuid
+             * @description The room; null for other exports.
+             */
+            room?: string | null;
+            /** @description The archive's SHA-256; hexadecimal. */
+            sha256?: string | null;
+            /**
+             * Format: int64
+             * @description The archive's bytes.
+             */
+            size?: number | null;
+            /** @description `waiting`, `running`, `done`, `failed` or `expired`. */
+            state: string;
+            /**
+             * Format: int64
+             * @description The user; null for other exports.
+             */
+            user?: number | null;
+        };
         /** @description The first unread message of a room. */
         FirstUnread: {
             /**
@@ -1770,6 +2370,13 @@ export interface components {
             /** @description The sign-in name. */
             username: string;
         };
+        /** @description A command that a user gives. */
+        GiveCommand: {
+            /** @description The command's name. */
+            name: string;
+            /** @description What stands behind it. */
+            text?: string;
+        };
         /** @description What moderators make of a report. */
         HandleReport: {
             /** @description A note, which only moderators see. */
@@ -1781,6 +2388,47 @@ export interface components {
         Health: {
             /** @description `ok`. */
             status: string;
+        };
+        /** @description A message that was deleted under a hold. */
+        HeldMessage: {
+            /** @description The name of its file, which is kept too; empty without one. */
+            attachment_name: string;
+            /** @description The text that it had. */
+            content: string;
+            /**
+             * Format: date-time
+             * @description When it was sent.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it was deleted.
+             */
+            deleted_at: string;
+            /**
+             * Format: uuid
+             * @description The message's id.
+             */
+            id: string;
+            /**
+             * Format: uuid
+             * @description Its room.
+             */
+            room_id: string;
+            /**
+             * Format: int64
+             * @description Who sent it.
+             */
+            sender_id: number;
+            /** @description The texts before: `[{content, at}]`, the oldest first. */
+            versions: Record<string, never>[];
+        };
+        /** @description Messages that were deleted under a hold. */
+        HeldMessages: {
+            /** @description Whether more follow: ask with `after` the last one's id. */
+            has_more: boolean;
+            /** @description The messages, by their ids. */
+            results: components["schemas"]["HeldMessage"][];
         };
         /** @description A part of a message's content that matches a search. */
         Highlight: {
@@ -1794,6 +2442,46 @@ export interface components {
              * @description Its first code point in `content`, from 0.
              */
             start: number;
+        };
+        /** @description A hold. */
+        Hold: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            created_at: string;
+            /**
+             * Format: int64
+             * @description Who placed it; null for the host application.
+             */
+            created_by?: number | null;
+            /**
+             * Format: uuid
+             * @description The hold's id.
+             */
+            id: string;
+            /** @description What it is for. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description When; null as long as it is on.
+             */
+            released_at?: string | null;
+            /**
+             * Format: int64
+             * @description Who released it; null for the host application, and as long as it is on.
+             */
+            released_by?: number | null;
+            /**
+             * Format: uuid
+             * @description The room that it is on; null for one on a user.
+             */
+            room_id?: string | null;
+            /**
+             * Format: int64
+             * @description The user that it is on; null for one on a room.
+             */
+            user_id?: number | null;
         };
         /** @description An address to which another application posts. */
         Incoming: {
@@ -1937,7 +2625,7 @@ export interface components {
              */
             unread_count: number;
         };
-        /** @description A person or an integration. */
+        /** @description A person, a bot or an integration. */
         ListedUser: {
             /** @description The address, for those who may see it; else empty. */
             email: string;
@@ -1947,7 +2635,7 @@ export interface components {
             full_name: string;
             /**
              * Format: int64
-             * @description The id; below 0 for an integration.
+             * @description The id; below 0 for a bot or an integration.
              */
             id: number;
             /** @description `person`, `bot` or `integration`. */
@@ -1981,6 +2669,8 @@ export interface components {
              * @description The file's size in bytes.
              */
             attachment_size?: number | null;
+            /** @description All its files, in their order; the three fields before are of the first. */
+            attachments: components["schemas"]["Attachment"][];
             card?: components["schemas"]["Card"] | null;
             /**
              * Format: uuid
@@ -2074,6 +2764,55 @@ export interface components {
              */
             seq: number;
             thread?: components["schemas"]["Thread"] | null;
+            urgent?: components["schemas"]["UrgentMark"] | null;
+        };
+        /** @description A message as it was. */
+        MessageAt: {
+            /** @description The name of its file; empty without one. */
+            attachment_name: string;
+            /** @description The text of that time. Null if it has changed since and the room doesn't show earlier texts. */
+            content?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was sent.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it was deleted.
+             */
+            deleted_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When the text was changed last, up to that time.
+             */
+            edited_at?: string | null;
+            /**
+             * Format: uuid
+             * @description The message's id.
+             */
+            id: string;
+            /** @description Whether it was deleted: by that time, or since. */
+            is_deleted: boolean;
+            /** @description `text`, `image`, `file` or `system`. */
+            message_type: string;
+            /**
+             * Format: uuid
+             * @description The message that it replies to.
+             */
+            reply_to_id?: string | null;
+            /** @description The sender, by the name of today. */
+            sender: components["schemas"]["User"];
+            /**
+             * Format: int64
+             * @description Its position.
+             */
+            seq: number;
+            /**
+             * Format: uuid
+             * @description The root of its thread.
+             */
+            thread_root?: string | null;
         };
         /** @description Why the caller was told of a message, or wasn't. */
         MessageReasons: {
@@ -2188,7 +2927,7 @@ export interface components {
              * @description The notification's id; what is new in the room changes the notification and not its id.
              */
             id: string;
-            /** @description `message`, `thread`, `keyword` or `mention`. */
+            /** @description `message`, `thread`, `keyword`, `mention` or `urgent`. */
             kind: string;
             /**
              * Format: uuid
@@ -2217,7 +2956,7 @@ export interface components {
              * @description When the caller was told last.
              */
             updated_at: string;
-            /** @description Whether its sender waits for it; no message is urgent in this version. */
+            /** @description Whether it shows an urgent message, which its sender asks the caller to acknowledge. */
             urgent: boolean;
         };
         /** @description A reason. */
@@ -2249,11 +2988,11 @@ export interface components {
              */
             at: string;
             /**
-             * @description Of `in_app`: `waiting`, `told`, `read` or `gone`; of `web_push`: `pending`, `sending`, `sent`, `failed` or
+             * @description Of `in_app`: `waiting`, `told`, `read` or `gone`; of pushes: `pending`, `sending`, `sent`, `failed` or
              *     `withdrawn`.
              */
             state: string;
-            /** @description `in_app` or `web_push`. */
+            /** @description `in_app`, `web_push` or `fcm`. */
             way: string;
         };
         Number: number | string;
@@ -2292,6 +3031,67 @@ export interface components {
             }[];
         };
         /** @description One page of a list. */
+        Page_Bot: {
+            /**
+             * Format: int64
+             * @description How many there are in all.
+             */
+            count: number;
+            /** @description Where the next page is: an absolute URL, or from the path on where the server's name isn't known. */
+            next?: string | null;
+            /** @description Where the page before is. */
+            previous?: string | null;
+            /** @description What is on this page. */
+            results: {
+                /**
+                 * Format: date-time
+                 * @description When.
+                 */
+                created_at: string;
+                /**
+                 * Format: int64
+                 * @description Who made it; null for the host application.
+                 */
+                created_by?: number | null;
+                /** @description The name to show. */
+                full_name: string;
+                /**
+                 * Format: int64
+                 * @description Its id as a user, which is far below 0.
+                 */
+                id: number;
+                /** @description Whether it may do anything: false once it was deleted. */
+                is_active: boolean;
+                /** @description The token by which it calls; only in the answer to who has just made it. */
+                token?: string;
+                /** @description The name by which it is mentioned. */
+                username: string;
+            }[];
+        };
+        /** @description One page of a list. */
+        Page_BotCommand: {
+            /**
+             * Format: int64
+             * @description How many there are in all.
+             */
+            count: number;
+            /** @description Where the next page is: an absolute URL, or from the path on where the server's name isn't known. */
+            next?: string | null;
+            /** @description Where the page before is. */
+            previous?: string | null;
+            /** @description What is on this page. */
+            results: {
+                /** @description The bot. */
+                bot: components["schemas"]["User"];
+                /** @description What it does; perhaps empty. */
+                description: string;
+                /** @description What users type behind the name; perhaps empty. */
+                hint: string;
+                /** @description The name, as users type it behind a slash. */
+                name: string;
+            }[];
+        };
+        /** @description One page of a list. */
         Page_Draft: {
             /**
              * Format: int64
@@ -2321,6 +3121,58 @@ export interface components {
                  * @description When it last changed.
                  */
                 updated_at: string;
+            }[];
+        };
+        /** @description One page of a list. */
+        Page_Hold: {
+            /**
+             * Format: int64
+             * @description How many there are in all.
+             */
+            count: number;
+            /** @description Where the next page is: an absolute URL, or from the path on where the server's name isn't known. */
+            next?: string | null;
+            /** @description Where the page before is. */
+            previous?: string | null;
+            /** @description What is on this page. */
+            results: {
+                /**
+                 * Format: date-time
+                 * @description When.
+                 */
+                created_at: string;
+                /**
+                 * Format: int64
+                 * @description Who placed it; null for the host application.
+                 */
+                created_by?: number | null;
+                /**
+                 * Format: uuid
+                 * @description The hold's id.
+                 */
+                id: string;
+                /** @description What it is for. */
+                name: string;
+                /**
+                 * Format: date-time
+                 * @description When; null as long as it is on.
+                 */
+                released_at?: string | null;
+                /**
+                 * Format: int64
+                 * @description Who released it; null for the host application, and as long as it is on.
+                 */
+                released_by?: number | null;
+                /**
+                 * Format: uuid
+                 * @description The room that it is on; null for one on a user.
+                 */
+                room_id?: string | null;
+                /**
+                 * Format: int64
+                 * @description The user that it is on; null for one on a room.
+                 */
+                user_id?: number | null;
             }[];
         };
         /** @description One page of a list. */
@@ -2437,7 +3289,7 @@ export interface components {
                 full_name: string;
                 /**
                  * Format: int64
-                 * @description The id; below 0 for an integration.
+                 * @description The id; below 0 for a bot or an integration.
                  */
                 id: number;
                 /** @description `person`, `bot` or `integration`. */
@@ -2468,6 +3320,8 @@ export interface components {
                  * @description The file's size in bytes.
                  */
                 attachment_size?: number | null;
+                /** @description All its files, in their order; the three fields before are of the first. */
+                attachments: components["schemas"]["Attachment"][];
                 card?: components["schemas"]["Card"] | null;
                 /**
                  * Format: uuid
@@ -2561,6 +3415,7 @@ export interface components {
                  */
                 seq: number;
                 thread?: components["schemas"]["Thread"] | null;
+                urgent?: components["schemas"]["UrgentMark"] | null;
             }[];
         };
         /** @description One page of a list. */
@@ -2588,7 +3443,7 @@ export interface components {
                  * @description The notification's id; what is new in the room changes the notification and not its id.
                  */
                 id: string;
-                /** @description `message`, `thread`, `keyword` or `mention`. */
+                /** @description `message`, `thread`, `keyword`, `mention` or `urgent`. */
                 kind: string;
                 /**
                  * Format: uuid
@@ -2617,7 +3472,7 @@ export interface components {
                  * @description When the caller was told last.
                  */
                 updated_at: string;
-                /** @description Whether its sender waits for it; no message is urgent in this version. */
+                /** @description Whether it shows an urgent message, which its sender asks the caller to acknowledge. */
                 urgent: boolean;
             }[];
         };
@@ -3080,6 +3935,33 @@ export interface components {
             /** @description The person. */
             user: components["schemas"]["User"];
         };
+        /** @description A participant as it was. */
+        ParticipantAt: {
+            /**
+             * Format: date-time
+             * @description Since when in the room.
+             */
+            joined_at: string;
+            /** @description `admin`, `member` or `guest`. */
+            role: string;
+            /** @description The user, by the name of today. */
+            user: components["schemas"]["User"];
+        };
+        /** @description A hold to be placed: on a room or on a user. */
+        PlaceHold: {
+            /** @description What it is for; whoever is refused a deletion is told. */
+            name: string;
+            /**
+             * Format: uuid
+             * @description A room.
+             */
+            room?: string | null;
+            /**
+             * Format: int64
+             * @description A user.
+             */
+            user?: number | null;
+        };
         /** @description Something to vote for. */
         PollChoice: {
             /** @description Its id on the card. */
@@ -3135,6 +4017,11 @@ export interface components {
             };
             /** @description The messages, one in each room. */
             messages: components["schemas"]["PostedMessage"][];
+        };
+        /** @description What is to be previewed. */
+        PreviewRetention: {
+            /** @description The rules; those in force when left out. */
+            rules?: components["schemas"]["SetRetentionRule"][] | null;
         };
         /** @description The key of this server's pushes. */
         PushKey: {
@@ -3242,6 +4129,24 @@ export interface components {
             /** @description Its reactions, in the order in which each emoji first appeared. */
             reactions: components["schemas"]["Reaction"][];
         };
+        /** @description How far a user had read. */
+        ReadMarkAt: {
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            read_at: string;
+            /**
+             * Format: int64
+             * @description Up to where.
+             */
+            seq: number;
+            /**
+             * Format: int64
+             * @description The user.
+             */
+            user_id: number;
+        };
         /** @description Up to where the caller has read the list. */
         ReadNotifications: {
             /**
@@ -3342,6 +4247,73 @@ export interface components {
              */
             user_id: number;
         };
+        /** @description What is to be exported: a room, what a user wrote, or everything. */
+        RequestExport: {
+            /** @description Whether everything is. */
+            all?: boolean | null;
+            /**
+             * Format: date-time
+             * @description As it stood then; as it is now when left out.
+             */
+            at?: string | null;
+            /**
+             * Format: uuid
+             * @description A room.
+             */
+            room?: string | null;
+            /**
+             * Format: int64
+             * @description A user.
+             */
+            user?: number | null;
+        };
+        /** @description The rules in force. */
+        Retention: {
+            /** @description The rules, those of types first. */
+            rules: components["schemas"]["RetentionRule"][];
+        };
+        /** @description What rules would delete in rooms of one type. */
+        RetentionCount: {
+            /**
+             * Format: int64
+             * @description Messages with a file.
+             */
+            files: number;
+            /** @description Whether there are more: up to 100,000 are counted. */
+            is_capped: boolean;
+            /** @description The type. */
+            room_type: string;
+            /**
+             * Format: int64
+             * @description Messages without a file.
+             */
+            texts: number;
+        };
+        /** @description What rules would delete now. */
+        RetentionPreview: {
+            /** @description By type of room. */
+            results: components["schemas"]["RetentionCount"][];
+        };
+        /** @description A rule. */
+        RetentionRule: {
+            /**
+             * Format: int32
+             * @description The days for which messages with a file are kept; null: for ever.
+             */
+            files_days?: number | null;
+            /**
+             * Format: uuid
+             * @description The room that it is for; null for one of a type.
+             */
+            room?: string | null;
+            /** @description The type of rooms that it is for; null for one of a room. */
+            room_type?: string | null;
+            /**
+             * Format: int32
+             * @description The days for which messages without a file are kept; null: for ever.
+             */
+            texts_days?: number | null;
+        };
         /** @description A room in full. */
         Room: components["schemas"]["RoomSettings"] & {
             /**
@@ -3410,6 +4382,36 @@ export interface components {
              * @description What the caller has not read.
              */
             unread_count: number;
+        };
+        /** @description A room as it stood. */
+        RoomAt: {
+            /** @description What of it is shown as it is today, though it has changed since: the log keeps no texts. */
+            changed_since: string[];
+            /** @description Whether there are earlier ones: ask with `before` the last one's `seq`. */
+            has_more: boolean;
+            /**
+             * Format: uuid
+             * @description The room's id.
+             */
+            id: string;
+            /** @description The newest messages of that time, the newest first. */
+            messages: components["schemas"]["MessageAt"][];
+            /** @description Who was in the room. */
+            participants: components["schemas"]["ParticipantAt"][];
+            /** @description Who had read up to where; null in rooms of over 50 people, which keep only the newest marks. */
+            read_marks?: components["schemas"]["ReadMarkAt"][] | null;
+            /** @description The room's state: `room_type`, `name`, `title`, `task`, `property`, `is_active` and its settings. */
+            room: Record<string, never>;
+            /**
+             * Format: int64
+             * @description The position of the room's last event then.
+             */
+            seq: number;
+            /**
+             * Format: date-time
+             * @description The time that was asked for.
+             */
+            time: string;
         };
         /** @description A page of the list of rooms. */
         RoomPage: {
@@ -3590,6 +4592,8 @@ export interface components {
         Second: string | number;
         /** @description A card to be sent; [`Card::read`] reads it. The type documents what may be sent and is never constructed. */
         SendCard: {
+            /** @description What can be pressed; from bots, integrations and the host application alone. */
+            buttons?: components["schemas"]["SendCardButton"][] | null;
             /** @description What can be voted for, in a poll: 1 to 50. */
             choices?: components["schemas"]["SendCardEntry"][] | null;
             /** @description Facts by their names. */
@@ -3614,6 +4618,15 @@ export interface components {
              */
             v: number;
         };
+        /** @description A button of a card to be sent. */
+        SendCardButton: {
+            /** @description Its id on the card; the server makes one where it is left out. */
+            id?: string | null;
+            /** @description How it stands out. */
+            style?: string | null;
+            /** @description What it says. */
+            text: string;
+        };
         /** @description An item or a choice of a card to be sent. */
         SendCardEntry: {
             /** @description Its id on the card; the server makes one where it is left out. */
@@ -3623,13 +4636,15 @@ export interface components {
         };
         /** @description A message to be sent. */
         SendMessage: {
+            /** @description The uploads that become its files, in their order, by their ids. */
+            attachments?: string[] | null;
             card?: components["schemas"]["SendCard"] | null;
             /**
              * Format: uuid
              * @description What the client calls this send, so that a retry makes nothing new.
              */
             client_id?: string | null;
-            /** @description The text; may be left out beside a file or a card. */
+            /** @description The text; may be left out beside files or a card. */
             content?: string;
             /** @description With `thread_root`: whether it stands in the room's timeline too; true unless it is given. */
             in_timeline?: boolean | null;
@@ -3654,6 +4669,7 @@ export interface components {
              * @description The message in whose thread it stands; a reply in a thread stands for the thread's root.
              */
             thread_root?: string | null;
+            urgent?: components["schemas"]["SendUrgent"] | null;
         };
         /** @description A message to be sent with a file. */
         SendMessageForm: {
@@ -3693,8 +4709,52 @@ export interface components {
              * @description The message in whose thread it stands; a reply in a thread stands for the thread's root.
              */
             thread_root?: string;
+            /** @description That it is urgent, as JSON. */
+            urgent?: components["schemas"]["SendUrgent"];
+        };
+        /** @description That a message to be sent is urgent. The type documents what may be sent and is never constructed. */
+        SendUrgent: {
+            /**
+             * Format: date-time
+             * @description By when it is to be acknowledged: ahead, and at most 7 days.
+             */
+            ack_by?: string | null;
         };
         SeqParam: number;
+        /** @description A command that a bot offers. */
+        SetBotCommand: {
+            /** @description What it does. */
+            description?: string;
+            /** @description What users type behind the name. */
+            hint?: string;
+            /** @description The name, as users type it behind a slash. */
+            name: string;
+        };
+        /** @description All rules. */
+        SetRetention: {
+            /** @description The rules, of which the one of a room takes the place of that of its type. None: everything is kept. */
+            rules: components["schemas"]["SetRetentionRule"][];
+        };
+        /** @description For how long messages of some rooms are kept. */
+        SetRetentionRule: {
+            /**
+             * Format: int32
+             * @description The days for which messages with a file are kept; for ever when left out.
+             */
+            files_days?: number | null;
+            /**
+             * Format: uuid
+             * @description Of this room.
+             */
+            room?: string | null;
+            /** @description Of all rooms of this type that have no rule of their own. */
+            room_type?: string | null;
+            /**
+             * Format: int32
+             * @description The days for which messages without a file are kept; for ever when left out.
+             */
+            texts_days?: number | null;
+        };
         /** @description Name and password. */
         SignIn: {
             /**
@@ -3912,6 +4972,21 @@ export interface components {
              */
             urgent?: "everyone" | "admins" | "nobody";
         };
+        /** @description That a message is urgent. */
+        UrgentMark: {
+            /**
+             * Format: date-time
+             * @description By when it is to be acknowledged; left out where its sender gave no time.
+             */
+            ack_by?: string;
+            /**
+             * Format: int64
+             * @description How many have.
+             */
+            ack_count: number;
+            /** @description Who has acknowledged it, the first 200 of them. */
+            acks: components["schemas"]["Acknowledgement"][];
+        };
         /** @description A person, in brief. */
         User: {
             /** @description The address, for those who may see it; else empty. */
@@ -3925,6 +5000,8 @@ export interface components {
              * @description The person's id.
              */
             id: number;
+            /** @description `bot` for a bot; else left out. */
+            kind?: string;
             /** @description The sign-in name. */
             username: string;
         };
@@ -4034,6 +5111,92 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    get_audit: {
+        parameters: {
+            query?: {
+                /** @description What was done from then on: a time or a date */
+                since?: string;
+                /** @description What was done, such as `room_updated` */
+                kind?: string;
+                /** @description What this user did, and what was done to this user */
+                user?: number;
+                /** @description The entries before the one of this id, the newest first */
+                before?: components["schemas"]["SeqParam"];
+                /** @description The entries after the one of this id, the oldest first */
+                after?: components["schemas"]["SeqParam"];
+                /** @description How many, 500 at most */
+                limit?: components["schemas"]["Number"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditEntries"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     get_blocks: {
         parameters: {
             query?: {
@@ -4112,6 +5275,399 @@ export interface operations {
             };
         };
     };
+    get_bots: {
+        parameters: {
+            query?: {
+                /** @description Which page, from 1; what is no number is 1. */
+                page?: components["schemas"]["Number"];
+                /** @description How many on one page, 100 at most; what is no number is the default. */
+                page_size?: components["schemas"]["Number"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Bot"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_bots: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddBot"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bot"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_bots_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_bots_id_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BotToken"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     get_changes: {
         parameters: {
             query?: {
@@ -4163,6 +5719,343 @@ export interface operations {
             };
             /** @description Not there, or not for this caller to know of */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_commands: {
+        parameters: {
+            query: {
+                room: string;
+                /** @description Which page, from 1; what is no number is 1. */
+                page?: components["schemas"]["Number"];
+                /** @description How many on one page, 100 at most; what is no number is the default. */
+                page_size?: components["schemas"]["Number"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_BotCommand"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    put_commands: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetBotCommand"][];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_commands_answer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnswerCommand"];
+            };
+        };
+        responses: {
+            /** @description The same `client_id` was sent before */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            /** @description It was shown to whoever gave the command */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4270,12 +6163,289 @@ export interface operations {
             };
         };
     };
+    post_exports: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RequestExport"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Export"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_exports_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Export"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_exports_id_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-tar": number[];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     get_files_id: {
         parameters: {
             query?: {
                 u?: string;
                 exp?: string;
                 sig?: string;
+                /**
+                 * @description `small` or `large` for a picture of at most 320 or 1,280 pixels on each side, a JPEG; `original`, which any file
+                 *     is without it, and a picture that isn't larger.
+                 */
+                size?: string;
             };
             header?: {
                 Range?: string | null;
@@ -4342,6 +6512,359 @@ export interface operations {
             };
             /** @description A range outside of it */
             416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_holds: {
+        parameters: {
+            query?: {
+                /** @description Which page, from 1; what is no number is 1. */
+                page?: components["schemas"]["Number"];
+                /** @description How many on one page, 100 at most; what is no number is the default. */
+                page_size?: components["schemas"]["Number"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Hold"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_holds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlaceHold"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hold"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_holds_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_holds_id_messages: {
+        parameters: {
+            query?: {
+                /** @description The messages after the one of this id */
+                after?: string;
+                /** @description How many, 100 at most */
+                limit?: components["schemas"]["Number"];
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HeldMessages"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6000,6 +8523,126 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Message"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_messages_id_ack: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AcknowledgedMessage"];
                 };
             };
             /** @description Not understood, or understood and not allowed in value */
@@ -9310,6 +11953,323 @@ export interface operations {
             };
         };
     };
+    get_retention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    put_retention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetRetention"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_retention_preview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PreviewRetention"] | null;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionPreview"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     get_rooms: {
         parameters: {
             query?: {
@@ -9771,6 +12731,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description A legal hold is on it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description More often than allowed */
             429: {
                 headers: {
@@ -9933,6 +12902,211 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Room"];
                 };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_rooms_id_at: {
+        parameters: {
+            query: {
+                /** @description The time, or the beginning of a date */
+                time: string;
+                /** @description The messages before this `seq` */
+                before?: components["schemas"]["SeqParam"];
+                /** @description How many messages, 100 at most */
+                limit?: components["schemas"]["Number"];
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoomAt"];
+                };
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_rooms_id_commands: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GiveCommand"];
+            };
+        };
+        responses: {
+            /** @description The bot has it */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Not understood, or understood and not allowed in value */
             400: {
@@ -11879,6 +15053,501 @@ export interface operations {
             };
         };
     };
+    post_uploads: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description `1.0.0` */
+                "Tus-Resumable": string;
+                /** @description The size of the file in bytes */
+                "Upload-Length": number;
+                /** @description `filename` and its value in Base64 */
+                "Upload-Metadata"?: string | null;
+                /** @description Of the body, as in `PATCH` */
+                "Upload-Checksum"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Begun */
+            201: {
+                headers: {
+                    /** @description Where it goes on */
+                    Location?: string;
+                    /** @description When it is removed if no message carries it */
+                    "Upload-Expires"?: string;
+                    /** @description How many bytes are stored */
+                    "Upload-Offset"?: number;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Another version of tus */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Another checksum */
+            460: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_uploads_id: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description `1.0.0` */
+                "Tus-Resumable": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Another version of tus */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    head_uploads_id: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description `1.0.0` */
+                "Tus-Resumable": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How far */
+            200: {
+                headers: {
+                    /** @description When it is removed if no message carries it */
+                    "Upload-Expires"?: string;
+                    /** @description The size of the file in bytes */
+                    "Upload-Length"?: number;
+                    /** @description As it was given */
+                    "Upload-Metadata"?: string;
+                    /** @description How many bytes are stored */
+                    "Upload-Offset"?: number;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Its time is over */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Another version of tus */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    patch_uploads_id: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description `1.0.0` */
+                "Tus-Resumable": string;
+                /** @description How many bytes are stored */
+                "Upload-Offset": number;
+                /** @description `sha1` or `sha256`, and the sum in Base64 */
+                "Upload-Checksum"?: string | null;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/offset+octet-stream": number[];
+            };
+        };
+        responses: {
+            /** @description Stored */
+            204: {
+                headers: {
+                    /** @description When it is removed if no message carries it */
+                    "Upload-Expires"?: string;
+                    /** @description How many bytes are stored */
+                    "Upload-Offset"?: number;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not understood, or understood and not allowed in value */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description No token, or one that isn't accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not allowed for this caller */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not there, or not for this caller to know of */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The room is archived, the `client_id` was used for another message, or it is too late */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Its time is over */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Another version of tus */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Larger than allowed */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A body of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Refused by a rule of the operator */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description More often than allowed */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Another checksum */
+            460: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not possible now; see `retry_after` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     get_users: {
         parameters: {
             query?: {
@@ -12402,6 +16071,15 @@ export interface operations {
             };
             /** @description Not there, or not for this caller to know of */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A legal hold is on it */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

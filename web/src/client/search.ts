@@ -23,10 +23,10 @@ export function isSearchable(term: string): boolean {
   return [...term].length >= QUERY_MIN || WORDLIKE.test(term)
 }
 
-/** Finds users by name. @throws ChatError */
+/** Finds users by name, and no integrations: nobody adds these to a room. @throws ChatError */
 export async function findUsers(client: Client, search: string, page_size = 50): Promise<User[]> {
   const { data } = await client.api.GET('/api/chat/users/', { params: { query: { search, page_size } } })
-  return data.results
+  return data.results.filter(({ kind }) => kind !== 'integration')
 }
 
 /** Finds messages, in all rooms or in one. @throws ChatError */

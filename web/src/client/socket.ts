@@ -46,6 +46,8 @@ export class UserSocket {
   #handlers: SocketHandlers
   #ws: WebSocket | null = null
   #attempt = 0
+  /** Identifies the current attempt to connect: an earlier one opens no socket. */
+  #connectId = 0
   /** Minimum delay before the next attempt. */
   #floor_ms = 0
   #lastFrame_ms = 0
@@ -106,17 +108,18 @@ export class UserSocket {
   }
 
   async #connect(): Promise<void> {
+    const connectId = ++this.#connectId
     this.#setState('connecting')
     let token: string
     try {
       token = await this.#options.tokens.get()
     } catch (cause) {
-      if (this.state !== 'connecting') return
+      if (connectId !== this.#connectId || this.state !== 'connecting') return
       if (cause instanceof AuthNeeded) this.#setState('refused')
       else this.#scheduleReconnect()
       return
     }
-    if (this.state !== 'connecting') return
+    if (connectId !== this.#connectId || this.state !== 'connecting') return
     this.#token = token
     const ws = new this.#options.WebSocket(this.#options.url, ['chat.v1', `bearer.${token}`])
     this.#ws = ws

@@ -5,6 +5,7 @@
  * event arrived live, was replayed after a reconnect, or was read by REST.
  */
 import type {
+  Acknowledgement,
   EventFrame,
   LogEvent,
   Message,
@@ -47,6 +48,9 @@ const RECENT_MESSAGES_SLACK = 50
 
 /** Number of users that a reaction lists. */
 const REACTION_USERS_MAX = 20
+
+/** Number of acknowledgements that an urgent message lists. */
+const ACKS_MAX = 200
 
 /** The content of a deleted message. */
 export const DELETED = '[Message deleted]'
@@ -180,8 +184,15 @@ function entryOf(event: LogEvent): Entry | null {
 /** Removes the signature from the attachment's URL, and the content of a deleted message. */
 function normalized(message: Message): Message {
   if (message.is_deleted) {
-    const gone = { attachment: null, reactions: [], card: null, pinned_at: null, pinned_by: null }
-    return { ...message, content: DELETED, ...gone }
+    const gone = {
+      attachment: null,
+      attachments: [],
+      reactions: [],
+      card: null,
+      pinned_at: null,
+      pinned_by: null,
+    }
+    return { ...message, content: DELETED, ...gone, urgent: null }
   }
   return message.attachment?.includes('?')
     ? { ...message, attachment: message.attachment.split('?')[0]! }
@@ -257,19 +268,31 @@ function changedMessage(message: Message, event: EventFrame): Message {
     case 'message_updated':
       return event.message.rev >= message.rev && !message.is_deleted ? normalized(event.message) : message
     case 'reaction':
+    case 'message_acknowledged':
     case 'message_pinned': {
       if (seq <= message.rev || message.is_deleted) return message
       if (event.type === 'reaction')
         return { ...message, rev: seq, reactions: reactionsAfter(message.reactions ?? [], event) }
+      if (event.type === 'message_acknowledged') return acknowledged(message, event)
       const { pinned_at, pinned_by } = event
       return { ...message, rev: seq, pinned_at, pinned_by }
     }
     case 'card_changed':
       if (event.rev <= message.rev || message.is_deleted) return message
       return { ...message, rev: event.rev, card: event.card }
+    case 'card_action':
+      return seq <= message.rev ? message : { ...message, rev: seq }
     default:
       return message
   }
+}
+
+/** Returns an urgent message after a user has acknowledged it. */
+function acknowledged(message: Message, { seq, user_id, at }: Acknowledgement & { seq: number }): Message {
+  const { urgent } = message
+  if (!urgent) return message
+  const acks = [...urgent.acks, { user_id, at }].slice(0, ACKS_MAX)
+  return { ...message, rev: seq, urgent: { ...urgent, acks, ack_count: urgent.ack_count + 1 } }
 }
 
 /** Returns the reactions after one has been added or removed; new emoji come last. */

@@ -1,4 +1,4 @@
-/** Sending a message with its file as one multipart request. A refused token is renewed once. */
+/** Sending a message with its file as one multipart request. A refused token is renewed once. Several files go their own way. */
 import { ChatError, errorOf } from './errors.ts'
 import type { OutgoingMessage } from './outbox.ts'
 import type { Tokens } from './tokens.ts'
@@ -12,6 +12,7 @@ type Post = (url: string, token: string, ...args: UploadArgs) => Promise<RestMes
 
 function withRenewal(post: Post): Upload {
   return async (url, tokens, ...args) => {
+    if (args[0].more?.length) return (await import('./tus.ts')).sendSeveral(url, tokens, ...args)
     const token = await tokens.get()
     try {
       return await post(url, token, ...args)
@@ -33,9 +34,10 @@ function formOf(message: OutgoingMessage): FormData {
   for (const id of mentions?.mentions ?? []) form.append('mentions', String(id))
   if (mentions?.mention_room) form.set('mention_room', 'true')
   if (file) form.set('attachment', file, file.name)
-  const { thread_root, in_timeline = true } = extras ?? {}
+  const { thread_root, in_timeline = true, urgent } = extras ?? {}
   if (thread_root) form.set('thread_root', thread_root)
   if (!in_timeline) form.set('in_timeline', 'false')
+  if (urgent) form.set('urgent', JSON.stringify(urgent))
   return form
 }
 

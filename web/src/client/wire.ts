@@ -50,6 +50,12 @@ export type Card = Omit<Complete<Schemas['Card']>, 'choices' | 'multiple' | 'clo
 /** The thread of a message. Frames leave out how many replies the caller has not read. */
 export type Thread = Omit<Complete<Schemas['Thread']>, 'unread'> & { readonly unread?: number | null }
 
+type PictureField = 'width' | 'height' | 'preview'
+
+/** A file of a message. Only pictures have a size, and only large ones a preview. */
+export type Attachment = Omit<Complete<Schemas['Attachment']>, PictureField> &
+  Partial<Pick<Complete<Schemas['Attachment']>, PictureField>>
+
 /** Fields of what messages carry beside text and file. Older servers leave them out, and so do unsent messages. */
 type ExtraField =
   | 'reactions'
@@ -66,10 +72,14 @@ type ExtraField =
 /** A message as frames carry it. REST returns the same fields, and some that depend on the caller. */
 export type Message = Omit<RestMessage, CallerField | 'sender' | 'removed_by' | ExtraField> &
   Partial<
-    Pick<RestMessage, Exclude<Extract<keyof RestMessage, ExtraField>, 'reactions' | 'card' | 'thread'>>
+    Pick<
+      RestMessage,
+      Exclude<Extract<keyof RestMessage, ExtraField>, 'reactions' | 'card' | 'thread' | 'attachments'>
+    >
   > & {
     readonly room_id: string
     readonly reactions?: readonly Reaction[]
+    readonly attachments?: readonly Attachment[]
     readonly card?: Card | null
     readonly thread?: Thread | null
     readonly sender: User
@@ -127,6 +137,12 @@ export interface PinChange {
   readonly pinned_by: number | null
 }
 
+/** A user has acknowledged an urgent message. */
+export interface Acknowledgement {
+  readonly user_id: number
+  readonly at: string
+}
+
 /** A user has added an emoji to a message, or removed it. */
 export interface ReactionChange {
   readonly user_id: number
@@ -147,11 +163,19 @@ export type EventFrame = { readonly room_id: string; readonly seq: number } & (
     }
   | ({ readonly type: 'reaction'; readonly message_id: string } & ReactionChange)
   | ({ readonly type: 'message_pinned'; readonly message_id: string } & PinChange)
+  | ({ readonly type: 'message_acknowledged'; readonly message_id: string } & Acknowledgement)
   | {
       readonly type: 'card_changed'
       readonly message_id: string
       readonly rev: number
       readonly card: Card | null
+    }
+  | {
+      readonly type: 'card_action'
+      readonly message_id: string
+      /** The button's id. */
+      readonly action: string
+      readonly user_id: number
     }
   | { readonly type: 'participant_joined'; readonly participant: Participant }
   | { readonly type: 'participant_left'; readonly participant: Participant }
@@ -206,6 +230,13 @@ export type RoomFrame = { readonly room_id: string } & (
       readonly last_seen: string | null
     }
   | { readonly type: 'presence_state'; readonly online: number[] }
+  | {
+      /** What a bot answers to this user alone. */
+      readonly type: 'command_answer'
+      readonly name: string
+      readonly user_id: number
+      readonly content: string
+    }
   | {
       readonly type: 'ack'
       readonly client_id: string
@@ -334,6 +365,8 @@ export interface OutgoingExtras {
   readonly thread_root?: string
   readonly in_timeline?: boolean
   readonly card?: Schemas['SendCard']
+  /** It is urgent, and perhaps to be acknowledged by a certain time. */
+  readonly urgent?: { readonly ack_by?: string }
 }
 
 /** A change of a message by anyone who sees it: a reaction, a tick on a checklist, or a vote. */

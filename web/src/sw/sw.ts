@@ -4,7 +4,11 @@
  * It handles only requests below `/chat/`; API calls go to the server. The page itself comes from the network
  * as long as that responds. Files with a hash in their name never change and come from the cache. That also
  * serves a tab of the previous version, whose files the server may no longer have.
+ *
+ * It also shows notifications, see `notices.ts`.
  */
+import { handleNotices } from './notices.ts'
+
 declare const self: ServiceWorkerGlobalScope
 /** The paths of the built files, and their version. The build fills in both. */
 declare const SHELL_FILES: readonly string[]
@@ -27,6 +31,7 @@ self.addEventListener('fetch', event => {
   if (request.mode !== 'navigate') event.respondWith(fileOf(request))
   else if (!pathname.split('/').at(-1)!.includes('.')) event.respondWith(pageOf(request))
 })
+handleNotices()
 
 /** Copies unchanged files from the previous version and fetches the others. */
 async function install(): Promise<void> {
@@ -74,5 +79,3 @@ async function fileOf(request: Request): Promise<Response> {
 function isHashed(path: string): boolean {
   return path.startsWith(`${PAGE}assets/`)
 }
-
-export {}

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::json::{CardError, ENTRY_CHARS_MAX, list, required_text, text};
-use super::{CARD_BYTES_MAX, CARD_VERSION, Card, CardBody, CardField, checklist, poll};
+use super::{CARD_BYTES_MAX, CARD_VERSION, Card, CardBody, CardField, buttons, checklist, poll};
 use crate::domain::text::{NAME_CHARS_MAX, TextError};
 
 const FIELDS_MAX: usize = 20;
@@ -27,15 +27,13 @@ impl Card {
             Some("poll") => poll::read(given)?,
             _ => return Err(CardError::at("kind", "Must be card, checklist or poll.")),
         };
-        if !list(given, "buttons")?.is_empty() {
-            return Err(CardError::at("buttons", "Only bots may send buttons."));
-        }
         let card = Self {
             title: text(given, "title", NAME_CHARS_MAX)?,
             text: text(given, "text", TEXT_CHARS_MAX)?,
             fields: fields(given)?,
             state: Some(text(given, "state", STATE_CHARS_MAX)?).filter(|state| !state.is_empty()),
             link: link(given)?,
+            buttons: buttons::read(given)?,
             body,
         };
         if card.body == CardBody::Card && card.title.is_empty() && card.text.is_empty() {
@@ -146,7 +144,7 @@ mod tests {
             plain("state", json!("x".repeat(41))),
             plain("fields", json!([{"value": "x"}])),
             plain("fields", (0..21).map(|_| json!({"name": "a", "value": "b"})).collect()),
-            plain("buttons", json!([{"id": "ok", "text": "OK"}])),
+            plain("buttons", json!([{"id": "ok"}])),
             plain("link", json!("javascript:alert(1)")),
             plain("link", json!("https://example.com/a b")),
             plain("link", json!("//example.com")),
@@ -158,6 +156,7 @@ mod tests {
             checklist(json!([{"id": "x".repeat(40), "text": "x".repeat(500)}])),
             plain("title", json!("x".repeat(255))),
             plain("buttons", json!([])),
+            plain("buttons", json!([{"id": "ok", "text": "OK"}])),
             plain("link", json!("https://example.com/units/4?a=b#c")),
             plain("fields", json!([{"name": "Guests"}])),
         ] {

@@ -12,13 +12,14 @@ use chrono::{DateTime, Utc};
 
 use super::command::{CommandReply, CommandRules, Principal, Refusal, RequiredAccess};
 use super::event::{AudienceChange, Event, EventBody};
-use crate::domain::ids::{ClientId, FileId, MessageId, ParticipantId, Seq, UserId};
+use crate::domain::ids::{ClientId, FileId, MessageId, ParticipantId, Seq, UploadId, UserId};
 use crate::domain::message::Message;
 use crate::domain::participant::{NotificationLevel, Participant};
 use crate::domain::permission::AccessLevel;
 use crate::domain::personal::PersonalChange;
 use crate::domain::room::Room;
 use crate::domain::row_change::{Cell, FeatureRows, RowChange, Table};
+use crate::domain::upload::Upload;
 use crate::domain::user::User;
 
 /// A participant, with what the room itself doesn't know of the user.
@@ -80,6 +81,9 @@ pub struct RoomAggregate {
     pub sent: HashMap<(UserId, ClientId), SentMessage>,
     /// The files that were asked for and that are still there. They stay until this transaction has ended.
     pub files: HashSet<FileId>,
+    /// The uploads that were asked for and that no message carries, as the commands so far have left them. No other
+    /// transaction attaches them meanwhile.
+    pub uploads: HashMap<UploadId, Upload>,
     /// The newest message of the timeline and its position.
     pub newest: Option<(Seq, MessageId)>,
     /// The newest undeleted replies of the threads that were asked for, by root and position, with their times.
@@ -92,6 +96,8 @@ pub struct RoomAggregate {
     pub now: DateTime<Utc>,
     /// The messages that the commands so far deleted, as they were before.
     pub removed: Vec<Message>,
+    /// The uploads that messages carry by the commands so far.
+    pub attached_uploads: Vec<UploadId>,
     /// The rows of features' tables that were asked for, as the commands so far have left them.
     pub rows: FeatureRows,
     /// What the commands so far changed in the tables of features, in order.
@@ -112,12 +118,14 @@ impl RoomAggregate {
             messages: HashMap::new(),
             sent: HashMap::new(),
             files: HashSet::new(),
+            uploads: HashMap::new(),
             newest: None,
             replies: HashMap::new(),
             last_posts: HashMap::new(),
             fresh_ids: Vec::new(),
             now,
             removed: Vec::new(),
+            attached_uploads: Vec::new(),
             rows: FeatureRows::default(),
             row_changes: Vec::new(),
             personal_changes: Vec::new(),

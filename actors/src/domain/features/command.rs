@@ -12,7 +12,7 @@ pub use super::principal::Principal;
 use crate::domain::card::{Card, CardRefusal};
 use crate::domain::entry::{EntryTerms, HostRoster};
 use crate::domain::error_code::ErrorCode;
-use crate::domain::ids::{ClientId, FileId, MessageId, RoomId, Seq, UserId};
+use crate::domain::ids::{ClientId, FileId, MessageId, RoomId, Seq, UploadId, UserId};
 use crate::domain::invitation::{Invitation, InvitationError};
 use crate::domain::mentions::Mentions;
 use crate::domain::message::{Attachment, Message, MessageType};
@@ -24,6 +24,8 @@ use crate::domain::room_settings::RoomSettingsPatch;
 use crate::domain::row_change::RowSelection;
 use crate::domain::signal::Signal;
 use crate::domain::thread::ThreadPlace;
+use crate::domain::upload::UploadRefusal;
+use crate::domain::urgency::{UrgencyRefusal, UrgentDraft};
 
 /// One change of one room.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +98,8 @@ pub enum RequiredAccess {
 pub enum RateClass {
     /// New messages.
     Messages,
+    /// New messages that are urgent.
+    UrgentMessages,
     /// Edits and deletions.
     Changes,
     /// Moves of the read mark.
@@ -131,6 +135,8 @@ pub struct RequiredState {
     pub sent: Vec<(UserId, ClientId)>,
     /// Which of these files are still there.
     pub files: Vec<FileId>,
+    /// These uploads.
+    pub uploads: Vec<UploadId>,
     /// The newest message of the room's timeline.
     pub newest: bool,
     /// These rows of a feature's table. Its key begins with the room, which rules leave out of the prefix.
@@ -184,7 +190,7 @@ pub struct MessageDraft {
     pub content: String,
     /// Text, or the type of the file.
     pub message_type: MessageType,
-    /// The file.
+    /// The file, the first one where it carries several.
     pub attachment: Option<Attachment>,
     /// The message that it replies to.
     pub reply_to: Option<MessageId>,
@@ -207,6 +213,15 @@ pub struct DraftExtras {
     /// The thread that it stands in. The root may be named by one of its replies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread: Option<ThreadPlace>,
+    /// That it is urgent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub urgent: Option<UrgentDraft>,
+    /// The uploads that become its files, each once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uploads: Vec<UploadId>,
+    /// Its files beside the first one, where they are known.
+    #[serde(skip)]
+    pub more_files: Vec<Attachment>,
 }
 
 /// One message of a forward.
@@ -393,9 +408,15 @@ pub enum Refusal {
     /// What is asked of a card isn't possible.
     #[error(transparent)]
     Card(#[from] CardRefusal),
+    /// What is asked about an urgent message isn't possible.
+    #[error(transparent)]
+    Urgency(#[from] UrgencyRefusal),
     /// These users are mentioned, and aren't in the room.
     #[error("Not in this room: {}", ids(.0))]
     MentionedOutsiders(Vec<UserId>),
+    /// An upload can't be attached.
+    #[error(transparent)]
+    Upload(#[from] UploadRefusal),
     /// A room has only so many pinned messages.
     #[error("This room has too many pinned messages")]
     TooManyPins,
@@ -411,6 +432,12 @@ pub enum Refusal {
     /// The user is in the room already.
     #[error("Already a participant in this room")]
     AlreadyParticipant,
+    /// No bot in the room has this command.
+    #[error("No bot in this room has this command")]
+    BotCommandNotFound,
+    /// A legal hold is on the room.
+    #[error("A legal hold is on this room")]
+    OnHold,
     /// A rule of the database refuses the row.
     #[error("refused by a rule of the operator")]
     Rejected,
@@ -421,7 +448,10 @@ impl Refusal {
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::RoomNotFound | Self::MessageNotFound | Self::ParticipantNotFound => ErrorCode::NotFound,
+            Self::RoomNotFound
+            | Self::MessageNotFound
+            | Self::ParticipantNotFound
+            | Self::BotCommandNotFound => ErrorCode::NotFound,
             Self::NotParticipant | Self::Forbidden => ErrorCode::Forbidden,
             Self::Archived => ErrorCode::Archived,
             Self::Blocked => ErrorCode::Blocked,
@@ -435,13 +465,15 @@ impl Refusal {
             | Self::DirectRoom
             | Self::TooManyReactions
             | Self::Card(_)
+            | Self::Urgency(_)
             | Self::MentionedOutsiders(_)
+            | Self::Upload(_)
             | Self::TooManyPins
             | Self::EndInPast
             | Self::Invitation(_)
             | Self::TooManyInvitations
             | Self::AlreadyParticipant => ErrorCode::Invalid,
-            Self::Rejected => ErrorCode::Rejected,
+            Self::OnHold | Self::Rejected => ErrorCode::Rejected,
         }
     }
 }

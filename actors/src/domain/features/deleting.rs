@@ -145,6 +145,13 @@ impl RoomAggregate {
         self.remove_message(by, id, RemovedBy::Author, None)
     }
 
+    pub(super) fn expire(&mut self, by: Principal, id: MessageId) -> Result<CommandOutcome, Refusal> {
+        if self.room.is_held {
+            return Err(Refusal::OnHold);
+        }
+        self.remove_message(by, id, RemovedBy::Retention, None)
+    }
+
     fn remove_message(
         &mut self,
         by: Principal,

@@ -97,6 +97,8 @@ pub struct EventFacts<'a> {
     pub thread_root: Option<MessageId>,
     /// The position of an older message of which its frame shows something, where the subject doesn't say so.
     pub shows_since: Option<Seq>,
+    /// A user whose sockets for all rooms are sent its frame, whether they are subscribed to the room or not.
+    pub tells: Option<UserId>,
 }
 
 /// What an event is about.
@@ -181,6 +183,7 @@ impl<'a> EventFacts<'a> {
             stops_typing: None,
             thread_root: None,
             shows_since: None,
+            tells: None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Forwarding messages: what was written in one room is sent again in another.
 //!
 //! The copies of one forward, and what is said beside them, are sent in one room together or not at all. A copy
-//! carries the file of its original; the file stays as long as any message carries it.
+//! carries the files of its original; a file stays as long as any message carries it.
 
 use super::aggregate::RoomAggregate;
 use super::command::{
@@ -30,7 +30,7 @@ pub(super) static FORWARDED_FILES: Table = Table {
 pub(super) fn rules(by: Principal, messages: &[ForwardDraft]) -> CommandRules {
     let drafts = messages.iter().map(|message| &message.draft);
     let sent = drafts.clone().filter_map(|draft| by.user_id().zip(draft.client_id));
-    let files = drafts.filter_map(|draft| Some(draft.attachment.as_ref()?.file));
+    let files = drafts.flat_map(MessageDraft::files).map(|attachment| attachment.file);
     CommandRules {
         required: RequiredState {
             partner: true,
@@ -78,9 +78,13 @@ impl RoomAggregate {
         let mut events = Vec::with_capacity(messages.len());
         for (ForwardDraft { draft, origin }, reply) in messages.iter().zip(&mut replies) {
             if reply.is_none() {
-                let extras = MessageExtras { forwarded: origin.clone(), ..MessageExtras::default() };
+                let extras = MessageExtras {
+                    forwarded: origin.clone(),
+                    more_files: draft.extras.more_files.clone(),
+                    ..MessageExtras::default()
+                };
                 let message = self.send(by, sender, draft, MessagePlace::default(), extras, &mut events);
-                if let Some(attachment) = &message.attachment {
+                for attachment in message.files() {
                     let row = [message.room.0.into(), message.id.0.into(), attachment.file.0.into()];
                     self.change_row(RowChange::insert(&FORWARDED_FILES, row));
                 }
@@ -93,8 +97,8 @@ impl RoomAggregate {
     /// Judges one message of a forward that wasn't sent before. What it copies may have been deleted since it was
     /// read, and its file with it.
     fn judge_copy(&self, by: Principal, draft: &MessageDraft) -> Result<(), Refusal> {
-        let is_gone = match &draft.attachment {
-            Some(attachment) => !self.files.contains(&attachment.file),
+        let is_gone = match draft.attachment {
+            Some(_) => draft.files().any(|attachment| !self.files.contains(&attachment.file)),
             None => draft.content.is_empty(),
         };
         if is_gone {

@@ -127,9 +127,13 @@ impl RoomAggregate {
             return Err(Refusal::Forbidden);
         }
         let added = self.users.get(&user).ok_or_else(|| Refusal::UsersNotFound(vec![user]))?.clone();
+        let terms = EntryTerms { role: Some(invitation.role), until: invitation.until, from: None };
+        let terms = self.earlier_terms(user, terms, invitation.created_at);
+        if terms.have_ended(self.now) {
+            return Err(Refusal::Forbidden);
+        }
         invitation.used += 1;
         self.replace(&invitation);
-        let terms = EntryTerms { role: Some(invitation.role), until: invitation.until, from: None };
         let event = self.enter(by, added, terms);
         let reply = self.participant_reply(user);
         Ok(CommandOutcome::of(vec![event], reply))

@@ -175,6 +175,24 @@ impl RoomAggregate {
         if before.is_some() { self.rejoin(by, user, terms) } else { self.join(by, added, terms) }
     }
 
+    /// What terms that were given at `given_at` are worth for a user who was in the room later and left: what was
+    /// decided meanwhile, of the role and of the end, isn't undone.
+    pub(super) fn earlier_terms(
+        &self,
+        user: UserId,
+        terms: EntryTerms,
+        given_at: DateTime<Utc>,
+    ) -> EntryTerms {
+        let before = self.participants.get(&user).map(|state| &state.participant);
+        let Some(before) = before.filter(|before| before.left_at.is_some_and(|left_at| left_at > given_at))
+        else {
+            return terms;
+        };
+        let role = terms.role.unwrap_or(Role::Member).lower(before.role);
+        let until = terms.until.into_iter().chain(before.until).min();
+        EntryTerms { role: Some(role), until, ..terms }
+    }
+
     fn join(&mut self, by: Principal, added: User, terms: EntryTerms) -> Event {
         let user = added.summary.id;
         let (role, visible_from) = (terms.role.unwrap_or(Role::Member), self.first_visible(terms));

@@ -6,6 +6,7 @@
 //! the ring, delivery, replays, lists and both stores go by [`EventFacts`].
 
 pub mod aggregate;
+mod attaching;
 mod card_changing;
 pub mod command;
 mod deleting;
@@ -16,6 +17,7 @@ mod inviting;
 mod membership;
 mod mentioning;
 mod pinning;
+mod pressing;
 mod principal;
 mod reacting;
 mod reading;
@@ -24,6 +26,7 @@ mod room_state;
 mod sending;
 mod settings;
 mod threading;
+mod urgent;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -37,13 +40,15 @@ use self::command::{
 pub use self::deleting::MessageDeletion;
 use self::event::{Event, EventFacts, EventRules, LogRow};
 pub use self::pinning::PinChange;
+pub use self::pressing::ButtonPress;
 pub use self::reacting::ReactionChange;
 pub use self::room_creation::Entrants;
 pub use self::room_state::RoomUpdate;
 pub use self::settings::SettingsChange;
+pub use self::urgent::MessageAcknowledgement;
 use super::card::CardChange;
 use super::entry::EntryTerms;
-use super::ids::{MessageId, UserId};
+use super::ids::{ClientId, MessageId, UserId};
 use super::invitation::{InvitationDraft, InvitationId};
 use super::mentions::MentionsEdit;
 use super::message::Message;
@@ -175,8 +180,12 @@ events! {
         Reaction(ReactionChange) => reacting::ReactionEvent;
         /// A message's card changed.
         CardChanged(ChangedCard) => card_changing::CardChangedEvent;
+        /// A button on a message's card was pressed.
+        CardAction(ButtonPress) => pressing::CardActionEvent;
         /// A message was pinned, or taken off.
         MessagePinned(PinChange) => pinning::MessagePinnedEvent;
+        /// A user acknowledged an urgent message.
+        MessageAcknowledged(MessageAcknowledgement) => urgent::MessageAcknowledgedEvent;
         /// A user joined, for the first time or again.
         ParticipantJoined(Participant) => membership::ParticipantJoinedEvent;
         /// A user left or was removed.
@@ -198,9 +207,11 @@ pub static TABLES: &[&Table] = &[
     &inviting::INVITATIONS,
     &mentioning::MENTIONS,
     &pinning::PINS,
+    &pressing::CARD_PRESSES,
     &reacting::REACTIONS,
     &reading::READ_MOVES,
     &threading::THREAD_USERS,
+    &urgent::ACKNOWLEDGEMENTS,
 ];
 
 impl EventKind {
@@ -213,6 +224,10 @@ impl EventKind {
 
 /// What can be changed in a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most changes are messages, which a box would allocate for once more"
+)]
 pub enum RoomChange {
     /// Send a message.
     Post(MessageDraft),
@@ -239,6 +254,11 @@ pub enum RoomChange {
         /// The message to delete.
         message: MessageId,
     },
+    /// Delete a message that a rule doesn't keep any longer.
+    Expire {
+        /// The message to delete.
+        message: MessageId,
+    },
     /// React to a message, or take a reaction back.
     React {
         /// The message.
@@ -255,12 +275,26 @@ pub enum RoomChange {
         /// The change.
         change: CardChange,
     },
+    /// Press a button on a message's card.
+    Press {
+        /// The message.
+        message: MessageId,
+        /// The button's id.
+        button: String,
+        /// What the client calls this press.
+        client_id: Option<ClientId>,
+    },
     /// Pin a message, or take it off.
     Pin {
         /// The message.
         message: MessageId,
         /// Whether it shall be pinned.
         pinned: bool,
+    },
+    /// Acknowledge another user's urgent message.
+    Acknowledge {
+        /// The message.
+        message: MessageId,
     },
     /// Add a user, or add one again.
     Add {
@@ -341,10 +375,14 @@ impl Command {
             RoomChange::Forward(messages) => forwarding::rules(self.by, messages),
             RoomChange::Edit { message, mentions, .. } => editing::rules(*message, mentions),
             RoomChange::Delete { message, .. } => deleting::rules(self.by, *message),
-            RoomChange::Erase { message } => deleting::erasure_rules(*message),
+            RoomChange::Erase { message } | RoomChange::Expire { message } => {
+                deleting::erasure_rules(*message)
+            }
             RoomChange::React { message, .. } => reacting::rules(self.by, *message),
             RoomChange::ChangeCard { message, change } => card_changing::rules(self.by, *message, change),
+            RoomChange::Press { message, client_id, .. } => pressing::rules(self.by, *message, *client_id),
             RoomChange::Pin { message, pinned } => pinning::rules(*message, *pinned),
+            RoomChange::Acknowledge { message } => urgent::acknowledge_rules(self.by, *message),
             RoomChange::Add { user, .. } => membership::add_rules(*user),
             RoomChange::Remove { .. } | RoomChange::SetRole { .. } | RoomChange::SetUntil { .. } => {
                 membership::manage_rules()
@@ -401,9 +439,12 @@ impl RoomAggregate {
             }
             RoomChange::Delete { message, reason } => self.delete(by, *message, reason.clone()),
             RoomChange::Erase { message } => self.erase(by, *message),
+            RoomChange::Expire { message } => self.expire(by, *message),
             RoomChange::React { message, emoji, on } => self.react(by, *message, emoji, *on),
             RoomChange::ChangeCard { message, change } => self.change_card(by, *message, change),
+            RoomChange::Press { message, button, client_id } => self.press(by, *message, button, *client_id),
             RoomChange::Pin { message, pinned } => self.pin(by, *message, *pinned),
+            RoomChange::Acknowledge { message } => self.acknowledge(by, *message),
             RoomChange::Add { user, terms } => self.add(by, *user, *terms),
             RoomChange::Remove { user } => self.remove(by, *user),
             RoomChange::Expel { user } => self.expel(*user),
@@ -417,7 +458,7 @@ impl RoomAggregate {
             RoomChange::Update(patch) => Ok(self.update(by, patch)),
             RoomChange::Archive => Ok(self.archive(by)),
             RoomChange::Unarchive => Ok(self.unarchive(by)),
-            RoomChange::DeleteRoom => Ok(self.delete_room(by)),
+            RoomChange::DeleteRoom => self.delete_room(by),
             RoomChange::Read(target) => self.read(by, *target),
             RoomChange::Mute { muted, until } => self.mute(by, *muted, *until),
             RoomChange::Settings(change) => self.change_settings(by, change),

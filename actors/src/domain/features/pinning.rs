@@ -33,6 +33,9 @@ pub enum MessagePinnedEvent {}
 pub struct PinChange {
     /// The message.
     pub message: MessageId,
+    /// The position at which it was sent.
+    #[serde(default)]
+    pub sent: Seq,
     /// Whether it is pinned now.
     pub pinned: bool,
 }
@@ -57,7 +60,11 @@ impl EventRules for MessagePinnedEvent {
     const STORE_NAME: &'static str = "message_pinned";
 
     fn facts(change: &PinChange) -> EventFacts<'_> {
-        EventFacts { is_activity: false, ..EventFacts::about(EventSubject::MessageExtras(change.message)) }
+        EventFacts {
+            is_activity: false,
+            shows_since: Some(change.sent),
+            ..EventFacts::about(EventSubject::MessageExtras(change.message))
+        }
     }
 
     fn frame<'a>(event: &'a Event, change: &'a PinChange) -> MessagePinnedFrame {
@@ -78,7 +85,8 @@ impl EventRules for MessagePinnedEvent {
 
     fn restore(row: &impl LogRow) -> PinChange {
         let pinned = row.data().and_then(|data| data["pinned"].as_bool()).unwrap_or_default();
-        PinChange { message: row.message().id, pinned }
+        let message = row.message();
+        PinChange { message: message.id, sent: message.seq, pinned }
     }
 }
 
@@ -118,7 +126,8 @@ impl RoomAggregate {
         }
         message.extras.pinned = pinned.then(|| Pinned { at: self.now, by: by.user_id() });
         message.rev = seq;
-        let event = self.event(by, EventBody::MessagePinned(Box::new(PinChange { message: id, pinned })));
+        let change = PinChange { message: id, sent: message.seq, pinned };
+        let event = self.event(by, EventBody::MessagePinned(Box::new(change)));
         self.cache_message(&message);
         Ok(CommandOutcome::of(vec![event], self.changed_reply(by, &message, false)))
     }

@@ -38,6 +38,9 @@ pub enum ReactionEvent {}
 pub struct ReactionChange {
     /// The message.
     pub message: MessageId,
+    /// The position at which it was sent.
+    #[serde(default)]
+    pub sent: Seq,
     /// The user whose reaction it is.
     pub user: UserId,
     /// The emoji.
@@ -66,7 +69,11 @@ impl EventRules for ReactionEvent {
     const STORE_NAME: &'static str = "reaction";
 
     fn facts(change: &ReactionChange) -> EventFacts<'_> {
-        EventFacts { is_activity: false, ..EventFacts::about(EventSubject::MessageExtras(change.message)) }
+        EventFacts {
+            is_activity: false,
+            shows_since: Some(change.sent),
+            ..EventFacts::about(EventSubject::MessageExtras(change.message))
+        }
     }
 
     fn frame<'a>(event: &'a Event, change: &'a ReactionChange) -> ReactionFrame<'a> {
@@ -88,8 +95,10 @@ impl EventRules for ReactionEvent {
     fn restore(row: &impl LogRow) -> ReactionChange {
         let null = serde_json::Value::Null;
         let data = row.data().unwrap_or(&null);
+        let message = row.message();
         ReactionChange {
-            message: row.message().id,
+            message: message.id,
+            sent: message.seq,
             user: UserId(data["by"].as_i64().unwrap_or_default()),
             emoji: data["emoji"].as_str().unwrap_or_default().to_owned(),
             added: data["added"].as_bool().unwrap_or_default(),
@@ -136,7 +145,8 @@ impl RoomAggregate {
             self.change_row(RowChange::remove(&REACTIONS, key));
         }
         message.rev = self.room.head.next();
-        let change = ReactionChange { message: id, user, emoji: emoji.to_owned(), added: on };
+        let change =
+            ReactionChange { message: id, sent: message.seq, user, emoji: emoji.to_owned(), added: on };
         let event = self.event(by, EventBody::Reaction(Box::new(change)));
         self.cache_message(&message);
         Ok(CommandOutcome::of(vec![event], self.changed_reply(by, &message, false)))

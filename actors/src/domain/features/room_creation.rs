@@ -45,7 +45,8 @@ impl OpenRoom {
     /// # Errors
     /// [`Refusal::UsersNotFound`] names those who are unknown or inactive, beside those of the host application's
     /// roster; an inactive user is [`Refusal::Forbidden`] in a direct room and as the principal. So is a guest
-    /// account in a direct room, where nobody could end its access, and as the principal of a group.
+    /// account in a direct room, where nobody could end its access, and as the principal of a group; and so are two
+    /// bots in a direct room.
     pub fn entrants(&self, known: &BTreeMap<UserId, User>) -> Result<Entrants, Refusal> {
         let initial = self.initial_users();
         let is_inactive = |user: &UserId| known.get(user).is_some_and(|user| !user.is_active);
@@ -56,6 +57,9 @@ impl OpenRoom {
             return Err(Refusal::Forbidden);
         }
         if is_direct && initial.iter().any(|user| is_inactive(user) || is_guest(user)) {
+            return Err(Refusal::Forbidden);
+        }
+        if is_direct && initial.iter().all(|user| user.is_bot()) {
             return Err(Refusal::Forbidden);
         }
         if self.room_type == RoomType::Group && opener.is_some_and(|opener| opener.is_guest) {
@@ -193,10 +197,16 @@ impl RoomAggregate {
         if self.room.archived_at.is_some() && !joining.is_empty() {
             return Err(Refusal::Archived);
         }
+        if self.room.is_blocked && !joining.is_empty() {
+            return Err(Refusal::Blocked);
+        }
         let mut events = if by_host { self.apply_roster(open, named) } else { Vec::new() };
         for (user, terms) in joining {
-            let terms = match open.room_type {
-                RoomType::Direct => Role::Member.into(),
+            let terms = match (open.room_type, open.granted) {
+                (RoomType::Direct, _) => Role::Member.into(),
+                (_, Some(signed)) if open.by.user_id() == Some(user) => {
+                    self.earlier_terms(user, terms, signed)
+                }
                 _ => terms,
             };
             let added = self.users.get(&user).ok_or_else(|| Refusal::UsersNotFound(vec![user]))?.clone();

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::aggregate::RoomAggregate;
-use super::command::{CommandOutcome, CommandReply, CommandRules, Principal, RequiredState, RoomPatch};
+use super::command::{
+    CommandOutcome, CommandReply, CommandRules, Principal, Refusal, RequiredState, RoomPatch,
+};
 use super::event::{
     AudienceChange, Event, EventBody, EventFacts, EventRules, EventSubject, InboxChange, LogRow,
 };
@@ -156,10 +158,13 @@ impl RoomAggregate {
         self.update_room(by, |room, _| room.archived_at = None)
     }
 
-    pub(super) fn delete_room(&mut self, by: Principal) -> CommandOutcome {
+    pub(super) fn delete_room(&mut self, by: Principal) -> Result<CommandOutcome, Refusal> {
+        if self.room.is_held {
+            return Err(Refusal::OnHold);
+        }
         self.room.is_deleted = true;
         let event = self.event(by, EventBody::RoomDeleted);
-        CommandOutcome::of(vec![event], CommandReply::Done)
+        Ok(CommandOutcome::of(vec![event], CommandReply::Done))
     }
 
     /// Changes the room; a change that leaves it as it was makes no event.

@@ -8,6 +8,7 @@ use super::command::{
     Refusal, RequiredState,
 };
 use super::event::{Event, EventBody, EventFacts, EventRules, EventSubject, InboxChange, LogRow};
+use crate::domain::card::CardRefusal;
 use crate::domain::ids::{RoomId, Seq, UserId};
 use crate::domain::mentions::Mentions;
 use crate::domain::message::{Message, MessageView, Quote};
@@ -75,6 +76,7 @@ pub(super) fn rules(by: Principal, draft: &MessageDraft) -> CommandRules {
         thread: draft.extras.thread.map(|place| place.root),
         participants: draft.mentions.users.clone(),
         participant_count: draft.mentions.room,
+        uploads: draft.extras.uploads.clone(),
         sent: draft.client_id.map(|client_id| (by.author(), client_id)).into_iter().collect(),
         last_post: by.user_id(),
         author: by.is_outside_author().then(|| by.author()),
@@ -83,7 +85,11 @@ pub(super) fn rules(by: Principal, draft: &MessageDraft) -> CommandRules {
     CommandRules {
         required,
         needs_active_room: true,
-        rate: Some(RateClass::Messages),
+        rate: Some(if draft.extras.urgent.is_some() {
+            RateClass::UrgentMessages
+        } else {
+            RateClass::Messages
+        }),
         ..CommandRules::of(Action::Post)
     }
 }
@@ -117,14 +123,18 @@ impl RoomAggregate {
     pub(super) fn post(&mut self, by: Principal, draft: &MessageDraft) -> Result<CommandOutcome, Refusal> {
         let sender = by.author();
         self.judge_pace(by, sender)?;
-        let place = self.judge_draft(by, draft)?;
+        let draft = self.with_uploaded_files(by, draft)?;
+        let place = self.judge_draft(by, &draft)?;
         let extras = MessageExtras {
+            more_files: draft.extras.more_files.clone(),
             card: draft.extras.card.clone(),
             mentions: draft.mentions.clone(),
+            urgent: self.urgent_mark(by, draft.extras.urgent)?,
             ..MessageExtras::default()
         };
+        self.attach_uploads(&draft.extras.uploads);
         let mut events = Vec::with_capacity(1);
-        let message = self.send(by, sender, draft, place, extras, &mut events);
+        let message = self.send(by, sender, &draft, place, extras, &mut events);
         Ok(CommandOutcome::of(events, CommandReply::Posted { message, duplicate: false }))
     }
 
@@ -143,6 +153,10 @@ impl RoomAggregate {
     pub(super) fn judge_draft(&self, by: Principal, draft: &MessageDraft) -> Result<MessagePlace, Refusal> {
         if draft.content.is_empty() && draft.attachment.is_none() {
             return Err(Refusal::Blank);
+        }
+        let has_buttons = draft.extras.card.as_ref().is_some_and(|card| !card.buttons.is_empty());
+        if has_buttons && !by.is_outside_author() && !by.author().is_bot() {
+            return Err(CardRefusal::ButtonsFromPerson.into());
         }
         let rejoining = by.user_id().and_then(|sender| self.rejoining_partner(sender));
         self.check_mentions(by, &draft.mentions, &Mentions::default(), rejoining)?;

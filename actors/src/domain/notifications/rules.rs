@@ -27,6 +27,8 @@ pub enum TellingRule {
     RoomMention,
     /// It mentions the user.
     Mention,
+    /// It is urgent.
+    Urgent,
 }
 
 /// Why a user isn't told of a message.
@@ -48,8 +50,15 @@ pub enum SilenceRule {
 
 impl TellingRule {
     /// All rules, the strongest last.
-    pub const ALL: [Self; 6] =
-        [Self::Message, Self::Direct, Self::Thread, Self::Keyword, Self::RoomMention, Self::Mention];
+    pub const ALL: [Self; 7] = [
+        Self::Message,
+        Self::Direct,
+        Self::Thread,
+        Self::Keyword,
+        Self::RoomMention,
+        Self::Mention,
+        Self::Urgent,
+    ];
 
     /// The name in the store and on the wire.
     #[must_use]
@@ -61,6 +70,7 @@ impl TellingRule {
             Self::Keyword => "keyword",
             Self::RoomMention => "room_mention",
             Self::Mention => "mention",
+            Self::Urgent => "urgent",
         }
     }
 
@@ -78,6 +88,7 @@ impl TellingRule {
             Self::Thread => "thread",
             Self::Keyword => "keyword",
             Self::RoomMention | Self::Mention => "mention",
+            Self::Urgent => "urgent",
         }
     }
 
@@ -97,6 +108,7 @@ impl TellingRule {
             Self::Keyword => "It has one of your keywords.",
             Self::RoomMention => "It mentions everyone in the room.",
             Self::Mention => "It mentions you.",
+            Self::Urgent => "It is urgent: its sender asks everyone in the room to acknowledge it.",
         }
     }
 }
@@ -144,6 +156,8 @@ pub struct MessageFacts {
     pub thread_alone: Option<MessageId>,
     /// Whom it mentions.
     pub mentions: Mentions,
+    /// Whether it is urgent.
+    pub is_urgent: bool,
     /// What it says; empty where nobody has keywords.
     pub text: String,
 }
@@ -163,6 +177,8 @@ pub struct ReaderFacts {
     pub blocked: BTreeSet<UserId>,
     /// The threads that the user takes part in.
     pub threads: BTreeSet<MessageId>,
+    /// The urgent messages that the user has acknowledged already, which are as any other for this user.
+    pub acknowledged: BTreeSet<MessageId>,
     /// Words of which the user is told as of a mention.
     pub keywords: Vec<String>,
     /// How long the user has to read a message before being told of it.
@@ -198,11 +214,26 @@ pub struct Telling {
     pub first: Seq,
     /// The position of the last one.
     pub last: Seq,
-    /// The last one.
+    /// The one to show: the last one, but an urgent one rather than others.
     pub message: MessageId,
 }
 
-/// Judges one message. Being mentioned by name pierces muting, being mentioned with everyone doesn't.
+impl Telling {
+    /// Both in one.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let shown = |telling: &Self| (telling.rule == TellingRule::Urgent, telling.last);
+        Self {
+            rule: self.rule.max(other.rule),
+            first: self.first.min(other.first),
+            last: self.last.max(other.last),
+            message: if shown(&other) > shown(&self) { other.message } else { self.message },
+        }
+    }
+}
+
+/// Judges one message. An urgent one is told to everyone but who has blocked its sender. Being mentioned by name
+/// pierces muting, being mentioned with everyone doesn't.
 ///
 /// # Errors
 /// Why the user isn't told.
@@ -216,6 +247,9 @@ pub fn rule_for(
     }
     if reader.blocked.contains(&message.sender) {
         return Err(SilenceRule::Blocked);
+    }
+    if message.is_urgent && !reader.acknowledged.contains(&message.id) {
+        return Ok(TellingRule::Urgent);
     }
     if reader.level == NotificationLevel::Nothing {
         return Err(SilenceRule::LevelNothing);
@@ -243,17 +277,25 @@ pub fn rule_for(
     }
 }
 
-/// Returns when the user has had the time to read a message that was sent at `sent`, by the settings and quiet hours.
-/// In a direct room nobody waits for a device that isn't there.
+/// Returns when the user has had the time to read a message that was sent at `sent`, by the settings and quiet hours;
+/// of an urgent one the user is told at once. In a direct room nobody waits for a device that isn't there.
 #[must_use]
-pub fn due_time(is_direct: bool, sent: DateTime<Utc>, reader: &ReaderFacts) -> DateTime<Utc> {
+pub fn due_time(
+    rule: TellingRule,
+    is_direct: bool,
+    sent: DateTime<Utc>,
+    reader: &ReaderFacts,
+) -> DateTime<Utc> {
+    if rule == TellingRule::Urgent {
+        return sent;
+    }
     let delay = if is_direct && reader.is_offline { Duration::ZERO } else { reader.delay };
     let due = sent + delay;
     reader.quiet_until.map_or(due, |quiet_until| due.max(quiet_until))
 }
 
 /// Decides when a user is told of `messages`, which are in the order of their positions. The first one that the user
-/// is to be told of decides when, and the others go with it.
+/// is to be told of decides when, or an urgent one, and the others go with it.
 #[must_use]
 pub fn telling_time(
     is_direct: bool,
@@ -266,14 +308,14 @@ pub fn telling_time(
     let mut telling: Option<Telling> = None;
     for message in &messages[begin..] {
         let Ok(rule) = rule_for(is_direct, message, reader) else { continue };
-        due.get_or_insert_with(|| due_time(is_direct, message.at, reader));
-        let so_far = telling.get_or_insert(Telling {
-            rule,
-            first: message.seq,
-            last: message.seq,
-            message: message.id,
+        let due_at = due_time(rule, is_direct, message.at, reader);
+        due = Some(match due {
+            Some(earlier) if rule == TellingRule::Urgent => earlier.min(due_at),
+            Some(earlier) => earlier,
+            None => due_at,
         });
-        (so_far.rule, so_far.last, so_far.message) = (so_far.rule.max(rule), message.seq, message.id);
+        let alone = Telling { rule, first: message.seq, last: message.seq, message: message.id };
+        telling = Some(telling.map_or(alone, |so_far| so_far.and(alone)));
     }
     match (telling, due) {
         (Some(Telling { first, .. }), Some(at)) if at > now => TellingTime::Later { at, first },

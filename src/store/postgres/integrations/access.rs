@@ -46,7 +46,20 @@ macro_rules! is_manageable {
     };
 }
 
-pub(super) use is_manageable;
+/// Those of a row's `rooms` that user `$2` is an admin of, in their order.
+macro_rules! rooms_of_admin {
+    ($row:literal) => {
+        concat!(
+            "ARRAY(SELECT named.id FROM unnest(",
+            $row,
+            ".rooms) WITH ORDINALITY named (id, n) WHERE EXISTS (SELECT FROM participants p
+                 WHERE p.room_id = named.id AND p.user_id = $2 AND p.left_at IS NULL AND p.role = 'admin')
+             ORDER BY named.n)"
+        )
+    };
+}
+
+pub(super) use {is_manageable, rooms_of_admin};
 
 impl IntegrationManager {
     /// The user; none for the host application.

@@ -72,18 +72,21 @@ impl PostgresStore {
         Ok((count, rows.iter().map(delivery_of).collect()))
     }
 
-    /// Forgets some of what was sent longer than `age` ago.
+    /// Forgets some of what was sent longer than `age` ago. Returns whether there may be more.
     ///
     /// # Errors
     /// [`StoreError`]; a retry is safe.
-    pub async fn forget_deliveries(&self, age: Duration) -> Result<(), StoreError> {
-        const FORGET: &str = "DELETE FROM webhook_deliveries WHERE ctid = ANY (ARRAY(
-            SELECT ctid FROM webhook_deliveries WHERE last_at < now() - make_interval(secs => $1)
-            ORDER BY last_at LIMIT $2 FOR UPDATE SKIP LOCKED))";
+    pub async fn forget_deliveries(&self, age: Duration) -> Result<bool, StoreError> {
+        const FORGET: &str = "WITH deleted AS (
+                DELETE FROM webhook_deliveries WHERE ctid = ANY (ARRAY(
+                    SELECT ctid FROM webhook_deliveries WHERE last_at < now() - make_interval(secs => $1)
+                    ORDER BY last_at LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING 1)
+            SELECT count(*) >= $2 FROM deleted";
         let mut client = self.background_write_client().await?;
         let transaction = client.begin().await?;
-        transaction.rows(FORGET, &[&age.as_secs_f64(), &FORGOTTEN_AT_ONCE]).await?;
-        transaction.commit().await
+        let deleted = transaction.row(FORGET, &[&age.as_secs_f64(), &FORGOTTEN_AT_ONCE]).await?;
+        transaction.commit().await?;
+        Ok(deleted.is_some_and(|row| row.get(0)))
     }
 }
 

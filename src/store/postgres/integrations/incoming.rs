@@ -3,11 +3,13 @@
 use actors::domain::ids::UserId;
 use actors::ports::store::StoreError;
 use chrono::{DateTime, Utc};
+use serde_json::json;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::access::{IntegrationManager, is_manageable};
+use super::access::{IntegrationManager, rooms_of_admin};
 use crate::store::postgres::PostgresStore;
+use crate::store::postgres::record::audit::{self, AuditKind, NewAuditEntry};
 
 /// The most incoming hooks, and those that one user has set up.
 const HOOKS_MAX: i64 = 10_000;
@@ -53,7 +55,34 @@ pub enum IncomingOutcome {
 /// The columns of a hook `h` with its account `u`, for [`hook_of`].
 macro_rules! hook_columns {
     () => {
-        "h.id, h.account, u.full_name, h.rooms, h.created_at"
+        hook_columns!("h.rooms")
+    };
+    ($rooms:expr) => {
+        concat!("h.id, h.account, u.full_name, ", $rooms, ", h.created_at")
+    };
+}
+
+/// The rooms of a hook `h` in which the manager whose parameters are `$1` and `$2` may manage it.
+macro_rules! managed_rooms {
+    () => {
+        concat!(
+            "CASE WHEN $1::boolean OR (h.owner IS NOT NULL AND $2::bigint IS NULL) THEN h.rooms
+                 WHEN h.owner IS NULL THEN '{}' ELSE ",
+            rooms_of_admin!("h"),
+            " END"
+        )
+    };
+}
+
+/// Hooks `h` with `rooms` in place of their own, but for those that have none.
+macro_rules! managed_hooks {
+    () => {
+        concat!(
+            "(SELECT h.id, h.account, h.created_at, ",
+            managed_rooms!(),
+            " AS rooms FROM incoming_hooks h OFFSET 0) h JOIN people u ON u.id = h.account
+             WHERE cardinality(h.rooms) > 0"
+        )
     };
 }
 
@@ -101,11 +130,15 @@ impl PostgresStore {
         let account: i64 = transaction.row(ACCOUNT, &[&name]).await?.ok_or_else(lost)?.get(0);
         let row = transaction.row(INSERT, &[&Uuid::now_v7(), &secret_hash, &account, &rooms, &owner]).await?;
         let hook = row.as_ref().map(hook_of).ok_or_else(lost)?;
+        let data = json!({"incoming": hook.id, "rooms": rooms});
+        let entry = NewAuditEntry::of(AuditKind::IncomingAdded, new.owner, data);
+        audit::add(&transaction, vec![NewAuditEntry { user: Some(hook.account), ..entry }]).await?;
         transaction.commit().await?;
         Ok(IncomingOutcome::Added(hook))
     }
 
-    /// Lists the incoming hooks that `manager` may manage, the oldest first, with the number of all.
+    /// Lists the incoming hooks that `manager` may manage in some room, with these rooms, the oldest first, with the
+    /// number of all.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -118,8 +151,8 @@ impl PostgresStore {
         const LIST: &str = concat!(
             "SELECT ",
             hook_columns!(),
-            ", count(*) OVER () FROM incoming_hooks h JOIN people u ON u.id = h.account WHERE ",
-            is_manageable!("h"),
+            ", count(*) OVER () FROM ",
+            managed_hooks!(),
             " ORDER BY h.id LIMIT $3 OFFSET $4"
         );
         let (all, admin) = manager.params();
@@ -128,7 +161,7 @@ impl PostgresStore {
         Ok((count, rows.iter().map(hook_of).collect()))
     }
 
-    /// Reads an incoming hook that `manager` may manage.
+    /// Reads an incoming hook that `manager` may manage in some room, with these rooms.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -140,31 +173,38 @@ impl PostgresStore {
         const FIND: &str = concat!(
             "SELECT ",
             hook_columns!(),
-            " FROM incoming_hooks h JOIN people u ON u.id = h.account WHERE ",
-            is_manageable!("h"),
-            " AND h.id = $3"
+            " FROM (SELECT h.id, h.account, h.created_at, ",
+            managed_rooms!(),
+            " AS rooms FROM incoming_hooks h WHERE h.id = $3 OFFSET 0) h JOIN people u ON u.id = h.account
+             WHERE cardinality(h.rooms) > 0"
         );
         let (all, admin) = manager.params();
         let row = self.read_client().await?.row(FIND, &[&all, &admin, &id]).await?;
         Ok(row.as_ref().map(hook_of))
     }
 
-    /// Finds the hook of a secret, by its SHA-256.
+    /// Finds the hook of a secret, by its SHA-256, with the rooms in which whoever set it up still may.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn hook_of_secret(&self, secret_hash: &[u8]) -> Result<Option<IncomingHook>, StoreError> {
         const FIND: &str = concat!(
             "SELECT ",
-            hook_columns!(),
+            hook_columns!(
+                "ARRAY(SELECT named.id FROM unnest(h.rooms) WITH ORDINALITY named (id, n)
+                     WHERE h.owner IS NULL OR EXISTS (SELECT FROM people o WHERE o.id = h.owner AND o.is_active
+                         AND (o.is_staff OR EXISTS (SELECT FROM participants p WHERE p.room_id = named.id
+                             AND p.user_id = o.id AND p.left_at IS NULL AND p.role = 'admin')))
+                     ORDER BY named.n)"
+            ),
             " FROM incoming_hooks h JOIN people u ON u.id = h.account WHERE h.secret_hash = $1"
         );
         let row = self.read_client().await?.row(FIND, &[&secret_hash]).await?;
         Ok(row.as_ref().map(hook_of))
     }
 
-    /// Deletes an incoming hook that `manager` may manage, and ends its account, which stays the author of what it
-    /// wrote. Returns whether there was one.
+    /// Takes an incoming hook out of the rooms in which `manager` may manage it. Without a room it is deleted, and its
+    /// account ended, which stays the author of what it wrote. Returns whether there was one.
     ///
     /// # Errors
     /// [`StoreError`]; a retry is safe.
@@ -173,22 +213,40 @@ impl PostgresStore {
         manager: IntegrationManager,
         id: Uuid,
     ) -> Result<bool, StoreError> {
-        const DELETE: &str = concat!(
-            "DELETE FROM incoming_hooks h WHERE ",
-            is_manageable!("h"),
-            " AND h.id = $3 RETURNING h.account"
+        const FIND: &str = concat!(
+            "SELECT h.account, h.rooms, ",
+            managed_rooms!(),
+            " FROM incoming_hooks h WHERE h.id = $3 FOR UPDATE"
         );
+        const KEEP: &str = "UPDATE incoming_hooks SET rooms = $2 WHERE id = $1";
+        const DELETE: &str = "DELETE FROM incoming_hooks WHERE id = $1";
         const END_ACCOUNT: &str =
             "UPDATE people SET is_active = false, changed_xid = pg_current_xact_id() WHERE id = $1";
         let (all, admin) = manager.params();
         let mut client = self.write_client().await?;
         let transaction = client.begin().await?;
-        let deleted = transaction.row(DELETE, &[&all, &admin, &id]).await?;
-        if let Some(row) = &deleted {
-            transaction.rows(END_ACCOUNT, &[&row.get::<_, i64>(0)]).await?;
+        let Some(found) = transaction.row(FIND, &[&all, &admin, &id]).await? else { return Ok(false) };
+        let (account, mut rooms, managed): (i64, Vec<Uuid>, Vec<Uuid>) =
+            (found.get(0), found.get(1), found.get(2));
+        if managed.is_empty() {
+            return Ok(false);
         }
+        rooms.retain(|room| !managed.contains(room));
+        if rooms.is_empty() {
+            transaction.rows(DELETE, &[&id]).await?;
+            transaction.rows(END_ACCOUNT, &[&account]).await?;
+        } else {
+            transaction.rows(KEEP, &[&id, &rooms]).await?;
+        }
+        let entry = NewAuditEntry::of(
+            AuditKind::IncomingDeleted,
+            manager.user(),
+            json!({ "incoming": id, "rooms": managed }),
+        );
+        let entry = NewAuditEntry { user: Some(UserId(account)), ..entry };
+        audit::add(&transaction, vec![entry]).await?;
         transaction.commit().await?;
-        Ok(deleted.is_some())
+        Ok(true)
     }
 
     /// Names the account in whose name the host application writes.

@@ -11,13 +11,15 @@ use actors::ports::store::StoreError;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::webhooks::follows;
+use super::scope::{follows, wants};
 use crate::store::postgres::pool::client::WriteTransaction;
 use crate::store::postgres::{LogEvent, PostgresStore};
 
 /// The name of the consumer.
 pub(crate) const CONSUMER: &str = "webhooks";
 
+/// Events for which one statement extends lanes: a thousand webhooks are compared with each of them.
+const EXTENDED_AT_ONCE: usize = 200;
 /// How many events of a room one statement looks through for one that a webhook wants.
 const WINDOW: i64 = 10_000;
 /// For how long a target must have failed so that everything is tried at once when it is back, in seconds.
@@ -97,9 +99,8 @@ pub(crate) async fn extend_lanes(
          CROSS JOIN LATERAL (SELECT room_id, seq, kind, xid FROM events
              WHERE room_id = k.room_id AND seq = k.seq LIMIT 1) e
          CROSS JOIN LATERAL (SELECT id, room_type FROM rooms WHERE id = e.room_id LIMIT 1) r
-         JOIN webhooks w ON NOT pg_visible_in_snapshot(e.xid, w.created_in)
-             AND (cardinality(w.kinds) = 0 OR e.kind = ANY(w.kinds)) AND ",
-        follows!(),
+         JOIN webhooks w ON ",
+        wants!(),
         " GROUP BY w.id, e.room_id ORDER BY w.id, e.room_id
          ON CONFLICT (webhook_id, room_id) DO UPDATE
              SET head = excluded.head, due_at = coalesce(l.due_at, excluded.due_at)
@@ -108,15 +109,18 @@ pub(crate) async fn extend_lanes(
     );
     let is_any = transaction.row(IS_ANY, &[]).await?;
     let (has_webhooks, has_answers) = is_any.map_or((false, false), |row| (row.get(0), row.get(1)));
-    if has_answers {
-        super::deliveries::erase_answers(transaction, events).await?;
+    let mut extended = 0;
+    for events in events.chunks(EXTENDED_AT_ONCE) {
+        if has_answers {
+            super::deliveries::erase_answers(transaction, events).await?;
+        }
+        if has_webhooks {
+            let (rooms, seqs): (Vec<Uuid>, Vec<i64>) =
+                events.iter().map(|event| (event.room.0, event.seq.0)).unzip();
+            extended += transaction.rows(EXTEND, &[&rooms, &seqs]).await?.len();
+        }
     }
-    if !has_webhooks {
-        return Ok(0);
-    }
-    let (rooms, seqs): (Vec<Uuid>, Vec<i64>) = events.iter().map(|event| (event.room.0, event.seq.0)).unzip();
-    let extended = transaction.rows(EXTEND, &[&rooms, &seqs]).await?;
-    Ok(u64::try_from(extended.len()).unwrap_or(u64::MAX))
+    Ok(u64::try_from(extended).unwrap_or(u64::MAX))
 }
 
 impl PostgresStore {
@@ -168,8 +172,10 @@ impl PostgresStore {
         lane: Lane,
         patience: Duration,
     ) -> Result<NextEvent, StoreError> {
-        // The last column is none where the owner may not read the room.
-        const NEXT: &str = "SELECT least(l.head, l.sent + $4), e.seq, e.kind, e.message_id, w.url, w.secret,
+        // The last column but one is none where the owner may not read the room.
+        const NEXT: &str = concat!(
+            "SELECT CASE WHEN f.is_followed THEN least(l.head, l.sent + $4) ELSE l.head END,
+                e.seq, e.kind, e.message_id, w.url, w.secret,
                 CASE WHEN w.previous_until > now() THEN w.previous_secret END, l.attempts,
                 coalesce(l.failing_since < now() - make_interval(secs => $5), false),
                 coalesce(w.succeeded_at > l.failing_since, false),
@@ -178,13 +184,18 @@ impl PostgresStore {
                     SELECT CASE WHEN u.is_staff THEN 0 ELSE p.visible_from_seq END
                     FROM people u LEFT JOIN participants p ON p.room_id = l.room_id AND p.user_id = u.id
                         AND p.left_at IS NULL AND p.role = 'admin'
-                    WHERE u.id = w.owner AND u.is_active AND (u.is_staff OR p.user_id IS NOT NULL)) END
+                    WHERE u.id = w.owner AND u.is_active AND (u.is_staff OR p.user_id IS NOT NULL)) END,
+                f.is_followed
             FROM webhook_lanes l JOIN webhooks w ON w.id = l.webhook_id AND w.state = 'active'
+            CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM rooms r WHERE r.id = l.room_id AND ",
+            follows!(),
+            ") AS is_followed) f
             LEFT JOIN LATERAL (SELECT seq, kind, message_id FROM events
-                WHERE room_id = l.room_id AND seq > l.sent AND seq <= least(l.head, l.sent + $4)
+                WHERE f.is_followed AND room_id = l.room_id AND seq > l.sent AND seq <= least(l.head, l.sent + $4)
                     AND (cardinality(w.kinds) = 0 OR kind = ANY(w.kinds))
                 ORDER BY seq LIMIT 1) e ON true
-            WHERE l.webhook_id = $1 AND l.room_id = $2 AND l.claim = $3";
+            WHERE l.webhook_id = $1 AND l.room_id = $2 AND l.claim = $3"
+        );
         let (patience, outage) = (patience.as_secs_f64(), OUTAGE_SECONDS);
         let row = self
             .read_client()
@@ -228,6 +239,9 @@ impl PostgresStore {
 }
 
 fn next_event_of(row: &Row) -> NextEvent {
+    if !row.get::<_, bool>(12) {
+        return NextEvent::NothingUntil(Seq(row.get(0)));
+    }
     let Some(visible_from) = row.get::<_, Option<i64>>(11) else { return NextEvent::Forbidden };
     let Some(seq) = row.get::<_, Option<i64>>(1) else { return NextEvent::NothingUntil(Seq(row.get(0))) };
     let secrets = [Some(row.get::<_, Vec<u8>>(5)), row.get(6)];

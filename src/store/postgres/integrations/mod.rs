@@ -4,6 +4,7 @@ mod access;
 mod deliveries;
 mod incoming;
 mod lanes;
+pub(crate) mod scope;
 mod settling;
 mod webhooks;
 

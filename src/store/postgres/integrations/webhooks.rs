@@ -3,18 +3,24 @@
 use actors::domain::ids::{RoomId, Seq, UserId};
 use actors::ports::store::StoreError;
 use chrono::{DateTime, Utc};
+use serde_json::json;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::access::{IntegrationManager, is_manageable};
+use super::lanes::CONSUMER;
+use super::scope::follows;
 use crate::store::postgres::PostgresStore;
 use crate::store::postgres::pool::client::WriteTransaction;
+use crate::store::postgres::record::audit::{self, AuditKind, NewAuditEntry};
 
 /// The most webhooks, and those that one user answers for.
 const WEBHOOKS_MAX: i64 = 1_000;
 const WEBHOOKS_PER_USER: i64 = 20;
 /// For how long a secret that was replaced signs too, in hours.
 const PREVIOUS_SECRET_HOURS: i32 = 24;
+/// Events that the planner may not have seen when a webhook asks for others.
+const UNPLANNED_MAX: i64 = 10_000;
 
 /// Whether a webhook is sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,17 +154,6 @@ fn webhook_of(row: &Row) -> Webhook {
     }
 }
 
-/// Whether a webhook `w` follows a room `r`. What the staff set up doesn't follow the conversations of two.
-macro_rules! follows {
-    () => {
-        "(cardinality(w.rooms) = 0 OR r.id = ANY(w.rooms))
-         AND (cardinality(w.room_types) = 0 OR r.room_type = ANY(w.room_types))
-         AND (w.owner IS NULL OR r.room_type <> 'direct')"
-    };
-}
-
-pub(super) use follows;
-
 impl PostgresStore {
     /// Sets up a webhook.
     ///
@@ -190,6 +185,9 @@ impl PostgresStore {
         if let Some(since) = since {
             replay(&transaction, id, None, since).await?;
         }
+        let data = json!({"webhook": id, "events": kinds, "rooms": rooms, "room_types": room_types});
+        let entry = NewAuditEntry::of(AuditKind::WebhookAdded, new.owner, data);
+        audit::add(&transaction, vec![entry]).await?;
         transaction.commit().await?;
         Ok(WebhookOutcome::Added(Box::new(webhook)))
     }
@@ -232,7 +230,8 @@ impl PostgresStore {
         Ok(row.as_ref().map(webhook_of))
     }
 
-    /// Changes a webhook that `manager` may manage, who answers for it from now on.
+    /// Changes a webhook that `manager` may manage, who answers for it from now on. What it no longer follows it isn't
+    /// sent, and what it asks for anew begins with what happens next.
     ///
     /// # Errors
     /// [`StoreError`]; a retry is safe.
@@ -262,6 +261,9 @@ impl PostgresStore {
         let owner = manager.user().map(|user| user.0);
         let mut client = self.write_client().await?;
         let transaction = client.begin().await?;
+        if kinds.is_some() || rooms.is_some() || room_types.is_some() {
+            change_lanes(&transaction, id, rooms, room_types).await?;
+        }
         let row = transaction
             .row(
                 CHANGE,
@@ -283,6 +285,20 @@ impl PostgresStore {
         if row.is_some() && is_active == Some(true) {
             wake(&transaction, id).await?;
         }
+        if row.is_some() {
+            let changed = [
+                ("url", url.is_some()),
+                ("events", kinds.is_some()),
+                ("rooms", rooms.is_some()),
+                ("room_types", room_types.is_some()),
+                ("secret", secret.is_some()),
+                ("state", is_active.is_some()),
+            ];
+            let changed: Vec<_> = changed.into_iter().filter(|(_, is)| *is).map(|(name, _)| name).collect();
+            let data = json!({"webhook": id, "changed": changed, "is_active": is_active});
+            let entry = NewAuditEntry::of(AuditKind::WebhookChanged, manager.user(), data);
+            audit::add(&transaction, vec![entry]).await?;
+        }
         transaction.commit().await?;
         Ok(row.as_ref().map(webhook_of))
     }
@@ -303,6 +319,9 @@ impl PostgresStore {
         let is_deleted = transaction.row(DELETE, &[&all, &admin, &id]).await?.is_some();
         if is_deleted {
             transaction.rows(DELETE_LANES, &[&id]).await?;
+            let entry =
+                NewAuditEntry::of(AuditKind::WebhookDeleted, manager.user(), json!({ "webhook": id }));
+            audit::add(&transaction, vec![entry]).await?;
         }
         transaction.commit().await?;
         Ok(is_deleted)
@@ -366,6 +385,45 @@ async fn replay(
         None => transaction.row(replay!("$2::uuid IS NULL"), &[&id, &None::<Uuid>, &after, &time]).await?,
     };
     Ok(row.map_or(0, |row| row.get(0)))
+}
+
+/// Prepares the lanes of a webhook for following other rooms or kinds of events than so far: deletes those of rooms
+/// that it follows no longer, and moves idle ones past what it didn't ask for. The caller changes the webhook after
+/// that: who settles a delivery locks a lane before the webhook, too.
+async fn change_lanes(
+    transaction: &WriteTransaction<'_>,
+    id: Uuid,
+    rooms: Option<&[Uuid]>,
+    room_types: Option<&[&'static str]>,
+) -> Result<(), StoreError> {
+    // In the order in which the planner and replays lock them. The statements after it see who had them locked.
+    const LOCK: &str = "WITH locked AS MATERIALIZED (
+            SELECT FROM webhook_lanes WHERE webhook_id = $1 ORDER BY room_id FOR UPDATE)
+        SELECT count(*) FROM locked";
+    const DELETE: &str = concat!(
+        "DELETE FROM webhook_lanes l WHERE l.webhook_id = $1 AND NOT EXISTS (SELECT FROM rooms r
+            JOIN (SELECT owner, coalesce($2, rooms) AS rooms, coalesce($3, room_types) AS room_types
+                FROM webhooks WHERE id = $1) w ON ",
+        follows!(),
+        " WHERE r.id = l.room_id)"
+    );
+    // Before the first event of a room that isn't planned yet, nothing is left that the webhook asked for so far. If
+    // there are too many of these, more is sent than was asked for, rather than less.
+    const MOVE_IDLE: &str = "WITH unplanned AS MATERIALIZED (
+            SELECT e.room_id, min(e.seq) AS seq, count(*) AS events FROM log_consumers c CROSS JOIN LATERAL (
+                SELECT room_id, seq FROM events WHERE xid >= c.position ORDER BY xid LIMIT $3) e
+            WHERE c.name = $2 GROUP BY e.room_id)
+        UPDATE webhook_lanes l SET sent = k.seq, head = k.seq FROM (
+            SELECT room_id, seq - 1 AS seq FROM unplanned
+            UNION ALL
+            SELECT r.id, r.head FROM webhook_lanes i JOIN rooms r ON r.id = i.room_id
+            WHERE i.webhook_id = $1 AND i.due_at IS NULL AND r.id NOT IN (SELECT room_id FROM unplanned)) k
+        WHERE l.webhook_id = $1 AND l.room_id = k.room_id AND l.due_at IS NULL AND l.head < k.seq
+            AND (SELECT coalesce(sum(events), 0) FROM unplanned) < $3";
+    transaction.rows(LOCK, &[&id]).await?;
+    transaction.rows(DELETE, &[&id, &rooms, &room_types]).await?;
+    transaction.rows(MOVE_IDLE, &[&id, &CONSUMER, &UNPLANNED_MAX]).await?;
+    Ok(())
 }
 
 /// Begins anew with everything that waits for a webhook.

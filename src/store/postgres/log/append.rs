@@ -85,7 +85,12 @@ fn apply(batch: &[Arc<Command>], locked: &mut LockedRooms) -> Outcomes {
             outcomes.push(if is_busy { None } else { Some(Err(Refusal::RoomNotFound)) });
             continue;
         };
+        let attached_before = aggregate.attached_uploads.len();
         outcomes.push(Some(aggregate.apply(command)));
+        let attached = aggregate.attached_uploads[attached_before..].to_vec();
+        if !attached.is_empty() {
+            locked.forget_uploads(&attached);
+        }
     }
     outcomes
 }

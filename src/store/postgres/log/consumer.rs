@@ -7,7 +7,7 @@
 //! fences off a node whose lease has expired; a node that freezes in the middle of a round loses its transaction
 //! after [`IDLE_MAX`].
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actors::domain::ids::{MessageId, RoomId, Seq};
 use actors::ports::store::StoreError;
@@ -23,6 +23,8 @@ use crate::store::postgres::pool::client::{Params, Statements, WriteTransaction}
 const LEASE: Duration = Duration::from_secs(3);
 /// How long a round may leave the database waiting for its next statement.
 const IDLE_MAX: Duration = Duration::from_secs(3);
+/// A round that fails after this long may have failed because of its size.
+const SLOW_FAILURE: Duration = Duration::from_secs(3);
 /// The most events that [`PostgresStore::consumers`] counts as not consumed.
 const BEHIND_MAX: i64 = 100_000;
 
@@ -126,7 +128,8 @@ impl PostgresStore {
     }
 
     /// Gives `consumer` about `events_max` events, unless another node than `owner` owns it. If it can't get past
-    /// an event, everything before that event's transaction is consumed, and then it stops.
+    /// an event, everything before that event's transaction is consumed, and then it stops. What takes too long is
+    /// tried again with half as many events, down to one transaction.
     ///
     /// # Errors
     /// [`StoreError`]; a retry is safe.
@@ -138,12 +141,17 @@ impl PostgresStore {
     ) -> Result<ConsumerRound, StoreError> {
         let mut wanted = events_max;
         loop {
-            match self.consume_batch(consumer, owner, wanted).await? {
-                BatchOutcome::Done(round) => return Ok(round),
-                BatchOutcome::Failed { events, .. } if wanted > 1 && events > 1 => {
+            let began = Instant::now();
+            match self.consume_batch(consumer, owner, wanted).await {
+                Ok(BatchOutcome::Done(round)) => return Ok(round),
+                Ok(BatchOutcome::Failed { events, .. }) if wanted > 1 && events > 1 => {
                     wanted = events.min(wanted) / 2;
                 }
-                BatchOutcome::Failed { reason, position, until, .. } => {
+                Err(StoreError::Unavailable(_)) if wanted > 1 && began.elapsed() >= SLOW_FAILURE => {
+                    wanted /= 2;
+                }
+                Err(error) => return Err(error),
+                Ok(BatchOutcome::Failed { reason, position, until, .. }) => {
                     self.stop_consumer(consumer.name(), &reason, position, until).await?;
                     return Ok(ConsumerRound::Stopped(reason));
                 }
@@ -162,6 +170,18 @@ impl PostgresStore {
         let rows = self.read_client().await?.rows(LIST, &[&BEHIND_MAX]).await?;
         let status = |row: &Row| ConsumerStatus { name: row.get(0), failure: row.get(1), behind: row.get(2) };
         Ok(rows.iter().map(status).collect())
+    }
+
+    /// Returns the position of a consumer that hasn't consumed everything and hasn't stopped.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn consumer_behind_at(&self, name: &str) -> Result<Option<i64>, StoreError> {
+        const BEHIND: &str =
+            "SELECT position::text::bigint FROM log_consumers WHERE name = $1 AND failure IS NULL
+            AND position <= (SELECT xid FROM events ORDER BY xid DESC LIMIT 1)";
+        let row = self.read_client().await?.row(BEHIND, &[&name]).await?;
+        Ok(row.map(|row| row.get(0)))
     }
 
     /// Lets a consumer that has stopped go on after the transactions that it stopped at. Returns whether there is

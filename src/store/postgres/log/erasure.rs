@@ -1,12 +1,15 @@
 //! Erasing everything that a user has written.
 
 use actors::domain::ids::{MessageId, RoomId, Seq, UserId};
+use actors::domain::message::RemovedBy;
 use actors::ports::store::StoreError;
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::feature_tables;
 use super::statements::{DELETE_FILES, LOCK_FILES};
 use crate::store::postgres::PostgresStore;
+use crate::store::postgres::pool::client::WriteTransaction;
 
 /// Messages erased by one transaction, which takes some 10 ms.
 const ERASED_AT_ONCE: i64 = 500;
@@ -61,29 +64,21 @@ impl PostgresStore {
         );
         // Rows are looked up by key, whatever the planner thinks of the tables' sizes.
         const ERASE: &str = "WITH erased AS MATERIALIZED (
-                SELECT id, file_id FROM messages
+                SELECT id, file_id, extras FROM messages
                 WHERE room_id = $1 AND sender_id = $2 AND deleted_at IS NULL ORDER BY seq LIMIT $3),
             updated AS (
                 UPDATE messages SET content = '', file_id = NULL, attachment_name = NULL,
                     attachment_size = NULL, extras = NULL, deleted_at = now()
                 WHERE room_id = $1 AND id = ANY (ARRAY(SELECT id FROM erased)))
-            SELECT id, file_id FROM erased";
+            SELECT id, file_id, ARRAY(SELECT (file ->> 'file')::uuid
+                FROM jsonb_array_elements(extras -> 'more_files') file) FROM erased";
         let rooms = self.read_client().await?.rows(ROOMS, &[&sender.0]).await?;
         let mut client = self.background_write_client().await?;
         for room in rooms.iter().map(|row| row.get::<_, Uuid>(0)) {
             loop {
                 let transaction = client.begin().await?;
                 let erased = transaction.rows(ERASE, &[&room, &sender.0, &ERASED_AT_ONCE]).await?;
-                let rooms = vec![room; erased.len()];
-                let ids: Vec<Uuid> = erased.iter().map(|row| row.get(0)).collect();
-                for removal in feature_tables::removals_with_messages() {
-                    transaction.rows(removal, &[&rooms, &ids]).await?;
-                }
-                let mut files: Vec<Uuid> = erased.iter().filter_map(|row| row.get(1)).collect();
-                // In the order in which files are locked; other messages may carry them.
-                files.sort_unstable();
-                transaction.rows(LOCK_FILES, &[&files]).await?;
-                transaction.rows(DELETE_FILES, &[&files]).await?;
+                erase_what_belongs_to(&transaction, room, &erased).await?;
                 transaction.commit().await?;
                 if erased.is_empty() {
                     break;
@@ -92,4 +87,50 @@ impl PostgresStore {
         }
         Ok(())
     }
+
+    /// Erases a message of a deleted room that a rule doesn't keep any longer, unless a hold is on the room.
+    ///
+    /// # Errors
+    /// [`StoreError`]; doing it again is safe.
+    pub async fn expire_in_deleted_room(&self, room: RoomId, message: MessageId) -> Result<(), StoreError> {
+        const LOCK: &str = "SELECT FROM rooms WHERE id = $1 AND NOT is_held FOR NO KEY UPDATE";
+        const ERASE: &str = "WITH expired AS MATERIALIZED (
+                SELECT id, file_id, extras FROM messages WHERE room_id = $1 AND id = $2 AND deleted_at IS NULL),
+            updated AS (
+                UPDATE messages SET content = '', file_id = NULL, attachment_name = NULL,
+                    attachment_size = NULL, extras = NULL, deleted_at = now(), removed_by = $3
+                WHERE room_id = $1 AND id = ANY (ARRAY(SELECT id FROM expired)))
+            SELECT id, file_id, ARRAY(SELECT (file ->> 'file')::uuid
+                FROM jsonb_array_elements(extras -> 'more_files') file) FROM expired";
+        let mut client = self.background_write_client().await?;
+        let transaction = client.begin().await?;
+        if transaction.row(LOCK, &[&room.0]).await?.is_none() {
+            return Ok(());
+        }
+        let removed_by = RemovedBy::Retention.as_str();
+        let expired = transaction.rows(ERASE, &[&room.0, &message.0, &removed_by]).await?;
+        erase_what_belongs_to(&transaction, room.0, &expired).await?;
+        transaction.commit().await
+    }
+}
+
+/// Erases what features keep of messages of one room, and their files unless other messages carry them. Each row has the
+/// message, its first file and its other ones.
+async fn erase_what_belongs_to(
+    transaction: &WriteTransaction<'_>,
+    room: Uuid,
+    erased: &[Row],
+) -> Result<(), StoreError> {
+    let rooms = vec![room; erased.len()];
+    let ids: Vec<Uuid> = erased.iter().map(|row| row.get(0)).collect();
+    for removal in feature_tables::removals_with_messages() {
+        transaction.rows(removal, &[&rooms, &ids]).await?;
+    }
+    let firsts = erased.iter().filter_map(|row| row.get::<_, Option<Uuid>>(1));
+    let others = erased.iter().flat_map(|row| row.get::<_, Vec<Uuid>>(2));
+    let mut files: Vec<Uuid> = firsts.chain(others).collect();
+    // In the order in which files are locked; other messages may carry them.
+    files.sort_unstable();
+    transaction.rows(LOCK_FILES, &[&files]).await?;
+    transaction.rows(DELETE_FILES, &[&files]).await.map(drop)
 }

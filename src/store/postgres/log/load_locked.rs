@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use actors::domain::aggregate::RoomAggregate;
 use actors::domain::command::Command;
-use actors::domain::ids::{ClientId, FileId, MessageId, ParticipantId, RoomId, Seq, UserId};
+use actors::domain::ids::{ClientId, FileId, MessageId, ParticipantId, RoomId, Seq, UploadId, UserId};
 use actors::domain::room::RoomType;
 use actors::domain::row_change::{RowSelection, Table};
 use chrono::{DateTime, Utc};
@@ -126,6 +126,12 @@ const SENT_BY_CLIENT_ID: &str = concat!(
 const FILES: &str = "SELECT f.id FROM unnest($1::uuid[]) k (id) CROSS JOIN LATERAL \
      (SELECT id FROM files WHERE id = k.id LIMIT 1 FOR KEY SHARE) f";
 
+/// Uploads that no message carries, each with its file. No other transaction attaches them until this one has ended.
+const UPLOADS: &str = "SELECT u.id, u.user_id, u.refusal, f.id, f.name, f.size, f.content_type, f.width, f.height, \
+     f.has_previews FROM unnest($1::uuid[]) k (id) \
+     CROSS JOIN LATERAL (SELECT * FROM uploads WHERE id = k.id AND expires_at > now() LIMIT 1 FOR UPDATE) u \
+     LEFT JOIN LATERAL (SELECT * FROM files WHERE id = u.file_id AND message_id IS NULL LIMIT 1 FOR UPDATE) f ON true";
+
 const NEWEST: &str = "SELECT k.room_id, m.seq, m.id FROM unnest($1::uuid[]) k (room_id) CROSS JOIN LATERAL \
      (SELECT seq, id FROM messages WHERE room_id = k.room_id AND in_timeline ORDER BY seq DESC LIMIT 1) m";
 
@@ -140,7 +146,7 @@ const LAST_POSTS: &str = concat!(
 const EXISTING: &str = "SELECT id FROM rooms WHERE id = ANY($1)";
 
 /// The statements that a batch may begin with, which a connection of the engine prepares when it is opened.
-pub(super) const PREPARED: [&str; 15] = [
+pub(super) const PREPARED: [&str; 16] = [
     LOCK_ROOMS,
     LOCK_UNLOCKED_ROOMS,
     PARTICIPANTS,
@@ -153,6 +159,7 @@ pub(super) const PREPARED: [&str; 15] = [
     USED_CLIENT_IDS,
     SENT_BY_CLIENT_ID,
     FILES,
+    UPLOADS,
     NEWEST,
     LAST_POSTS,
     EXISTING,
@@ -174,6 +181,8 @@ pub(super) struct BatchNeeds {
     sent: BTreeSet<(Uuid, i64, Uuid)>,
     /// In the order in which files are locked.
     files: BTreeSet<Uuid>,
+    /// In the order in which uploads are locked.
+    uploads: BTreeSet<Uuid>,
     newest: BTreeSet<Uuid>,
     rows: BTreeSet<RowSelection>,
     /// Rooms of which both participants are needed where they are direct ones.
@@ -200,6 +209,7 @@ impl BatchNeeds {
             needs.replies.extend(required.replies.map(|message| (room, message.0)));
             needs.sent.extend(required.sent.iter().map(|(user, id)| (room, user.0, id.0)));
             needs.files.extend(required.files.iter().map(|file| file.0));
+            needs.uploads.extend(required.uploads.iter().map(|upload| upload.0));
             if required.roster {
                 needs.rosters.insert(room);
             }
@@ -257,6 +267,7 @@ pub(super) async fn load_locked(
     let rosters: Vec<Uuid> = needs.rosters.iter().copied().collect();
     let users: Vec<i64> = needs.users.iter().copied().collect();
     let files: Vec<Uuid> = needs.files.iter().copied().collect();
+    let uploads: Vec<Uuid> = needs.uploads.iter().copied().collect();
     let newest: Vec<Uuid> = needs.newest.iter().copied().collect();
     let unused_ids: i64 = needs.joins.values().sum();
 
@@ -272,6 +283,7 @@ pub(super) async fn load_locked(
         prepare_if(client, NEWEST, !newest.is_empty()).await?,
         prepare_if(client, NEWEST_REPLIES, !deleted.is_empty()).await?,
         prepare_if(client, PARTICIPANT_COUNTS, !counted_rooms.is_empty()).await?,
+        prepare_if(client, UPLOADS, !uploads.is_empty()).await?,
     ];
     let feature_reads = feature_tables::read(&needs.rows);
     let feature_statements =
@@ -290,6 +302,7 @@ pub(super) async fn load_locked(
         newest,
         replies,
         participant_counts,
+        uploads,
         feature_rows,
     ) = futures_util::join!(
         client.batch_execute("BEGIN"),
@@ -304,6 +317,7 @@ pub(super) async fn load_locked(
         query_if(client, statements[7].as_ref(), [&newest]),
         query_if(client, statements[8].as_ref(), [&deleted_rooms, &deleted, &replies]),
         query_if(client, statements[9].as_ref(), [&counted_rooms]),
+        query_if(client, statements[10].as_ref(), [&uploads]),
         join_all(
             feature_reads
                 .iter()
@@ -321,6 +335,7 @@ pub(super) async fn load_locked(
     locked.add_replies(&replies?);
     locked.add_participant_counts(&participant_counts?);
     locked.add_files(&files?);
+    locked.add_uploads(&uploads?);
     for ((table, _), rows) in feature_reads.iter().zip(feature_rows) {
         locked.add_feature_rows(table, &rows?);
     }
@@ -407,6 +422,22 @@ impl LockedRooms {
             for aggregate in self.aggregates.values_mut() {
                 aggregate.files.insert(file);
             }
+        }
+    }
+
+    fn add_uploads(&mut self, rows: &[Row]) {
+        for row in rows {
+            let (id, upload) = rows::upload(row);
+            for aggregate in self.aggregates.values_mut() {
+                aggregate.uploads.insert(id, upload.clone());
+            }
+        }
+    }
+
+    /// Lets no command of another room attach uploads that one has attached.
+    pub(super) fn forget_uploads(&mut self, uploads: &[UploadId]) {
+        for aggregate in self.aggregates.values_mut() {
+            aggregate.uploads.retain(|id, _| !uploads.contains(id));
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use actors::domain::aggregate::RoomAggregate;
 use actors::domain::event::Event;
-use actors::domain::ids::{MessageId, RoomId, UserId};
+use actors::domain::ids::{MessageId, RoomId, UploadId, UserId};
 use actors::domain::message::{Message, RemovedBy};
 use actors::domain::message_extras::MessageExtras;
 use actors::domain::personal::{ENTRIES_KEPT, PersonalChange};
@@ -58,14 +58,20 @@ const UPDATE_MESSAGES: &str = "UPDATE messages m SET rev = k.rev, content = k.co
      k (room_id, id, rev, content, modified_at, edited_at, deleted_at, removed_by, extras) \
      WHERE m.room_id = k.room_id AND m.id = k.id AND m.room_id = ANY($1) AND m.id = ANY($2)";
 
+const ATTACH_UPLOADS: &str = "DELETE FROM uploads WHERE id = ANY($1)";
+
 /// Locks files, so that no transaction under way makes another message carry one.
 pub(super) const LOCK_FILES: &str = "SELECT FROM unnest($1::uuid[]) k (id) CROSS JOIN LATERAL \
      (SELECT FROM files WHERE id = k.id LIMIT 1 FOR UPDATE) f";
 
-/// Deletes those of the locked files that no message carries any more. It looks at each file's messages by
-/// themselves (`OFFSET 0`), whatever the planner thinks of the tables' sizes.
+/// Deletes those of the locked files that no message carries any more: as its first file, as one of several with
+/// which it came, or as a copy. It looks at each file's messages by themselves (`OFFSET 0`), whatever the planner thinks
+/// of the tables' sizes.
 pub(super) const DELETE_FILES: &str = "WITH gone AS (DELETE FROM files f WHERE f.id = ANY($1) \
-     AND NOT EXISTS (SELECT FROM messages WHERE file_id = f.id OFFSET 0) RETURNING f.id) \
+     AND NOT EXISTS (SELECT FROM messages WHERE file_id = f.id OFFSET 0) \
+     AND NOT EXISTS (SELECT FROM messages WHERE room_id = f.room_id AND id = f.message_id \
+     AND deleted_at IS NULL OFFSET 0) \
+     AND NOT EXISTS (SELECT FROM forwarded_files WHERE file_id = f.id OFFSET 0) RETURNING f.id) \
      INSERT INTO files_to_erase (id) SELECT id FROM gone ON CONFLICT DO NOTHING";
 
 const UPSERT_PARTICIPANTS: &str = "INSERT INTO participants AS p (id, room_id, user_id, role, joined_at, joined_seq, \
@@ -107,10 +113,11 @@ const UPDATE_LAST_MESSAGES: &str = "UPDATE rooms r SET last_message_id = m.id, l
      CROSS JOIN LATERAL (SELECT ctid FROM rooms WHERE id = k.room_id LIMIT 1) x WHERE r.ctid = x.ctid";
 
 /// The statements of commits, for connections to prepare at once.
-pub(super) const PREPARED: [&str; 11] = [
+pub(super) const PREPARED: [&str; 12] = [
     INSERT_EVENTS,
     INSERT_MESSAGES,
     ATTACH_FILES,
+    ATTACH_UPLOADS,
     UPDATE_MESSAGES,
     LOCK_FILES,
     DELETE_FILES,
@@ -235,11 +242,19 @@ fn digest<'a>(message: &Message, aggregates: &'a BTreeMap<RoomId, RoomAggregate>
     aggregates.get(&message.room)?.sent.get(&key).map(|sent| &sent.digest)
 }
 
-/// The files of new messages; a copy leaves its file with the message with which it came.
+/// The files of new messages; a copy leaves its files with the message with which they came.
 pub(super) fn attach_files<'a>(new_messages: &[&'a Message]) -> Option<BatchStatement<'a>> {
     let originals = new_messages.iter().filter(|message| message.extras.forwarded.is_none());
-    let sent = originals.filter_map(|message| Some((message.attachment.as_ref()?.file, *message)));
-    write_statement!(ATTACH_FILES, sent, |(file, message)| [file.0, message.room.0, message.id.0])
+    let files = originals.flat_map(|message| message.files().map(|attachment| (attachment.file, *message)));
+    let sent: Vec<_> = files.collect();
+    write_statement!(ATTACH_FILES, sent.iter(), |(file, message)| [file.0, message.room.0, message.id.0])
+}
+
+/// Takes away the uploads that new messages carry.
+pub(super) fn attach_uploads<'a>(
+    uploads: impl Iterator<Item = &'a UploadId> + Clone,
+) -> Option<BatchStatement<'a>> {
+    write_statement!(ATTACH_UPLOADS, uploads, |upload| [upload.0])
 }
 
 /// Messages after their changes; a deleted message loses its content.
@@ -269,7 +284,7 @@ fn extras(message: &Message) -> Option<Json<MessageExtras>> {
 /// Deletes the files of removed messages, unless others carry them. They are locked by a statement before, in
 /// the one order in which files are locked: what a statement sees is older than its wait for a lock.
 pub(super) fn delete_files<'a>(removed: impl Iterator<Item = &'a Message>) -> Vec<BatchStatement<'a>> {
-    let files: BTreeSet<_> = removed.filter_map(|message| Some(message.attachment.as_ref()?.file)).collect();
+    let files: BTreeSet<_> = removed.flat_map(Message::files).map(|attachment| attachment.file).collect();
     let statements = [LOCK_FILES, DELETE_FILES];
     statements.into_iter().filter_map(|sql| write_statement!(sql, files.iter(), |file| [file.0])).collect()
 }

@@ -103,6 +103,7 @@ impl<'a> WriteSet<'a> {
             statements::insert_events(&self.events),
             statements::insert_messages(&self.new_messages, &self.rooms, aggregates),
             statements::attach_files(&self.new_messages),
+            statements::attach_uploads(aggregates.values().flat_map(|aggregate| &aggregate.attached_uploads)),
             statements::update_messages(&self.changed_messages, aggregates),
             statements::upsert_participants(&self.participants, aggregates),
             statements::update_heads(&self.rooms, aggregates),
@@ -115,9 +116,10 @@ impl<'a> WriteSet<'a> {
         .into_iter()
         .flatten()
         .collect();
-        writes.extend(statements::delete_files(removed()));
         writes
             .extend(feature_tables::write(aggregates.values().flat_map(|aggregate| &aggregate.row_changes)));
+        // After the rows of copies are gone, which would keep their files.
+        writes.extend(statements::delete_files(removed()));
         let mut prepared = Vec::with_capacity(writes.len());
         for write in &writes {
             prepared.push(client.prepare_cached(write.sql).await?);

@@ -99,8 +99,11 @@ const LOST: &str = "SELECT 'earlier versions of texts', count(*) FROM message_ve
     UNION ALL SELECT 'reactions', count(*) FROM reactions
     UNION ALL SELECT 'mentions', count(*) FROM mentions
     UNION ALL SELECT 'pins', count(*) FROM pins
+    UNION ALL SELECT 'files of messages beside the first', coalesce(sum(jsonb_array_length(extras -> 'more_files')), 0)
+        FROM messages WHERE extras ? 'more_files'
     UNION ALL SELECT 'cards, of which the text stays', count(*) FROM messages WHERE extras ? 'card'
     UNION ALL SELECT 'marks of forwarded messages', count(*) FROM messages WHERE extras ? 'forwarded'
+    UNION ALL SELECT 'marks of urgent messages', count(*) FROM messages WHERE extras ? 'urgent'
     UNION ALL SELECT 'places in threads', count(*) FROM messages WHERE thread_root IS NOT NULL
     UNION ALL SELECT 'client_ids', count(*) FROM messages WHERE client_id IS NOT NULL
     UNION ALL SELECT 'drafts', count(*) FROM drafts

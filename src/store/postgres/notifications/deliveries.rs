@@ -117,6 +117,9 @@ impl PostgresStore {
         const POSTPONE: &str = "UPDATE push_deliveries SET state = 'pending', claim = NULL,
                 due_at = clock_timestamp() + make_interval(secs => $4)
             WHERE subscription_id = $1 AND room_id = $2 AND claim = $3";
+        // In the order in which pushes are put down.
+        const LOCK: &str = "SELECT FROM push_deliveries
+            WHERE subscription_id = $1 AND state IN ('pending', 'sending') ORDER BY room_id FOR UPDATE";
         // One answer speaks for everything that waits for the same subscription.
         const POSTPONE_OTHERS: &str = "UPDATE push_deliveries SET
                 due_at = greatest(due_at, clock_timestamp() + make_interval(secs => $2))
@@ -137,6 +140,7 @@ impl PostgresStore {
             }
             PushOutcome::Postponed(pause) => {
                 let pause = pause.as_secs_f64();
+                transaction.rows(LOCK, &[subscription]).await?;
                 transaction.rows(POSTPONE, &[subscription, room, &claim, &pause]).await?;
                 transaction.rows(POSTPONE_OTHERS, &[subscription, &pause]).await?;
             }

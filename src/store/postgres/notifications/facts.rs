@@ -9,6 +9,7 @@ use actors::domain::room::RoomType;
 use actors::ports::store::StoreError;
 use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::settings::settings_of;
@@ -18,6 +19,10 @@ use crate::store::postgres::rows::level;
 
 /// The newest messages of a window that are looked at. It has more only if they come for hours in which it is quiet.
 const MESSAGES_MAX: i64 = 20_000;
+
+/// The newest of them whose texts are searched for keywords, and how many code points of each.
+const TEXTS_MAX: i64 = 500;
+const TEXT_CHARS_MAX: i32 = 4_000;
 
 /// What is new in a room.
 pub(super) struct RoomFacts {
@@ -55,6 +60,7 @@ pub(super) fn reader_of(row: &Row, at: usize, now: DateTime<Utc>) -> ReaderFacts
         is_muted: row.get(at + 3),
         blocked: BTreeSet::new(),
         threads: BTreeSet::new(),
+        acknowledged: BTreeSet::new(),
         delay: settings.delay(),
         quiet_until: settings.quiet.and_then(|quiet| quiet.until(now)),
         keywords: settings.keywords,
@@ -82,13 +88,14 @@ pub(super) async fn read(
     add_mentions(transaction, window, &mut messages).await?;
     add_threads(transaction, window, &messages, &mut readers).await?;
     add_blocks(transaction, &messages, &mut readers).await?;
+    add_acknowledgements(transaction, window, &messages, &mut readers).await?;
     for reader in &mut readers {
         reader.is_offline = offline.contains(&reader.user);
     }
     Ok(Some(RoomFacts { is_direct, messages, readers }))
 }
 
-/// Reads who is in the room and has neither read nor been told of all of the window.
+/// Reads who is in the room, is no bot, and has neither read nor been told of all of the window.
 async fn read_readers(
     transaction: &WriteTransaction<'_>,
     window: DueWindow,
@@ -103,10 +110,11 @@ async fn read_readers(
          LEFT JOIN LATERAL (
              SELECT last_seq FROM notifications WHERE user_id = p.user_id AND room_id = p.room_id
              ORDER BY last_seq DESC LIMIT 1) t ON true
-         WHERE p.room_id = $1 AND p.left_at IS NULL AND p.level <> 'nothing' AND p.read_seq < $2
-             AND coalesce(t.last_seq, 0) < $2"
+         WHERE p.room_id = $1 AND p.left_at IS NULL AND (p.level <> 'nothing' OR $3) AND p.read_seq < $2
+             AND coalesce(t.last_seq, 0) < $2 AND p.user_id > 0"
     );
-    let rows = transaction.rows(READERS, &[&window.room.0, &window.last.0]).await?;
+    let params: [&(dyn ToSql + Sync); 3] = [&window.room.0, &window.last.0, &window.has_urgent];
+    let rows = transaction.rows(READERS, &params).await?;
     let reader = |row: &Row| {
         let told = row.get::<_, Option<_>>(READER_WIDTH).map_or(Seq::START, Seq);
         let reader = reader_of(row, 0, now);
@@ -121,12 +129,16 @@ async fn read_messages(
     has_keywords: bool,
 ) -> Result<Vec<MessageFacts>, StoreError> {
     const MESSAGES: &str = "SELECT m.id, m.seq, m.sender_id, m.created_at,
-            CASE WHEN NOT m.in_timeline THEN m.thread_root END, CASE WHEN $5 THEN m.content ELSE '' END
+            CASE WHEN NOT m.in_timeline THEN m.thread_root END,
+            CASE WHEN row_number() OVER (ORDER BY m.seq DESC) <= $5 THEN left(m.content, $6) ELSE '' END,
+            coalesce(m.extras ? 'urgent', false)
         FROM messages m WHERE m.room_id = $1 AND m.seq BETWEEN $2 AND $3 AND m.deleted_at IS NULL
             AND m.message_type <> 'system'
         ORDER BY m.seq DESC LIMIT $4";
     let (room, first, last) = (window.room.0, window.first.0, window.last.0);
-    let rows = transaction.rows(MESSAGES, &[&room, &first, &last, &MESSAGES_MAX, &has_keywords]).await?;
+    let texts = if has_keywords { TEXTS_MAX } else { 0 };
+    let params: [&(dyn ToSql + Sync); 6] = [&room, &first, &last, &MESSAGES_MAX, &texts, &TEXT_CHARS_MAX];
+    let rows = transaction.rows(MESSAGES, &params).await?;
     Ok(rows.iter().rev().map(message_of).collect())
 }
 
@@ -138,6 +150,7 @@ fn message_of(row: &Row) -> MessageFacts {
         at: row.get(3),
         thread_alone: row.get::<_, Option<_>>(4).map(MessageId),
         mentions: Mentions::default(),
+        is_urgent: row.get(6),
         text: row.get(5),
     }
 }
@@ -185,6 +198,30 @@ async fn add_blocks(
     }
     for reader in readers {
         reader.blocked = blocked.remove(&reader.user).unwrap_or_default();
+    }
+    Ok(())
+}
+
+async fn add_acknowledgements(
+    transaction: &WriteTransaction<'_>,
+    window: DueWindow,
+    messages: &[MessageFacts],
+    readers: &mut [ReaderFacts],
+) -> Result<(), StoreError> {
+    const GIVEN: &str = "SELECT t.message_id, t.user_id FROM unnest($2::uuid[]) k (id) CROSS JOIN LATERAL (
+            SELECT message_id, user_id FROM acknowledgements WHERE room_id = $1 AND message_id = k.id OFFSET 0) t";
+    let urgent = messages.iter().filter(|message| message.is_urgent);
+    let urgent: Vec<Uuid> = urgent.map(|message| message.id.0).collect();
+    if urgent.is_empty() {
+        return Ok(());
+    }
+    let rows = transaction.rows(GIVEN, &[&window.room.0, &urgent]).await?;
+    let mut given: BTreeMap<UserId, BTreeSet<MessageId>> = BTreeMap::new();
+    for row in &rows {
+        given.entry(UserId(row.get(1))).or_default().insert(MessageId(row.get(0)));
+    }
+    for reader in readers {
+        reader.acknowledged = given.remove(&reader.user).unwrap_or_default();
     }
     Ok(())
 }

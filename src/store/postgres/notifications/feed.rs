@@ -89,23 +89,29 @@ impl PostgresStore {
         Ok(Some(ReadNotifications { head, unread }))
     }
 
-    /// Deletes some of the notifications and pushes that are older than `age`.
+    /// Deletes some of the notifications and pushes that are older than `age`. Returns whether there may be more.
     ///
     /// # Errors
     /// [`StoreError`]; a retry is safe.
-    pub async fn delete_old_notifications(&self, age: Duration) -> Result<(), StoreError> {
-        const NOTIFICATIONS: &str = "DELETE FROM notifications WHERE id = ANY (ARRAY(
-                SELECT id FROM notifications WHERE told_at < now() - make_interval(secs => $1)
-                ORDER BY told_at LIMIT $2))";
-        const PUSHES: &str = "DELETE FROM push_deliveries WHERE ctid = ANY (ARRAY(
-                SELECT ctid FROM push_deliveries WHERE created_at < now() - make_interval(secs => $1)
-                ORDER BY created_at LIMIT $2))";
+    pub async fn delete_old_notifications(&self, age: Duration) -> Result<bool, StoreError> {
+        const NOTIFICATIONS: &str = "WITH deleted AS (
+                DELETE FROM notifications WHERE id = ANY (ARRAY(
+                    SELECT id FROM notifications WHERE told_at < now() - make_interval(secs => $1)
+                    ORDER BY told_at LIMIT $2)) RETURNING 1)
+            SELECT count(*) >= $2 FROM deleted";
+        const PUSHES: &str = "WITH deleted AS (
+                DELETE FROM push_deliveries WHERE ctid = ANY (ARRAY(
+                    SELECT ctid FROM push_deliveries WHERE created_at < now() - make_interval(secs => $1)
+                    ORDER BY created_at LIMIT $2)) RETURNING 1)
+            SELECT count(*) >= $2 FROM deleted";
         let mut client = self.background_write_client().await?;
+        let mut has_more = false;
         for delete in [NOTIFICATIONS, PUSHES] {
             let transaction = client.begin().await?;
-            transaction.rows(delete, &[&age.as_secs_f64(), &DELETED_AT_ONCE]).await?;
+            let deleted = transaction.row(delete, &[&age.as_secs_f64(), &DELETED_AT_ONCE]).await?;
             transaction.commit().await?;
+            has_more |= deleted.is_some_and(|row| row.get(0));
         }
-        Ok(())
+        Ok(has_more)
     }
 }

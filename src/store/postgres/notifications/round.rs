@@ -16,8 +16,9 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::pushes::{self, ToldNotification};
+use super::repeats::DueRepeats;
 use super::windows::{DueWindow, NextLook};
-use super::{facts, windows};
+use super::{facts, repeats, windows};
 use crate::store::postgres::PostgresStore;
 use crate::store::postgres::log::feed::{UnseenTransactions, unseen};
 use crate::store::postgres::personal::log;
@@ -25,6 +26,10 @@ use crate::store::postgres::pool::client::WriteTransaction;
 
 /// Rooms that are decided about in one round.
 const ROOMS_AT_ONCE: usize = 20;
+/// How long a room waits that can't be decided about.
+const POSTPONED_SECONDS: f64 = 60.0;
+/// Urgent messages of which users are told again in one round.
+const REPEATS_AT_ONCE: usize = 20;
 /// Users of direct rooms who are asked for at once.
 const DIRECT_USERS_AT_ONCE: i64 = 200;
 
@@ -40,12 +45,19 @@ pub struct NotifierRound {
 /// What a round does, as far as it has been decided.
 #[derive(Default)]
 struct Decisions {
-    told: Vec<(RoomId, UserId, Telling)>,
+    told: BTreeMap<(RoomId, UserId), Telling>,
     again: Vec<NextLook>,
     /// Notifications that end, with their users and what they become.
     ended: BTreeMap<Uuid, (UserId, &'static str)>,
     /// Notifications that show another message from now on, because theirs is gone.
     changed: Vec<(Uuid, UserId, MessageId)>,
+}
+
+impl Decisions {
+    fn tell(&mut self, room: RoomId, user: UserId, telling: Telling) {
+        let all = self.told.entry((room, user)).or_insert(telling);
+        *all = all.and(telling);
+    }
 }
 
 impl PostgresStore {
@@ -56,6 +68,7 @@ impl PostgresStore {
     pub async fn notifier_work(&self) -> Result<Option<Vec<UserId>>, StoreError> {
         const IS_DUE: &str =
             "SELECT position::text, EXISTS (SELECT FROM notification_windows WHERE due_at <= now())
+                OR EXISTS (SELECT FROM notification_repeats WHERE due_at <= now())
             FROM notification_progress";
         const HAS_MOVED: &str = concat!("SELECT FROM read_moves WHERE ", unseen!(), " LIMIT 1");
         const DIRECT: &str = "SELECT u.user_id FROM (
@@ -80,6 +93,22 @@ impl PostgresStore {
     /// # Errors
     /// [`StoreError`]; a retry is safe.
     pub async fn notify(&self, offline: &BTreeSet<UserId>) -> Result<NotifierRound, StoreError> {
+        self.notify_of_rooms(offline, ROOMS_AT_ONCE).await
+    }
+
+    /// The same with one room alone, for when something fails.
+    ///
+    /// # Errors
+    /// [`StoreError`]; a retry is safe.
+    pub async fn notify_of_one_room(&self, offline: &BTreeSet<UserId>) -> Result<NotifierRound, StoreError> {
+        self.notify_of_rooms(offline, 1).await
+    }
+
+    async fn notify_of_rooms(
+        &self,
+        offline: &BTreeSet<UserId>,
+        rooms_max: usize,
+    ) -> Result<NotifierRound, StoreError> {
         const LOCK: &str = "SELECT now(), pg_current_snapshot()::text, position::text
             FROM notification_progress FOR UPDATE SKIP LOCKED";
         const ADVANCE: &str = "UPDATE notification_progress SET position = $1::text::pg_snapshot";
@@ -87,19 +116,42 @@ impl PostgresStore {
         let transaction = client.begin().await?;
         let Some(row) = transaction.row(LOCK, &[]).await? else { return Ok(NotifierRound::default()) };
         let (now, snapshot): (DateTime<Utc>, String) = (row.get(0), row.get(1));
-        let due = windows::take_due(&transaction, ROOMS_AT_ONCE).await?;
+        let due = windows::take_due(&transaction, rooms_max).await?;
         let mut decisions = Decisions::default();
         for window in &due {
             decide(&transaction, *window, offline, now, &mut decisions).await?;
         }
+        let DueRepeats { count, rooms, told } = repeats::take_due(&transaction, REPEATS_AT_ONCE).await?;
+        for (room, user, telling) in told {
+            decisions.tell(room, user, telling);
+        }
+        let rooms: Vec<Uuid> = due.iter().map(|window| window.room).chain(rooms).map(|room| room.0).collect();
         find_read(&transaction, &unseen_by(&row, 2), &mut decisions).await?;
-        find_gone(&transaction, &due, &mut decisions).await?;
+        let settled = repeats::find_settled(&transaction, &rooms).await?;
+        decisions.ended.extend(settled.into_iter().map(|(id, user)| (id, (user, "read"))));
+        find_gone(&transaction, &rooms, &mut decisions).await?;
         let heads = carry_out(&transaction, &decisions, now).await?;
         windows::close(&transaction, &due, &decisions.again).await?;
         transaction.rows(ADVANCE, &[&snapshot]).await?;
         failpoint::pass(Failpoint::Committing);
         transaction.commit().await?;
-        Ok(NotifierRound { heads, has_more: due.len() == ROOMS_AT_ONCE })
+        Ok(NotifierRound { heads, has_more: due.len() == rooms_max || count == REPEATS_AT_ONCE })
+    }
+
+    /// Has the room wait that is due first, so that others are decided about. Returns which one that is.
+    ///
+    /// # Errors
+    /// [`StoreError`]; a retry is safe.
+    pub async fn postpone_first_room(&self) -> Result<Option<RoomId>, StoreError> {
+        const POSTPONE: &str = "UPDATE notification_windows SET due_at = now() + make_interval(secs => $1)
+            WHERE room_id = (SELECT room_id FROM notification_windows WHERE due_at <= now()
+                ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+            RETURNING room_id";
+        let mut client = self.background_write_client().await?;
+        let transaction = client.begin().await?;
+        let postponed = transaction.row(POSTPONE, &[&POSTPONED_SECONDS]).await?;
+        transaction.commit().await?;
+        Ok(postponed.map(|row| RoomId(row.get(0))))
     }
 }
 
@@ -121,7 +173,7 @@ async fn decide(
     for reader in &room.readers {
         match telling_time(room.is_direct, &room.messages, reader, now) {
             TellingTime::Never => {}
-            TellingTime::Now(telling) => decisions.told.push((window.room, reader.user, telling)),
+            TellingTime::Now(telling) => decisions.tell(window.room, reader.user, telling),
             TellingTime::Later { at, first } => {
                 again = Some(again.map_or((at, first), |(soonest, from)| (soonest.min(at), from.min(first))));
             }
@@ -153,7 +205,7 @@ async fn find_read(
 /// other one is left in its place.
 async fn find_gone(
     transaction: &WriteTransaction<'_>,
-    due: &[DueWindow],
+    rooms: &[Uuid],
     decisions: &mut Decisions,
 ) -> Result<(), StoreError> {
     const GONE: &str = "SELECT n.id, n.user_id, x.id FROM notifications n
@@ -166,16 +218,18 @@ async fn find_gone(
             SELECT o.id FROM messages o WHERE o.room_id = n.room_id
                 AND o.seq BETWEEN greatest(n.first_seq, p.visible_from_seq) AND n.last_seq
                 AND o.deleted_at IS NULL AND o.sender_id <> n.user_id AND o.in_timeline
-                AND (n.rule = ANY($2) OR (n.rule = ANY($3) AND EXISTS (
+                AND o.message_type <> 'system' AND NOT EXISTS (SELECT FROM blocks b
+                    WHERE b.user_id = n.user_id AND b.blocked_id = o.sender_id)
+                AND (n.rule = ANY($2) OR (n.rule = $4 AND o.extras ? 'urgent') OR (n.rule = ANY($3) AND EXISTS (
                     SELECT FROM mentions x WHERE x.room_id = o.room_id AND x.message_id = o.id
                         AND x.user_id = ANY (ARRAY[0, n.user_id]))))
             ORDER BY o.seq DESC LIMIT 1) x ON p.visible_from_seq IS NOT NULL
         WHERE n.room_id = ANY($1) AND n.state = 'told'
             AND (p.visible_from_seq IS NULL OR m.deleted_at IS NOT NULL)";
-    let rooms: Vec<Uuid> = due.iter().map(|window| window.room.0).collect();
     let all = [TellingRule::Message, TellingRule::Direct].map(TellingRule::as_str);
     let mentions = [TellingRule::RoomMention, TellingRule::Mention].map(TellingRule::as_str);
-    for row in transaction.rows(GONE, &[&rooms, &&all[..], &&mentions[..]]).await? {
+    let urgent = TellingRule::Urgent.as_str();
+    for row in transaction.rows(GONE, &[&rooms, &&all[..], &&mentions[..], &urgent]).await? {
         let (id, user): (Uuid, UserId) = (row.get(0), UserId(row.get(1)));
         match row.get::<_, Option<Uuid>>(2) {
             Some(message) => decisions.changed.push((id, user, MessageId(message))),
@@ -194,15 +248,19 @@ async fn carry_out(
     let ended = decisions.ended.values().map(|(user, _)| *user);
     let changed = decisions.changed.iter().map(|(_, user, _)| *user);
     let users: BTreeSet<UserId> =
-        decisions.told.iter().map(|(_, user, _)| *user).chain(ended).chain(changed).collect();
+        decisions.told.keys().map(|(_, user)| *user).chain(ended).chain(changed).collect();
     if users.is_empty() {
         return Ok(Vec::new());
     }
     // The heads come first, as for whoever changes what only a user sees.
     log::lock_all(transaction, &users).await?;
     let mut changes = end(transaction, &decisions.ended, now).await?;
-    changes.extend(change(transaction, &decisions.changed).await?);
+    // What is shown in another message's place is pushed too, so that no device shows what is deleted.
+    let changed = change(transaction, &decisions.changed).await?;
     let told = tell(transaction, &decisions.told, now).await?;
+    let told: BTreeMap<Uuid, ToldNotification> =
+        changed.into_iter().chain(told).map(|told| (told.id, told)).collect();
+    let told: Vec<ToldNotification> = told.into_values().collect();
     pushes::push(transaction, &told).await?;
     let change = |told: &ToldNotification| personal_change(told.user, told.id);
     changes.extend(told.iter().map(change));
@@ -234,48 +292,50 @@ async fn end(
 async fn change(
     transaction: &WriteTransaction<'_>,
     changed: &[(Uuid, UserId, MessageId)],
-) -> Result<Vec<PersonalChange>, StoreError> {
+) -> Result<Vec<ToldNotification>, StoreError> {
     const CHANGE: &str = "UPDATE notifications n SET message_id = k.message_id
         FROM unnest($1::uuid[], $2::uuid[]) k (id, message_id)
-        WHERE n.id = k.id AND n.id = ANY($1) AND n.state = 'told' RETURNING n.id, n.user_id";
+        WHERE n.id = k.id AND n.id = ANY($1) AND n.state = 'told' RETURNING n.id, n.user_id, n.room_id";
     let ids: Vec<Uuid> = changed.iter().map(|(id, ..)| *id).collect();
     let messages: Vec<Uuid> = changed.iter().map(|(.., message)| message.0).collect();
     let rows = transaction.rows(CHANGE, &[&ids, &messages]).await?;
-    Ok(rows.iter().map(|row| personal_change(UserId(row.get(1)), row.get(0))).collect())
+    Ok(rows.iter().map(told_of).collect())
 }
 
 async fn tell(
     transaction: &WriteTransaction<'_>,
-    told: &[(RoomId, UserId, Telling)],
+    told: &BTreeMap<(RoomId, UserId), Telling>,
     now: DateTime<Utc>,
 ) -> Result<Vec<ToldNotification>, StoreError> {
-    // A notification keeps the strongest of its rules.
+    // A notification keeps the strongest of its rules, and goes on to show what is urgent.
     const TELL: &str = "INSERT INTO notifications AS n
             (id, user_id, room_id, first_seq, last_seq, message_id, rule, state, created_at, told_at)
         SELECT k.*, 'told', $8::timestamptz, $8::timestamptz FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::bigint[], $5::bigint[],
             $6::uuid[], $7::text[]) k (id, user_id, room_id, first_seq, last_seq, message_id, rule)
-        ON CONFLICT (room_id, user_id) WHERE state = 'told' DO UPDATE SET last_seq = excluded.last_seq,
-            message_id = excluded.message_id, told_at = excluded.told_at,
+        ON CONFLICT (room_id, user_id) WHERE state = 'told' DO UPDATE SET
+            first_seq = least(n.first_seq, excluded.first_seq), last_seq = greatest(n.last_seq, excluded.last_seq),
+            message_id = CASE WHEN n.rule = $10 AND excluded.rule <> $10 THEN n.message_id ELSE excluded.message_id END,
+            told_at = excluded.told_at,
             rule = CASE WHEN array_position($9::text[], n.rule) > array_position($9::text[], excluded.rule)
                 THEN n.rule ELSE excluded.rule END
         RETURNING n.id, n.user_id, n.room_id";
     let ids: Vec<Uuid> = told.iter().map(|_| Uuid::now_v7()).collect();
-    let users: Vec<i64> = told.iter().map(|(_, user, _)| user.0).collect();
-    let rooms: Vec<Uuid> = told.iter().map(|(room, ..)| room.0).collect();
-    let firsts: Vec<i64> = told.iter().map(|(.., telling)| telling.first.0).collect();
-    let lasts: Vec<i64> = told.iter().map(|(.., telling)| telling.last.0).collect();
-    let messages: Vec<Uuid> = told.iter().map(|(.., telling)| telling.message.0).collect();
-    let rules: Vec<&str> = told.iter().map(|(.., telling)| telling.rule.as_str()).collect();
+    let users: Vec<i64> = told.keys().map(|(_, user)| user.0).collect();
+    let rooms: Vec<Uuid> = told.keys().map(|(room, _)| room.0).collect();
+    let firsts: Vec<i64> = told.values().map(|telling| telling.first.0).collect();
+    let lasts: Vec<i64> = told.values().map(|telling| telling.last.0).collect();
+    let messages: Vec<Uuid> = told.values().map(|telling| telling.message.0).collect();
+    let rules: Vec<&str> = told.values().map(|telling| telling.rule.as_str()).collect();
     let order = TellingRule::ALL.map(TellingRule::as_str);
-    let params: [&(dyn ToSql + Sync); 9] =
-        [&ids, &users, &rooms, &firsts, &lasts, &messages, &rules, &now, &&order[..]];
+    let urgent = TellingRule::Urgent.as_str();
+    let params: [&(dyn ToSql + Sync); 10] =
+        [&ids, &users, &rooms, &firsts, &lasts, &messages, &rules, &now, &&order[..], &urgent];
     let rows = transaction.rows(TELL, &params).await?;
-    let told = rows.iter().map(|row| ToldNotification {
-        id: row.get(0),
-        user: UserId(row.get(1)),
-        room: RoomId(row.get(2)),
-    });
-    Ok(told.collect())
+    Ok(rows.iter().map(told_of).collect())
+}
+
+fn told_of(row: &Row) -> ToldNotification {
+    ToldNotification { id: row.get(0), user: UserId(row.get(1)), room: RoomId(row.get(2)) }
 }
 
 fn personal_change(user: UserId, id: Uuid) -> PersonalChange {

@@ -27,7 +27,7 @@ pub struct MessageReasons {
     /// What the user was told, if the message was part of it.
     pub told: Option<ToldState>,
     /// The pushes of that.
-    pub pushes: Vec<WayState>,
+    pub pushes: Vec<PushState>,
     /// When all of this was read.
     pub now: DateTime<Utc>,
 }
@@ -52,6 +52,15 @@ pub struct WayState {
     pub at: DateTime<Utc>,
 }
 
+/// What became of a push.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushState {
+    /// Whether it goes to a phone rather than to a browser.
+    pub is_to_phone: bool,
+    /// What became of it.
+    pub state: WayState,
+}
+
 impl PostgresStore {
     /// Reads why a user was told of a message, or wasn't. `None`: there is no such message that the user may see.
     ///
@@ -71,7 +80,8 @@ impl PostgresStore {
                    WHERE w.room_id = m.room_id AND m.seq BETWEEN w.first_seq AND w.last_seq),
                EXISTS (SELECT FROM thread_users t
                    WHERE t.room_id = m.room_id AND t.message_id = m.thread_root AND t.user_id = $1),
-               EXISTS (SELECT FROM blocks b WHERE b.user_id = $1 AND b.blocked_id = m.sender_id)
+               EXISTS (SELECT FROM blocks b WHERE b.user_id = $1 AND b.blocked_id = m.sender_id),
+               coalesce(m.extras ? 'urgent', false)
              FROM messages m
              JOIN rooms r ON r.id = m.room_id AND r.deleted_at IS NULL
              JOIN participants p ON p.room_id = m.room_id AND p.user_id = $1 AND p.left_at IS NULL
@@ -98,10 +108,12 @@ async fn reasons_of(
 ) -> Result<MessageReasons, StoreError> {
     const MENTIONS: &str = "SELECT user_id FROM mentions WHERE room_id = $1 AND message_id = $2";
     const TOLD: &str = "SELECT id, rule, message_id, state, coalesce(ended_at, told_at) FROM notifications
-        WHERE user_id = $1 AND room_id = $2 AND last_seq >= $3 AND first_seq <= $3 ORDER BY last_seq LIMIT 1";
+        WHERE user_id = $1 AND room_id = $2 AND last_seq >= $3 AND first_seq <= $3
+        ORDER BY last_seq, told_at DESC LIMIT 1";
     const PUSHES: &str =
         "SELECT CASE WHEN d.is_withdrawal AND d.state = 'sent' THEN 'withdrawn' ELSE d.state END,
-            coalesce(d.finished_at, d.created_at)
+            coalesce(d.finished_at, d.created_at),
+            coalesce((SELECT s.endpoint LIKE 'fcm:%' FROM push_subscriptions s WHERE s.id = d.subscription_id), false)
         FROM push_deliveries d WHERE d.notification_id = $1 ORDER BY d.subscription_id";
     let room: Uuid = row.get(READER_WIDTH);
     let (seq, now): (i64, DateTime<Utc>) = (row.get(READER_WIDTH + 1), row.get(READER_WIDTH + 7));
@@ -134,6 +146,7 @@ async fn reasons_of(
             at: row.get(READER_WIDTH + 3),
             thread_alone: root,
             mentions,
+            is_urgent: row.get(READER_WIDTH + 11),
             text: row.get(READER_WIDTH + 5),
         },
         is_direct: row.get(READER_WIDTH + 6),
@@ -144,7 +157,13 @@ async fn reasons_of(
             message: MessageId(row.get(2)),
             state: WayState { state: row.get(3), at: row.get(4) },
         }),
-        pushes: pushes.iter().map(|row| WayState { state: row.get(0), at: row.get(1) }).collect(),
+        pushes: pushes
+            .iter()
+            .map(|row| PushState {
+                is_to_phone: row.get(2),
+                state: WayState { state: row.get(0), at: row.get(1) },
+            })
+            .collect(),
         now,
     })
 }

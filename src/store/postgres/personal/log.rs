@@ -97,11 +97,11 @@ pub(crate) async fn append(
 }
 
 impl PostgresStore {
-    /// Removes some entries older than `age`, and those before them.
+    /// Removes some entries older than `age`, and those before them. Returns whether there may be more.
     ///
     /// # Errors
     /// [`StoreError`]; a retry is safe.
-    pub async fn delete_old_personal_entries(&self, age: Duration) -> Result<(), StoreError> {
+    pub async fn delete_old_personal_entries(&self, age: Duration) -> Result<bool, StoreError> {
         // The heads are locked in the order of their users, as those who append lock them.
         const DELETE: &str = "WITH old AS MATERIALIZED (
                 SELECT user_id, max(position) AS position FROM (
@@ -113,11 +113,15 @@ impl PostgresStore {
             moved AS (
                 UPDATE personal_heads h SET pruned = greatest(h.pruned, old.position)
                 FROM locked JOIN old ON old.user_id = locked.user_id WHERE h.user_id = locked.user_id
-                RETURNING h.user_id, h.pruned)
-            DELETE FROM personal_log l USING moved WHERE l.user_id = moved.user_id AND l.position <= moved.pruned";
+                RETURNING h.user_id, h.pruned),
+            deleted AS (
+                DELETE FROM personal_log l USING moved WHERE l.user_id = moved.user_id AND l.position <= moved.pruned
+                RETURNING 1)
+            SELECT count(*) >= $2 FROM deleted";
         let mut client = self.background_write_client().await?;
         let transaction = client.begin().await?;
-        transaction.rows(DELETE, &[&age.as_secs_f64(), &REMOVED_AT_ONCE]).await?;
-        transaction.commit().await
+        let deleted = transaction.row(DELETE, &[&age.as_secs_f64(), &REMOVED_AT_ONCE]).await?;
+        transaction.commit().await?;
+        Ok(deleted.is_some_and(|row| row.get(0)))
     }
 }

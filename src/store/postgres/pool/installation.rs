@@ -4,6 +4,8 @@ use actors::domain::ids::Epoch;
 use tokio_postgres::{Client, Error};
 use uuid::Uuid;
 
+use super::transaction_ids;
+
 /// The settings without which a confirmed commit may be lost.
 const DURABLE: [&str; 3] = ["fsync", "synchronous_commit", "full_page_writes"];
 
@@ -81,7 +83,7 @@ pub(crate) async fn adopt_server(client: &Client, server: &ServerIdentity) -> Re
         )
         .await?;
     if renewed > 0 {
-        reset_transaction_ids(client).await?;
+        transaction_ids::reset(client).await?;
         tracing::warn!(
             timeline = server.timeline,
             "this database was restored from a copy, or a standby took over: clients will load their rooms anew"
@@ -89,23 +91,6 @@ pub(crate) async fn adopt_server(client: &Client, server: &ServerIdentity) -> Re
     }
     client.batch_execute("COMMIT").await?;
     load(client).await
-}
-
-/// Marks rows written by another cluster's transactions as old: this cluster's transaction ids may be lower,
-/// and readers of the feed would take those rows for new ones for ever.
-async fn reset_transaction_ids(client: &Client) -> Result<(), Error> {
-    client
-        .batch_execute(
-            "UPDATE events SET xid = '3' WHERE xid > pg_current_xact_id();
-             UPDATE read_moves SET xid = '3' WHERE xid > pg_current_xact_id();
-             UPDATE people SET changed_xid = '3' WHERE changed_xid > pg_current_xact_id();
-             UPDATE participants SET own_xid = '3' WHERE own_xid > pg_current_xact_id();
-             UPDATE log_consumers SET position = '3', failure = NULL, failed_until = NULL
-                 WHERE position > pg_snapshot_xmax(pg_current_snapshot());
-             UPDATE notification_progress SET position = pg_current_snapshot()
-                 WHERE pg_snapshot_xmax(position) > pg_snapshot_xmax(pg_current_snapshot())",
-        )
-        .await
 }
 
 /// Begins a new history on the same server.

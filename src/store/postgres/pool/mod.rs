@@ -12,3 +12,4 @@ pub(crate) mod pipeline;
 pub(crate) mod pools;
 mod tls;
 pub(crate) mod tracked;
+mod transaction_ids;

@@ -508,7 +508,8 @@ async fn load_receipts(
         JOIN rooms_shown r ON r.room_id = shown.room_id AND r.is_small
         JOIN LATERAL (
             SELECT p.user_id FROM participants p WHERE p.room_id = shown.room_id AND p.left_at IS NULL
-                AND p.user_id <> shown.sender_id AND p.read_seq >= shown.seq OFFSET 0) p ON true
+                AND p.user_id <> shown.sender_id AND p.read_seq >= shown.seq AND p.visible_from_seq <= shown.seq
+            OFFSET 0) p ON true
         LEFT JOIN LATERAL (
             SELECT moved.at FROM read_moves moved
             WHERE moved.room_id = shown.room_id AND moved.user_id = p.user_id AND moved.seq >= shown.seq

@@ -245,7 +245,7 @@ impl PostgresStore {
                  ELSE (SELECT e.at FROM events e
                        WHERE e.room_id = r.id AND pg_visible_in_snapshot(e.xid, $8::text::pg_snapshot)
                          AND e.kind NOT IN ('message_edited', 'message_deleted', 'message_pinned', 'reaction',
-                                            'card_changed')
+                                            'message_acknowledged', 'card_changed', 'card_action')
                          AND NOT (e.kind = 'message_posted' AND EXISTS (SELECT FROM messages reply
                              WHERE reply.room_id = e.room_id AND reply.id = e.message_id AND NOT reply.in_timeline))
                        ORDER BY e.seq DESC LIMIT 1) END"

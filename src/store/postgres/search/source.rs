@@ -27,7 +27,7 @@ pub(super) fn indexed_message(row: &Row, at: usize, content: &str) -> Option<Ind
     let is_deleted: bool = row.get(at + 6);
     let message_type = MessageType::parse(row.get(at + 3)).expect("the table holds known types only");
     let extras: Option<Json<MessageExtras>> = row.get(at + 7);
-    let mentions = extras.map(|Json(extras)| extras.mentions).unwrap_or_default();
+    let MessageExtras { mentions, more_files, .. } = extras.map(|Json(extras)| extras).unwrap_or_default();
     let flags = entry_flags(message_type, row.get(at + 5), content);
     let meta = EntryMeta {
         seq: row.get(at),
@@ -36,7 +36,8 @@ pub(super) fn indexed_message(row: &Row, at: usize, content: &str) -> Option<Ind
         flags: flags.with(EntryFlags::MENTIONS_ROOM, mentions.room),
         mentions: mentions.users.iter().map(|user| user.0).collect(),
     };
-    let file_name = row.get::<_, Option<String>>(at + 4).filter(|name| !name.is_empty());
+    let first = row.get::<_, Option<String>>(at + 4).filter(|name| !name.is_empty());
+    let file_name = file_names(first.into_iter().chain(more_files.into_iter().map(|file| file.name)));
     (!is_deleted).then(|| IndexedMessage { meta, content: content.to_owned(), file_name })
 }
 
@@ -45,8 +46,14 @@ pub(super) fn searched_texts(message: &Message) -> IndexedMessage {
     IndexedMessage {
         meta: EntryMeta::default(),
         content: message.content.clone(),
-        file_name: message.attachment.as_ref().map(|attachment| attachment.name.clone()),
+        file_name: file_names(message.files().map(|attachment| attachment.name.clone())),
     }
+}
+
+/// The names of a message's files as one text.
+fn file_names(names: impl Iterator<Item = String>) -> Option<String> {
+    let names: Vec<String> = names.collect();
+    (!names.is_empty()).then(|| names.join(" "))
 }
 
 /// What a message is and has.

@@ -141,6 +141,14 @@ impl PostgresStore {
         Ok(rows.iter().map(user_record_of).collect())
     }
 
+    /// Whether a user is within `scope`, if there is such a user at all.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn may_name_user(&self, scope: UserScope, user: UserId) -> Result<bool, StoreError> {
+        Ok(scope == UserScope::Everyone || !self.user_records(scope, &[user]).await?.is_empty())
+    }
+
     /// Reads a page of the active users within `scope` whose names contain each word of `text`, ordered by username,
     /// with their total number.
     ///

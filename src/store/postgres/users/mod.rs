@@ -11,4 +11,4 @@ pub use accounts::Account;
 pub use directory::{FoundUser, ProfileClaims, UserScope};
 pub use record::{UserProfile, UserRecord};
 pub use token_families::{ROTATION_GRACE_MS, RefreshState, TokenFamily};
-pub use upsert::{UpsertedUser, UserUpsert};
+pub use upsert::{EraseOutcome, UpsertedUser, UserUpsert};

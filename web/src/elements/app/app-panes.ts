@@ -5,16 +5,18 @@
  */
 import { html, LitElement, nothing, type PropertyValues } from 'lit'
 import { type Session, sessionSource, signOut } from '../../client/accounts.ts'
+import type { Client } from '../../client/client.ts'
 import { type TokenSource, userIdOf } from '../../client/tokens.ts'
 import type { ChatConversation } from '../conversation/conversation.ts'
 import type { ChatRoomList } from '../list/room-list.ts'
+import type { SystemNotifications } from '../notifications/system-notifications.ts'
 import { ClientController, SCRIPT_ORIGIN } from '../shared/client-controller.ts'
 import { property, query, state } from '../shared/decorators.ts'
 import type { ChatEvent } from '../shared/events.ts'
 import { isTouchDevice } from '../shared/pointer.ts'
-import { t } from '../shared/texts.ts'
+import { isDialogOpen } from '../shared/sheet.ts'
+import { errorText, t } from '../shared/texts.ts'
 import { appPanesStyle } from './app-panes-style.ts'
-import { Notifications } from './notifications.ts'
 import { Router } from './router.ts'
 import { onSessionChange, SESSION_STORE } from './session-storage.ts'
 import { SwipeBack } from './swipe-back.ts'
@@ -34,16 +36,20 @@ export class ChatAppPanes extends LitElement {
   @state() private roomId = ''
   @state() private creatingRoom = false
   @state() private switching = false
-  /** Why an invitation lets its user in nowhere. */
+  /** Why an invitation lets its user in nowhere, or not yet. */
   @state() private refusal = ''
+  /** The token of an invitation that has neither been accepted nor refused. */
+  @state() private invitation = ''
   @state() private isWide = true
   @state() private session: TokenSource | null = null
   @query('chat-conversation') private conversation!: ChatConversation | null
   @query('chat-room-list') private list!: ChatRoomList | null
   @query('.panes') private panes!: HTMLElement | null
   #controller = new ClientController(this)
-  #notifications: Notifications | null = null
+  #notifications: SystemNotifications | null = null
   #router: Router | null = null
+  /** The client by which the invitation is being accepted, or has been tried. */
+  #invited: Client | null = null
   /** Resolves once there has been a client. */
   #onSignIn = () => {}
   #signedIn = new Promise<void>(resolve => {
@@ -89,12 +95,11 @@ export class ChatAppPanes extends LitElement {
     addEventListener('keydown', this.#onKeydown, { signal })
     onSessionChange(() => this.#restoreSession(), signal)
     this.#restoreSession()
+    void this.#loadNotifications()
     if (this.routed) {
-      this.#notifications = new Notifications(id => this.#openRoom(id))
       this.#router = new Router((id, seq) => this.#followAddress(id, seq))
       this.#followAddress(this.#router.room, this.#router.seq)
-      const invitation = this.#router.takeInvitation()
-      if (invitation) void this.#accept(invitation)
+      this.invitation = this.#router.invitation
     }
   }
 
@@ -115,6 +120,7 @@ export class ChatAppPanes extends LitElement {
     if (client) {
       this.#onSignIn()
       void import('../define-notices.ts')
+      if (this.invitation && client !== this.#invited) void this.#accept(client)
     }
     if (client) this.#notifications?.follow(client)
     else this.#notifications?.stop()
@@ -133,8 +139,7 @@ export class ChatAppPanes extends LitElement {
       return html`<div class="none" role="status">${text}</div>`
     }
     const { roomId, isWide } = this
-    const refusal = this.refusal && html`<p class="refusal" role="alert">${this.refusal}</p>`
-    return html`${refusal}<div class="panes ${isWide ? '' : 'narrow'} ${roomId ? 'in' : ''}">
+    return html`${this.#refusal(client)}<div class="panes ${isWide ? '' : 'narrow'} ${roomId ? 'in' : ''}">
       <chat-room-list .client=${client} .current=${roomId} ?accounts=${this.accounts && !this.token}
         .hideStatus=${isWide && Boolean(roomId)} ?inert=${!isWide && Boolean(roomId)} @chat-open-room=${this.#onOpenRoom}
         @chat-new-room=${() => {
@@ -164,6 +169,14 @@ export class ChatAppPanes extends LitElement {
     }`
   }
 
+  #refusal(client: Client) {
+    if (!this.refusal) return nothing
+    const again = this.invitation
+      ? html`<button class="plain" @click=${() => this.#accept(client)}>${t('tryAgain')}</button>`
+      : nothing
+    return html`<p class="refusal" role="alert">${this.refusal} ${again}</p>`
+  }
+
   /** The server's URL without a trailing slash. */
   get #serverUrl(): string {
     return this.server.replace(/\/$/, '')
@@ -173,6 +186,16 @@ export class ChatAppPanes extends LitElement {
   openMessage(id: string, seq: number): void {
     this.#openRoom(id)
     void this.#showMessage(id, seq)
+  }
+
+  /** Loads the bell, and what a page of its own shows in the browser. */
+  async #loadNotifications(): Promise<void> {
+    const { SystemNotifications } = await import('../define-notifications.ts')
+    if (!this.isConnected || !this.routed) return
+    this.#notifications = new SystemNotifications((id, seq) =>
+      seq ? this.openMessage(id, seq) : this.#openRoom(id),
+    )
+    this.requestUpdate()
   }
 
   /** Shows what is in the address of the page. */
@@ -211,24 +234,33 @@ export class ChatAppPanes extends LitElement {
       await new Promise(resolve => room.addEventListener('change', resolve, { once: true }))
     }
     if (this.roomId !== id) return
-    await this.conversation?.show(seq)
+    // Before a thread that is opened has an entry of its own.
     this.#router?.leaveMessage()
+    await this.conversation?.show(seq)
     if (thread) this.conversation?.openSidebar({ thread })
   }
 
-  /** Comes into the room of an invitation, and shows it. */
-  async #accept(token: string): Promise<void> {
-    await this.#signedIn
+  /**
+   * Comes into the room of the invitation, and shows it. After a temporary failure the invitation is kept, and if the
+   * user has to sign in again, the next client accepts it.
+   */
+  async #accept(client: Client): Promise<void> {
+    this.#invited = client
+    this.refusal = ''
     try {
       const { acceptInvitation } = await import('../../client/invitation.ts')
-      this.#openRoom(await acceptInvitation(this.#controller.client!, token))
-    } catch {
-      this.refusal = t('invitationRefused')
+      const room = await acceptInvitation(client, this.invitation)
+      this.invitation = ''
+      this.#router?.leaveInvitation()
+      if (room) this.#openRoom(room)
+      else this.refusal = t('invitationRefused')
+    } catch (cause) {
+      this.refusal = errorText(cause)
     }
   }
 
   #openRoom(id: string): void {
-    this.refusal = ''
+    if (!this.invitation) this.refusal = ''
     this.roomId = id
     this.#router?.show(id)
   }
@@ -259,7 +291,8 @@ export class ChatAppPanes extends LitElement {
     this.session = sessionSource(this.#serverUrl, session, SESSION_STORE)
   }
 
-  #onSignOut = (): void => {
+  #onSignOut = async (): Promise<void> => {
+    await this.#notifications?.leave()
     const stored = SESSION_STORE.read()
     if (stored) void signOut(this.#serverUrl, stored)
     this.#clearSession()
@@ -301,7 +334,7 @@ export class ChatAppPanes extends LitElement {
   #onKeydown = (event: KeyboardEvent): void => {
     const path = event.composedPath()
     const inChat = path.includes(this) || (this.routed && event.target === document.body)
-    if (!inChat || event.defaultPrevented || event.isComposing) return
+    if (!inChat || event.defaultPrevented || event.isComposing || isDialogOpen()) return
     const slash = event.key === '/' && !event.ctrlKey && !event.metaKey && !event.altKey
     if (slash && !isTextField(path[0])) {
       event.preventDefault()

@@ -31,14 +31,17 @@ export class Router {
     return Number(ROOM_PATH.exec(location.pathname)?.[2] ?? 0)
   }
 
-  /** Takes the token of an invitation out of the address, so that it is not used twice; empty without one. */
-  takeInvitation(): string {
-    const token = INVITATION.exec(location.hash)?.[1] ?? ''
-    if (token) history.replaceState(history.state, '', location.pathname)
-    return token
+  /** The token of an invitation in the address, or an empty string. */
+  get invitation(): string {
+    return INVITATION.exec(location.hash)?.[1] ?? ''
   }
 
-  /** Replaces the address of a message, which has been shown, by its room's: a reload stays where it is. */
+  /** Takes the token out of the address, so that it is not used twice. */
+  leaveInvitation(): void {
+    if (this.invitation) history.replaceState(history.state, '', location.pathname)
+  }
+
+  /** Replaces the address of a message, which is being shown, by its room's: a reload stays where it is. */
   leaveMessage(): void {
     if (this.seq) history.replaceState(history.state, '', pathOf(this.room))
   }

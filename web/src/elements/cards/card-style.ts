@@ -121,6 +121,33 @@ export const cardStyle = css`
     background: none;
     text-decoration: underline;
   }
+  .buttons {
+    display: flex;
+    flex-wrap: wrap;
+    gap: 8px;
+    margin-top: 8px;
+  }
+  .press {
+    display: inline-flex;
+    align-items: center;
+    gap: 4px;
+    min-height: 44px;
+    padding: 0 16px;
+    border: 1px solid var(--_line);
+    border-radius: 10px;
+  }
+  .press:enabled:hover {
+    background: var(--_hover);
+  }
+  .press.primary {
+    border-color: transparent;
+    background: var(--_accent);
+    color: var(--_on-accent);
+  }
+  .press svg {
+    width: 16px;
+    height: 16px;
+  }
   a {
     display: inline-flex;
     align-items: center;

@@ -1,6 +1,13 @@
-/** The card of a message: a checklist, a poll, or facts. Anyone in the room ticks and votes. */
+/** The card of a message: a checklist, a poll, or facts. Anyone in the room ticks, votes, and presses its buttons. */
 import { html, LitElement, nothing } from 'lit'
-import { changeCard, closePoll, followCards, isOwnVote, readOwnVotes } from '../../client/cards.ts'
+import {
+  changeCard,
+  closePoll,
+  followCards,
+  isOwnVote,
+  pressButton,
+  readOwnVotes,
+} from '../../client/cards.ts'
 import type { Client } from '../../client/client.ts'
 import type { Card, ChecklistItem, Message, Participant, PollChoice } from '../../client/wire.ts'
 import { property, state } from '../shared/decorators.ts'
@@ -26,6 +33,9 @@ export class ChatCard extends LitElement {
   /** Closing a poll cannot be undone and has to be confirmed. */
   @state() private confirming = false
   @state() private error = ''
+  /** The button that is being pressed, and the one that was. */
+  @state() private pressing = ''
+  @state() private pressed = ''
 
   #height = 0
 
@@ -54,7 +64,20 @@ export class ChatCard extends LitElement {
       }
       ${card.kind === 'checklist' ? this.#checklist(card) : card.kind === 'poll' ? this.#poll(card) : nothing}
       ${card.link && WEB_ADDRESS.test(card.link) ? html`<a href=${card.link} target="_blank" rel="noopener noreferrer">${t('openLink')}</a>` : nothing}
+      ${this.#buttons(card)}
       ${this.error ? html`<p class="danger" role="alert">${this.error}</p>` : nothing}`
+  }
+
+  #buttons({ buttons }: Card) {
+    if (!buttons?.length) return nothing
+    return html`<div class="buttons">${buttons.map(
+      ({
+        id,
+        text,
+        style,
+      }) => html`<button class="press ${style === 'primary' || style === 'danger' ? style : ''}" dir="auto"
+        ?disabled=${this.#isUnsent || this.pressing !== ''} @click=${() => this.#press(id)}>${text}${this.pressed === id ? icon('check') : nothing}</button>`,
+    )}</div><div class="unseen" role="status">${this.pressed ? t('pressed') : nothing}</div>`
   }
 
   /** The message has not been stored yet, so nobody can change its card. */
@@ -136,6 +159,20 @@ export class ChatCard extends LitElement {
       await closePoll(this.client, this.message)
     } catch (cause) {
       this.error = errorText(cause)
+    }
+  }
+
+  async #press(id: string): Promise<void> {
+    this.error = ''
+    this.pressing = id
+    this.pressed = ''
+    try {
+      await pressButton(this.client, this.message, id)
+      this.pressed = id
+    } catch (cause) {
+      this.error = errorText(cause)
+    } finally {
+      this.pressing = ''
     }
   }
 

@@ -24,8 +24,10 @@ export class ChatAttach extends LitElement {
   ]
 
   @property() kind: 'attach' | 'emoji' = 'attach'
-  /** It is opened in a thread, whose replies are not sent later. */
+  /** It is opened in a thread, whose replies are neither sent later nor urgent. */
   @property({ type: Boolean }) thread = false
+  /** The user may send urgent messages. */
+  @property({ type: Boolean }) urgent = false
   /** The position of the button that opened the menu. */
   @property({ attribute: false }) button!: DOMRect
 
@@ -47,14 +49,15 @@ export class ChatAttach extends LitElement {
               ${menuItem('chooseFile', 'file', selecting(''))}
               ${menuItem('newChecklist', 'checklist', event => openCard(event, 'checklist'))}
               ${menuItem('newPoll', 'poll', event => openCard(event, 'poll'))}
-              ${this.thread ? nothing : menuItem('sendLater', 'alarm', this.#openLater)}
+              ${this.thread ? nothing : menuItem('sendLater', 'alarm', event => this.#open(event, 'later'))}
+              ${this.urgent && !this.thread ? menuItem('sendUrgent', 'alert', event => this.#open(event, 'urgent')) : nothing}
             </div>`
       }
     </chat-sheet>`
   }
 
-  #openLater = (event: Event): void => {
-    emit(event.currentTarget!, 'chat-overlay', { kind: 'later', button: this.button })
+  #open(event: Event, kind: 'later' | 'urgent'): void {
+    emit(event.currentTarget!, 'chat-overlay', { kind, button: this.button })
   }
 }
 

@@ -179,8 +179,8 @@ export class ChatComposer extends LitElement {
   }
 
   get #ready(): boolean {
-    if (this.paused && !this.editing) return false
-    return (!this.empty || this.files.length > 0) && this.excess <= 0
+    if (this.editing) return !this.empty && this.excess <= 0
+    return !this.paused && (!this.empty || this.files.length > 0) && this.excess <= 0
   }
 
   #context() {
@@ -218,6 +218,7 @@ export class ChatComposer extends LitElement {
   /** Another tab or device has changed or sent the draft. */
   #onElsewhere = (): void => {
     const text = drafts.text(this.draftKey)
+    this.files = drafts.files(this.draftKey)
     if (!this.editing && text !== this.area.value) this.#setText(text)
   }
 
@@ -275,8 +276,9 @@ export class ChatComposer extends LitElement {
   #send(): void {
     if (!this.#ready) return
     const text = this.area.value.trim()
-    const files = [...this.files]
-    this.#setFiles([])
+    // The files of the draft wait until the edit has been saved.
+    const files = this.editing ? [] : [...this.files]
+    if (!this.editing) this.#setFiles([])
     this.#clear()
     emit(this, 'chat-send', { text, files })
     this.focus()

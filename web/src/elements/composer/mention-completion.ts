@@ -29,7 +29,8 @@ interface Option {
   readonly isOther: boolean
 }
 
-const listStyle = css`
+/** The list of what can be chosen; of commands too. */
+export const listStyle = css`
   :host {
     position: relative;
   }
@@ -115,6 +116,7 @@ export class MentionCompletion {
     this.#client = client
     this.#room = room
     this.#added.clear()
+    this.#forgetOthers()
   }
 
   /** Returns the users in the room. */
@@ -158,17 +160,20 @@ export class MentionCompletion {
   }
 
   #optionsFor(query: string): Option[] {
-    const { view } = this.#room!
-    const { me } = this.#client!
-    const people = this.people()
+    const room = this.#room!
+    const client = this.#client!
+    const { me } = client
+    const inside = this.people()
+    const people = inside
       .filter(user => user.id !== me && (beginsWith(nameOf(user), query) || beginsWith(user.username, query)))
       .toSorted((a, b) => nameOf(a).localeCompare(nameOf(b)))
       .slice(0, PEOPLE_MAX)
       .map(user => ({ user, isOther: false }))
     const isEveryone =
-      mayMentionRoom(view, me) &&
+      mayMentionRoom(room.view, me) &&
       [EVERYONE, t('everyone')].some(text => text.toLowerCase().startsWith(query.toLowerCase()))
-    const others = query.trim() === this.#othersQuery ? this.#others : []
+    const isAsked = query.trim() === this.#othersQuery && may(room, client, 'manage_participants')
+    const others = isAsked ? this.#others.filter(user => !inside.some(({ id }) => id === user.id)) : []
     return [
       ...people,
       ...(isEveryone ? [{ user: null, isOther: false }] : []),
@@ -191,6 +196,12 @@ export class MentionCompletion {
       this.#othersQuery = query
       this.#update()
     }, DEBOUNCE_MS)
+  }
+
+  /** Users outside of the room are looked for again: it is another room, or they are in it now. */
+  #forgetOthers(): void {
+    this.#others = []
+    this.#othersQuery = ''
   }
 
   #onKeydown(event: KeyboardEvent): void {
@@ -223,8 +234,9 @@ export class MentionCompletion {
         this.#render()
         return
       }
+      this.#forgetOthers()
+      if (room !== this.#room) return
       this.#added.set(user.id, user)
-      this.#othersQuery = ''
     }
     const area = this.#area
     // Meanwhile another text may be there.
@@ -283,6 +295,6 @@ function optionContent({ user, isOther }: Option) {
 }
 
 /** Keeps the focus in the text field. */
-function keepFocus(event: Event): void {
+export function keepFocus(event: Event): void {
   event.preventDefault()
 }

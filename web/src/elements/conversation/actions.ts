@@ -119,7 +119,8 @@ export class ChatActions extends LitElement {
   }
 
   /** What the user does with the message for themself. */
-  #personal({ id, room_id }: Message, mine: boolean) {
+  #personal(message: Message, mine: boolean) {
+    const { id, room_id } = message
     const { api } = this.client
     const save = () => api.PUT('/api/chat/messages/{id}/saved/', { params: { path: { id } } })
     const unsave = () => api.DELETE('/api/chat/messages/{id}/saved/', { params: { path: { id } } })
@@ -131,7 +132,12 @@ export class ChatActions extends LitElement {
         : menuItem('keep', 'bookmark', () => this.#run(save))
     }
       ${menuItem('remind', 'alarm', () => (this.reminding = true))}
-      ${mine ? nothing : menuItem('markUnread', 'dot', () => this.#run(markUnread))}`
+      ${
+        mine
+          ? nothing
+          : html`${menuItem('markUnread', 'dot', () => this.#run(markUnread))}
+              ${menuItem('whyTitle', 'help', () => this.#open('why', message))}`
+      }`
   }
 
   /** The times at which the user is reminded of the message, and the list of all reminders. */
@@ -204,7 +210,7 @@ export class ChatActions extends LitElement {
     this.#run(() => this.client.api.DELETE('/api/chat/messages/{id}/', options))
   }
 
-  #open(kind: 'reactions' | 'forward' | 'versions', message: Message): void {
+  #open(kind: 'reactions' | 'forward' | 'versions' | 'why', message: Message): void {
     emit(this.sheet, 'chat-overlay', { kind, message })
   }
 

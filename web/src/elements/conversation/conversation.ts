@@ -6,6 +6,7 @@
 import { html, LitElement, nothing, type PropertyValues } from 'lit'
 import type { Client } from '../../client/client.ts'
 import type { ChatError } from '../../client/errors.ts'
+import { FILES_MAX } from '../../client/outbox.ts'
 import type { Room } from '../../client/room.ts'
 import type { Message, SentMentions } from '../../client/wire.ts'
 import type { ChatComposer } from '../composer/composer.ts'
@@ -257,15 +258,15 @@ export class ChatConversation extends LitElement {
     const room = this.#room!
     const { text, files, mentions } = event.detail
     const { editing, replyTo } = this
-    this.editing = null
-    this.replyTo = null
     if (editing) {
+      this.editing = null
       void this.#saveEdit(room, editing, text, mentions)
       return
     }
+    this.replyTo = null
     void this.#attempt(async () => {
-      room.send(text, replyTo, files[0] ?? null, mentions)
-      for (const file of files.slice(1)) room.send('', null, file)
+      room.send(text, replyTo, files.splice(0, FILES_MAX), mentions)
+      while (files.length) room.send('', null, files.splice(0, FILES_MAX))
     })
     void this.timeline?.showEnd()
     emit(this, 'message-sent', { room: room.id, text })
@@ -305,12 +306,7 @@ export class ChatConversation extends LitElement {
 
   #onEdit = (event: ChatEvent<'chat-edit'>): void => {
     this.overlay = null
-    this.#startEdit(event.detail)
-  }
-
-  #startEdit(message: Message): void {
-    this.replyTo = null
-    this.editing = message
+    this.editing = event.detail
   }
 
   #onEditLast = (): void => {
@@ -321,12 +317,13 @@ export class ChatConversation extends LitElement {
       ({ sender, is_deleted, card, forwarded }) =>
         sender.id === this.client.me && !is_deleted && !card && !forwarded,
     )
-    if (last) this.#startEdit(last)
+    if (last) this.editing = last
   }
 
+  /** Ends an edit, after which the draft is there again with its reply, or takes that from the draft. */
   #onCancel = (): void => {
-    this.editing = null
-    this.replyTo = null
+    if (this.editing) this.editing = null
+    else this.replyTo = null
     this.composer?.focus()
   }
 
@@ -345,8 +342,14 @@ export class ChatConversation extends LitElement {
     if (id !== this.roomId || seq === undefined) return
     event.stopPropagation()
     this.overlay = null
-    if (this.clientWidth < 700) this.#setSidebar(null)
-    void this.show(seq)
+    void this.#showBesideSidebar(seq)
+  }
+
+  /** Shows a message. A sidebar that covers the room makes way, unless a thread has taken its place. */
+  async #showBesideSidebar(seq: number): Promise<void> {
+    const { sidebar } = this
+    await this.show(seq)
+    if (this.clientWidth < 700 && this.sidebar === sidebar) this.#setSidebar(null)
   }
 
   async #unarchive(room: Room): Promise<void> {

@@ -10,6 +10,7 @@ import type { Message, OutgoingExtras } from '../../client/wire.ts'
 import { property } from '../shared/decorators.ts'
 import { type ChatEvent, emit } from '../shared/events.ts'
 import type { OverlayContent } from '../shared/overlay-content.ts'
+import { may } from '../shared/permissions.ts'
 
 /** Runs an action and shows an error message if it fails. Resolves to whether it succeeded. */
 export type Attempt = (action: () => Promise<unknown>) => Promise<boolean>
@@ -32,6 +33,9 @@ export class ChatOverlay extends LitElement {
         return html`<chat-viewer .client=${client} .message=${content.message} .view=${view}></chat-viewer>`
       case 'versions':
         return html`<chat-versions .client=${client} .message=${content.message}></chat-versions>`
+      case 'why':
+        void import('../define-notification-settings.ts')
+        return html`<chat-why .client=${client} .message=${content.message}></chat-why>`
       case 'forward':
         return html`<chat-forward .client=${client} .message=${content.message}></chat-forward>`
       case 'reactions':
@@ -46,7 +50,11 @@ export class ChatOverlay extends LitElement {
         return html`<chat-new-card .kind=${content.card} .client=${client} .roomId=${view.timeline?.roomId ?? ''}
           .extras=${this.extras}></chat-new-card>`
       case 'attach':
-        return html`<chat-attach .button=${content.button} ?thread=${Boolean(this.extras.thread_root)}></chat-attach>`
+        return html`<chat-attach .button=${content.button} ?thread=${Boolean(this.extras.thread_root)}
+          ?urgent=${this.#mayMarkUrgent}></chat-attach>`
+      case 'urgent':
+        void import('../define-urgent.ts')
+        return html`<chat-send-urgent .client=${client} .view=${view} .button=${content.button}></chat-send-urgent>`
       default:
         return this.#later(content)
     }
@@ -58,6 +66,11 @@ export class ChatOverlay extends LitElement {
     if (content.kind === 'scheduled') return html`<chat-scheduled .client=${client}></chat-scheduled>`
     if (content.kind === 'reminders') return html`<chat-reminders .client=${client}></chat-reminders>`
     return html`<chat-later .client=${client} .roomId=${view.timeline?.roomId ?? ''} .button=${content.button}></chat-later>`
+  }
+
+  get #mayMarkUrgent(): boolean {
+    const { timeline } = this.view
+    return Boolean(timeline) && may(this.client.room(timeline!.roomId), this.client, 'urgent')
   }
 
   #react(event: ChatEvent<'chat-select'>, message: Message): void {

@@ -1,14 +1,20 @@
 /**
- * The area of the composer: who may write, slow mode, the completion of mentions, and the way to the next one.
+ * The area of the composer: who may write, slow mode, the completion of mentions, the way to the next one, and the
+ * commands that are given to bots in place of a message. In a thread it is without what its room says already: who is
+ * typing, and the way.
  *
  * The composer is its content, and works without it until it has been loaded.
  */
 import { css, html, LitElement, nothing, type PropertyValues } from 'lit'
+import { commandIn, giveCommand } from '../../client/bot-commands.ts'
 import type { Client } from '../../client/client.ts'
+import { ChatError } from '../../client/errors.ts'
 import type { Room, RoomView } from '../../client/room.ts'
 import { RoomAccess } from '../../client/room-access.ts'
-import type { Message } from '../../client/wire.ts'
+import type { Message, ServerFrame } from '../../client/wire.ts'
+import { CommandCompletion } from '../composer/command-completion.ts'
 import type { ChatComposer } from '../composer/composer.ts'
+import { drafts } from '../composer/drafts.ts'
 import { MentionCompletion } from '../composer/mention-completion.ts'
 import { badgeStyle } from '../shared/badge.ts'
 import { ChangeController } from '../shared/change-controller.ts'
@@ -18,6 +24,7 @@ import { icon } from '../shared/icons.ts'
 import { mayMentionRoom } from '../shared/permissions.ts'
 import { errorText, t } from '../shared/texts.ts'
 import { base } from '../shared/theme.ts'
+import { nameOf } from '../shared/user-name.ts'
 import { mentionsIn, rangesOf } from '../text/mentions.ts'
 import { typingText } from './presence.ts'
 
@@ -52,6 +59,17 @@ export class ChatPostArea extends LitElement {
         min-height: 56px;
         padding-bottom: calc(4px + env(safe-area-inset-bottom));
         font-size: inherit;
+      }
+      .answer {
+        justify-content: start;
+      }
+      .answer > div {
+        flex: 1;
+        max-height: 30vh;
+        overflow: auto;
+        white-space: pre-wrap;
+        overflow-wrap: anywhere;
+        color: var(--_text);
       }
       .next {
         position: absolute;
@@ -89,9 +107,16 @@ export class ChatPostArea extends LitElement {
   @property({ attribute: false }) room!: Room
   @property({ attribute: false }) view!: RoomView
   @property({ attribute: false }) editing: Message | null = null
+  @property({ type: Boolean }) thread = false
   @state() private error = ''
+  /** What a bot has answered to the user alone, or that it has a command. */
+  @state() private notice: { readonly from: string; readonly text: string } | null = null
   #access: RoomAccess | null = null
   #completion = new MentionCompletion(this, () => this.#composer)
+  #commands = new CommandCompletion(this, () => this.#composer)
+  /** A text that begins with a slash and gives no command is being sent. */
+  #isPlain = false
+  #left = new AbortController()
   /** The mention that was shown last. */
   #lastMention = 0
   #timer: ReturnType<typeof setTimeout> | undefined
@@ -111,6 +136,7 @@ export class ChatPostArea extends LitElement {
   override disconnectedCallback(): void {
     super.disconnectedCallback()
     clearTimeout(this.#timer)
+    this.#left.abort()
     this.#access?.stop()
     this.#access = null
   }
@@ -121,9 +147,9 @@ export class ChatPostArea extends LitElement {
 
   override render() {
     const wait = this.#waitText()
-    return html`${this.#nextButton()}
-      <div class="unseen" role="status">${typingText(this.view)}</div>
+    return html`${this.thread ? nothing : this.#roomParts()}
       ${this.error ? html`<div class="line danger" role="alert">${this.error}</div>` : nothing}
+      ${this.#notice()}
       ${wait && this.#mayPost ? html`<div class="line" role="timer">${icon('clock')}${wait}</div>` : nothing}
       ${this.#mayPost || this.editing ? html`<slot></slot>` : html`<div class="line closed" role="status">${icon('speaker')}${t('onlyAdminsWrite')}</div>`}`
   }
@@ -160,6 +186,10 @@ export class ChatPostArea extends LitElement {
     return t(isSending ? 'slowSending' : 'slowMode', { time })
   }
 
+  #roomParts() {
+    return html`${this.#nextButton()}<div class="unseen" role="status">${typingText(this.view)}</div>`
+  }
+
   #nextButton() {
     const n = this.client.inbox.rooms.find(room => room.id === this.room.id)?.mention_count ?? 0
     if (n === 0) return nothing
@@ -167,12 +197,34 @@ export class ChatPostArea extends LitElement {
       @click=${() => this.#showNextMention()}>@<span class="count" aria-hidden="true">${n}</span></button>`
   }
 
+  /** Renders what only this user sees. */
+  #notice() {
+    if (!this.notice) return nothing
+    const { from, text } = this.notice
+    return html`<div class="line answer" role="status"><div dir="auto"><b>${from}</b> ${text}</div>
+      <button class="icon" aria-label=${t('dismiss')} @click=${() => {
+        this.notice = null
+      }}>${icon('close')}</button></div>`
+  }
+
   #enterRoom(): void {
+    this.#left.abort()
+    this.#left = new AbortController()
+    const onFrame = (event: Event) => this.#onFrame((event as CustomEvent<ServerFrame>).detail)
+    this.client.addEventListener('frame', onFrame, { signal: this.#left.signal })
     this.#access?.stop()
-    this.#access = new RoomAccess(this.client, this.room)
+    this.#access = RoomAccess.of(this.client, this.room)
     this.#completion.use(this.client, this.room)
+    this.#commands.use(this.client, this.room.id)
     this.#lastMention = 0
     this.error = ''
+    this.notice = null
+  }
+
+  #onFrame(frame: ServerFrame): void {
+    if (frame.type !== 'command_answer' || frame.room_id !== this.room.id) return
+    const bot = this.view.timeline?.people.get(frame.user_id)?.user
+    this.notice = { from: bot ? nameOf(bot) : `/${frame.name}`, text: frame.content }
   }
 
   /** Leads to the next unread mention, and after the last one to the first again. */
@@ -194,9 +246,45 @@ export class ChatPostArea extends LitElement {
     }
   }
 
+  /** Gives a command if the text is one, and sends the text if not. */
+  async #giveCommand(detail: ChatEvent<'chat-send'>['detail']): Promise<void> {
+    const { client, room } = this
+    const composer = this.#composer!
+    const { draftKey } = composer
+    this.error = ''
+    this.notice = null
+    const command = commandIn(detail.text, await this.#commands.load())
+    if (!command && room === this.room) {
+      this.#isPlain = true
+      emit(composer, 'chat-send', detail)
+      this.#isPlain = false
+      return
+    }
+    try {
+      if (!command) throw new ChatError('offline', 'another room is shown')
+      await giveCommand(client, room.id, command)
+      if (room === this.room && !this.notice)
+        this.notice = { from: `/${command.name}`, text: t('commandSent') }
+    } catch (cause) {
+      // What was typed is there again, unless something else is by now.
+      if (room !== this.room) drafts.setText(draftKey, drafts.text(draftKey) || detail.text)
+      else {
+        if (!drafts.text(draftKey)) composer.insert(detail.text)
+        this.error = (cause as ChatError).code === 'unavailable' ? t('botAway') : errorText(cause)
+      }
+    }
+  }
+
   /** Adds to what is sent whom its text mentions. */
-  #onSend({ detail }: ChatEvent<'chat-send'>): void {
+  #onSend(event: ChatEvent<'chat-send'>): void {
+    const { detail } = event
     this.#completion.close()
+    this.#commands.close()
+    if (detail.text.startsWith('/') && detail.files.length === 0 && !this.editing && !this.#isPlain) {
+      event.stopPropagation()
+      void this.#giveCommand(detail)
+      return
+    }
     const { timeline } = this.view
     const mentions = this.editing?.mentions
     if (!timeline || !(detail.text.includes('@') || mentions?.room || mentions?.users.length)) return

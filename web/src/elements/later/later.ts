@@ -9,8 +9,10 @@ import { property, state } from '../shared/decorators.ts'
 import { emit } from '../shared/events.ts'
 import { icon } from '../shared/icons.ts'
 import { menuStyle } from '../shared/menu.ts'
+import { mayMentionRoom } from '../shared/permissions.ts'
 import { errorText, t } from '../shared/texts.ts'
 import { base } from '../shared/theme.ts'
+import { mentionsIn } from '../text/mentions.ts'
 
 export class ChatLater extends LitElement {
   static override styles = [
@@ -61,7 +63,8 @@ export class ChatLater extends LitElement {
         hasFiles
           ? html`<p class="small">${t('noFilesLater')}</p>`
           : hasText
-            ? html`<chat-when .label=${t('sendLater')} .onChoose=${this.#schedule}></chat-when>`
+            ? html`${this.#hasMentions ? html`<p class="small">${t('noMentionsLater')}</p>` : nothing}
+                <chat-when .label=${t('sendLater')} .onChoose=${this.#schedule}></chat-when>`
             : html`<p class="small">${t('writeFirst')}</p>`
       }
       ${this.#listButton()}
@@ -80,6 +83,14 @@ export class ChatLater extends LitElement {
 
   get #draftKey(): string {
     return `${this.client.me} ${this.roomId}`
+  }
+
+  get #hasMentions(): boolean {
+    const { view } = this.client.room(this.roomId)
+    const people = [...(view.timeline?.people.values() ?? [])].map(({ user }) => user)
+    const isForAll = mayMentionRoom(view, this.client.me)
+    const { mentions, mention_room } = mentionsIn(drafts.text(this.#draftKey), people, isForAll)
+    return mention_room || mentions.length > 0
   }
 
   #schedule = async (at: Date): Promise<void> => {

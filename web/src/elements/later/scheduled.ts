@@ -1,5 +1,6 @@
 /** The messages that are sent later, and those that could not be: they are changed, sent now, or withdrawn. */
 import { css, html, LitElement, nothing } from 'lit'
+import { repeat } from 'lit/directives/repeat.js'
 import type { Client } from '../../client/client.ts'
 import { reschedule, sendNow, unschedule } from '../../client/later.ts'
 import { personalOf } from '../../client/personal.ts'
@@ -66,6 +67,8 @@ export class ChatScheduled extends LitElement {
   @property({ attribute: false }) client!: Client
   /** The one that is being changed. */
   @state() private editing: string | null = null
+  /** Its text as it is being changed, whatever the list does meanwhile. */
+  @state() private text = ''
   @state() private error = ''
   @query('textarea') private area!: HTMLTextAreaElement | null
 
@@ -82,7 +85,11 @@ export class ChatScheduled extends LitElement {
       ${shown ? html`<p class="danger none" role="alert">${shown}</p>` : nothing}
       ${loaded || error ? nothing : html`<p class="none small" role="status">${t('loading')}</p>`}
       ${loaded && lists.scheduled.length === 0 ? html`<p class="none small">${t('noScheduled')}</p>` : nothing}
-      <ul class="scroll">${lists.scheduled.map(one => (one.id === this.editing ? this.#form(one) : this.#item(one)))}</ul>
+      <ul class="scroll">${repeat(
+        lists.scheduled,
+        one => one.id,
+        one => (one.id === this.editing ? this.#form(one) : this.#item(one)),
+      )}</ul>
     </div></chat-sheet>`
   }
 
@@ -115,21 +122,27 @@ export class ChatScheduled extends LitElement {
 
   #form(one: ScheduledMessage) {
     return html`<li><b class="cut" dir="auto">${this.#title(one)}</b>
-      <textarea dir="auto" aria-label=${t('textLabel')} maxlength=${LENGTH_MAX} .value=${one.content}></textarea>
+      <textarea dir="auto" aria-label=${t('textLabel')} maxlength=${LENGTH_MAX} .value=${this.text}
+        @input=${this.#onInput}></textarea>
       <chat-when own .initial=${one.state === 'failed' ? '' : one.at} .onChoose=${(at: Date) => this.#save(one, at)}></chat-when>
       <div class="actions"><button class="plain" @click=${() => {
         this.editing = null
       }}>${t('cancel')}</button></div></li>`
   }
 
-  async #startEdit({ id }: ScheduledMessage): Promise<void> {
+  #onInput = (event: Event): void => {
+    this.text = (event.target as HTMLTextAreaElement).value
+  }
+
+  async #startEdit({ id, content }: ScheduledMessage): Promise<void> {
     this.editing = id
+    this.text = content
     await this.updateComplete
     this.area?.focus()
   }
 
   async #save(one: ScheduledMessage, at: Date): Promise<void> {
-    const content = this.area?.value.trim() || one.content
+    const content = this.text.trim() || one.content
     if (await this.#attempt(() => reschedule(this.client, one, { content, at: at.toISOString() })))
       this.editing = null
   }

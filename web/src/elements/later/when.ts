@@ -45,6 +45,8 @@ export class ChatWhen extends LitElement {
   @property() initial = ''
   @state() private wrong = false
   @query('input') private input!: HTMLInputElement | null
+  /** The last time in the field that the user has made complete. It stays whatever else is shown meanwhile. */
+  #typed = ''
 
   override firstUpdated(): void {
     this.renderRoot.querySelector<HTMLElement>('button, input')?.focus()
@@ -67,10 +69,14 @@ export class ChatWhen extends LitElement {
     const now = Date.now()
     const first = this.initial ? new Date(this.initial) : offeredTimes(new Date()).at(-1)!.at
     return html`<form @submit=${this.#onSubmit}>
-        <input type="datetime-local" aria-label=${t('timeLabel')} required .value=${inputTime(first)}
-          min=${inputTime(new Date(now))} max=${inputTime(new Date(now + DAYS_MAX * DAY_MS))} />
+        <input type="datetime-local" aria-label=${t('timeLabel')} required .value=${this.#typed || inputTime(first)}
+          @input=${this.#onInput} min=${inputTime(new Date(now))} max=${inputTime(new Date(now + DAYS_MAX * DAY_MS))} />
         <button class="plain">${t('setTime')}</button></form>
       ${this.wrong ? html`<p class="danger small" role="alert">${t('badTime')}</p>` : nothing}`
+  }
+
+  #onInput = (): void => {
+    this.#typed = this.input!.value || this.#typed
   }
 
   #startOwn = async (): Promise<void> => {

@@ -16,6 +16,10 @@ export const roomListStyle = css`
     min-height: 56px;
     padding: env(safe-area-inset-top) 8px 0 12px;
   }
+  chat-bell {
+    flex: none;
+    min-width: 40px;
+  }
   .me {
     position: relative;
     --size: 32px;

@@ -9,6 +9,7 @@ import { findMessages, findUsers, isSearchable, type SearchFilters } from '../..
 import { threadsOf } from '../../client/thread-list.ts'
 import type { ListedRoom, RestMessage, RoomType, User } from '../../client/wire.ts'
 import { drafts } from '../composer/drafts.ts'
+import type { ChatBell } from '../notifications/bell.ts'
 import { messageHitStyle, messageHits } from '../search/message-hits.ts'
 import { badgeStyle } from '../shared/badge.ts'
 import { ChangeController } from '../shared/change-controller.ts'
@@ -82,6 +83,7 @@ export class ChatRoomList extends LitElement {
   /** The user, once loaded. */
   @state() private self: User | null = null
   @query('input') private input!: HTMLInputElement
+  @query('chat-bell') private bell!: ChatBell
   #timer: ReturnType<typeof setTimeout> | undefined
   #captions = new Captions(() => this.requestUpdate())
   #selfLoadedFor: Client | null = null
@@ -123,6 +125,7 @@ export class ChatRoomList extends LitElement {
     return html`<header>
         ${searchField(t('searchAll'), this.typed, this.#onInput, this.#onSearchKeydown)}
         <button class="icon" aria-label=${t('newRoom')} @click=${() => emit(this, 'chat-new-room', null)}>${icon('plus')}</button>
+        <chat-bell .client=${this.client}></chat-bell>
         <button class="icon me" aria-haspopup="menu" @click=${this.#openAccountMenu}>
           <span class="unseen">${t('menuOf', { name: this.#ownName })}</span>
           <chat-avatar .name=${this.#ownName} .key=${String(this.client.me)}></chat-avatar>${
@@ -351,16 +354,12 @@ export class ChatRoomList extends LitElement {
         <span><b class="cut" dir="auto">${name}</b><span class="small cut">@${this.self?.username ?? username}</span></span></div>
       <div class="menu" role="menu" aria-label=${t('menu')} @keydown=${menuKeys}>
       ${
-        canRequestNotifications()
-          ? menuItem('notify', 'bell', () => {
-              this.menu = null
-              void Notification.requestPermission()
-            })
-          : nothing
-      }
-      ${
         isPersonal(this.client.inbox)
           ? html`${this.#threadsItem()}
+              ${menuItem('notifications', 'bell', () => {
+                this.menu = null
+                this.bell.show('settings')
+              })}
               ${menuItem('mentions', 'at', () => this.#openWindow('mentions'))}
               ${menuItem('saved', 'bookmark', () => this.#openWindow('saved'))}
               ${menuItem('reminders', 'alarm', () => this.#openWindow('reminders'))}
@@ -492,8 +491,4 @@ async function followDrafts(client: Client): Promise<void> {
 /** Removes the kind of the subject, which the avatar shows. */
 function titleOf(room: ListedRoom): string {
   return subjectKind(room.room_type) ? room.display_name.replace(/^(Task|Property): /, '') : room.display_name
-}
-
-function canRequestNotifications(): boolean {
-  return 'Notification' in globalThis && Notification.permission === 'default'
 }

@@ -1,5 +1,5 @@
 /** The details of a room: its participants, files and settings. */
-import { html, LitElement, nothing } from 'lit'
+import { html, LitElement, nothing, type PropertyValues } from 'lit'
 import type { Client } from '../../client/client.ts'
 import { ChatError } from '../../client/errors.ts'
 import type { Room, RoomView } from '../../client/room.ts'
@@ -23,6 +23,23 @@ type Tab = (typeof TABS)[number]
 /** Maximum number of images, and of documents. */
 const FILES_PAGE = 60
 
+/** Returns a message once for each of its files, as if it had only that one. */
+function filesOf(message: RestMessage): RestMessage[] {
+  return message.attachments.flatMap(({ url, name, size, kind }) =>
+    url
+      ? [
+          {
+            ...message,
+            attachment: url,
+            attachment_name: name,
+            attachment_size: size,
+            message_type: kind === 'image' ? 'image' : 'file',
+          },
+        ]
+      : [],
+  )
+}
+
 export class ChatPanel extends LitElement {
   static override styles = [base, menuStyle, panelStyle]
 
@@ -36,6 +53,10 @@ export class ChatPanel extends LitElement {
   @state() private confirming: 'leave' | 'archive' | null = null
   @state() private files: { images: RestMessage[]; documents: RestMessage[] } | null = null
   @state() private error = ''
+
+  override willUpdate(changed: PropertyValues<this>): void {
+    if (changed.get('room')) this.#onRoomChange()
+  }
 
   override render() {
     const { timeline } = this.view
@@ -125,6 +146,7 @@ export class ChatPanel extends LitElement {
           : nothing
       }
       <chat-room-settings .client=${this.client} .room=${this.room} .view=${this.view}></chat-room-settings>
+      <chat-room-level .client=${this.client} .room=${this.room}></chat-room-level>
       ${muted ? settingsRow('bell', 'unmute', () => this.#mute(false), 'unmuteHint') : settingsRow('mute', 'mute', () => this.#mute(true), 'muteHint')}
       ${
         !this.#isAdmin
@@ -166,6 +188,15 @@ export class ChatPanel extends LitElement {
       </div></chat-sheet>`
   }
 
+  /** Nothing of the room before is shown any longer; the tab stays. */
+  #onRoomChange(): void {
+    this.files = null
+    this.adding = false
+    this.menu = null
+    this.confirming = null
+    this.#openTab(this.tab)
+  }
+
   #openTab(tab: Tab): void {
     this.tab = tab
     this.error = ''
@@ -181,14 +212,19 @@ export class ChatPanel extends LitElement {
   }
 
   async #loadFiles(): Promise<void> {
+    const { room } = this
     const read = async (message_type: 'image' | 'file') => {
-      const query = { room: this.room.id, message_type, page_size: FILES_PAGE }
+      const query = { room: room.id, message_type, page_size: FILES_PAGE }
       const { data } = await this.client.api.GET('/api/chat/messages/', { params: { query } })
-      return data.results.filter(one => one.attachment)
+      return data.results.flatMap(filesOf)
     }
     await this.#attempt(async () => {
-      const [images, documents] = await Promise.all([read('image'), read('file')])
-      this.files = { images, documents }
+      const files = (await Promise.all([read('image'), read('file')])).flat()
+      if (room !== this.room) return
+      this.files = {
+        images: files.filter(one => one.message_type === 'image'),
+        documents: files.filter(one => one.message_type === 'file'),
+      }
     })
   }
 
@@ -248,10 +284,12 @@ export class ChatPanel extends LitElement {
   }
 
   async #attempt(action: () => Promise<unknown>): Promise<void> {
+    const { room } = this
     this.error = ''
     try {
       await action()
     } catch (cause) {
+      if (room !== this.room) return
       this.error =
         cause instanceof ChatError && cause.status === 400 && cause.message ? cause.message : errorText(cause)
     }

@@ -4,10 +4,10 @@ import type { Client } from '../../client/client.ts'
 import type { Room, RoomView } from '../../client/room.ts'
 import type { RoomSettings } from '../../client/wire.ts'
 import { property, query, state } from '../shared/decorators.ts'
+import { durationText } from '../shared/duration.ts'
 import { may } from '../shared/permissions.ts'
 import { errorText, type TextKey, t } from '../shared/texts.ts'
 import { base } from '../shared/theme.ts'
-import { durationText } from './duration.ts'
 
 /** The server's limit, in code points. */
 const DESCRIPTION_MAX = 1_000

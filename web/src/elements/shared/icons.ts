@@ -1,6 +1,7 @@
 /** The icons, as strokes in a square of 24. Those of elements that are loaded on demand are in `icons-lazy.ts`. */
 import { html, type TemplateResult } from 'lit'
 import type { LAZY_PATHS } from './icons-lazy.ts'
+import type { NOTIFICATION_PATHS } from './icons-notifications.ts'
 import type { PARTS_PATHS } from './icons-parts.ts'
 import type { ROOM_PATHS } from './icons-room.ts'
 
@@ -27,6 +28,7 @@ const EAGER_PATHS = {
 export type IconName =
   | keyof typeof EAGER_PATHS
   | keyof typeof LAZY_PATHS
+  | keyof typeof NOTIFICATION_PATHS
   | keyof typeof PARTS_PATHS
   | keyof typeof ROOM_PATHS
 

@@ -9,11 +9,15 @@ export type OverlayContent =
   | { readonly kind: 'versions'; readonly message: Message }
   /** The rooms to which a message can be forwarded. */
   | { readonly kind: 'forward'; readonly message: Message }
+  /** Why the user was told of a message, or was not. */
+  | { readonly kind: 'why'; readonly message: Message }
   /** Who has reacted to a message. */
   | { readonly kind: 'reactions'; readonly message: Message }
   | { readonly kind: 'attach'; readonly button: DOMRect }
   /** The times at which what is written can be sent later. */
   | { readonly kind: 'later'; readonly button: DOMRect }
+  /** The ways in which what is written can be sent as urgent. */
+  | { readonly kind: 'urgent'; readonly button: DOMRect }
   /** The form for a new card. */
   | { readonly kind: 'card'; readonly card: 'checklist' | 'poll' }
   | { readonly kind: 'scheduled' }

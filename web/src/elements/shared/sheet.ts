@@ -3,7 +3,7 @@
  *
  * A modal `dialog` traps the focus, restores it afterwards, and lies above everything else.
  */
-import { css, html, LitElement } from 'lit'
+import { css, html, LitElement, type ReactiveControllerHost } from 'lit'
 import { property, query } from './decorators.ts'
 import { emit } from './events.ts'
 import { t } from './texts.ts'
@@ -129,6 +129,7 @@ export class ChatSheet extends LitElement {
 
   constructor() {
     super()
+    countDialog(this)
     // Before anyone else handles them: closing restores the focus, and what lies below is inert until then.
     for (const type of FINAL_EVENTS) this.addEventListener(type, () => this.dialog.close())
   }
@@ -203,6 +204,26 @@ export class ChatSheet extends LitElement {
     this.#dragStart = null
     this.#dragged = 0
   }
+}
+
+/** Number of modal dialogs on the page. */
+let dialogs = 0
+
+/** Counts a modal dialog for as long as its element is on the page. */
+export function countDialog(host: ReactiveControllerHost): void {
+  host.addController({
+    hostConnected: () => {
+      dialogs++
+    },
+    hostDisconnected: () => {
+      dialogs--
+    },
+  })
+}
+
+/** Whether a modal dialog is open, to which keys belong even while nothing has the focus. */
+export function isDialogOpen(): boolean {
+  return dialogs > 0
 }
 
 /** Keeps Escape from also closing what lies below the dialog. */

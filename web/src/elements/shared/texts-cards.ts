@@ -19,6 +19,7 @@ export const CARDS_TEXTS = {
   closeSure: 'Close it for everyone? Nobody can vote after that.',
   pollClosed: 'Closed',
   openLink: 'Open link',
+  pressed: 'Sent to the bot',
   // The form for a new one
   cardTitle: 'Title',
   pollQuestion: 'Question',

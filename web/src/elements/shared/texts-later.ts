@@ -10,6 +10,7 @@ export const LATER_TEXTS = {
   badTime: 'Choose a time ahead, within a year.',
   writeFirst: 'Write the message first, then choose when it is sent.',
   noFilesLater: 'Files cannot be sent later.',
+  noMentionsLater: 'People you mention in a message that is sent later are not notified.',
   noScheduled: 'Nothing is scheduled. Write a message and choose “Send later”.',
   sendingNow: 'Is being sent…',
   change: 'Change',

@@ -18,6 +18,11 @@ export const ROOM_TEXTS = {
   mentionCount: '{n} suggestions. Use the arrow keys to choose.',
   everyone: 'everyone in this room',
   addToRoom: 'Add to the room',
+  // Commands of bots
+  commandList: 'Commands',
+  commandSent: 'The bot has got it.',
+  botAway: 'The bot is not connected. Try again later.',
+  dismiss: 'Dismiss',
   // Pins
   pins: 'Pinned messages',
   pinned1: 'Pinned message',

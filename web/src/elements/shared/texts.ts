@@ -4,13 +4,16 @@
  * The texts of what is loaded on demand are in the files `texts-*.ts` beside this one.
  */
 import { ChatError } from '../../client/errors.ts'
+import type { ATTACH_TEXTS } from './texts-attach.ts'
 import type { CARDS_TEXTS } from './texts-cards.ts'
 import type { COMPOSING_TEXTS } from './texts-composing.ts'
 import type { LATER_TEXTS } from './texts-later.ts'
 import type { LAZY_TEXTS } from './texts-lazy.ts'
+import type { NOTIFICATION_TEXTS } from './texts-notifications.ts'
 import type { PARTS_TEXTS } from './texts-parts.ts'
 import type { ROOM_TEXTS } from './texts-room.ts'
 import type { THREADS_TEXTS } from './texts-threads.ts'
+import type { URGENT_TEXTS } from './texts-urgent.ts'
 
 const EAGER_TEXTS = {
   // Timeline
@@ -26,6 +29,7 @@ const EAGER_TEXTS = {
   removed: 'This message was removed by an admin',
   edited: 'edited',
   you: 'You',
+  bot: 'Bot',
   made: 'The room was created',
   joined: '{name} joined',
   left: '{name} left',
@@ -79,12 +83,15 @@ const EAGER_TEXTS = {
 }
 
 type LazyTexts = typeof LAZY_TEXTS &
+  typeof ATTACH_TEXTS &
   typeof PARTS_TEXTS &
   typeof COMPOSING_TEXTS &
   typeof THREADS_TEXTS &
   typeof CARDS_TEXTS &
   typeof LATER_TEXTS &
-  typeof ROOM_TEXTS
+  typeof NOTIFICATION_TEXTS &
+  typeof ROOM_TEXTS &
+  typeof URGENT_TEXTS
 export type TextKey = keyof typeof EAGER_TEXTS | keyof LazyTexts
 export type Texts = Partial<Record<TextKey, string>>
 

@@ -5,10 +5,11 @@
  */
 import { css, html, LitElement, nothing, type PropertyValues } from 'lit'
 import type { Client } from '../../client/client.ts'
+import { FILES_MAX } from '../../client/outbox.ts'
 import type { Room, RoomView } from '../../client/room.ts'
 import { ThreadLog } from '../../client/thread.ts'
 import type { Entry, Timeline } from '../../client/timeline.ts'
-import type { Message } from '../../client/wire.ts'
+import type { Message, SentMentions } from '../../client/wire.ts'
 import { drafts } from '../composer/drafts.ts'
 import { ChangeController } from '../shared/change-controller.ts'
 import { property, query, state } from '../shared/decorators.ts'
@@ -157,13 +158,16 @@ export class ChatThread extends LitElement {
     return html`<p class="none small" role="status">${error ? `${errorText(error)} ${error.retryable ? t('retrying') : ''}` : t('loading')}</p>`
   }
 
+  /** What the room says of writing applies to its threads as well. */
   #composer() {
-    return html`<label><input type="checkbox" .checked=${this.alsoInRoom} @change=${(event: Event) => {
-      this.alsoInRoom = (event.target as HTMLInputElement).checked
-    }} />${t('alsoInRoom')}</label>
+    const view = { ...this.view, pending: this.#log?.pending ?? [] }
+    return html`<chat-post-area thread .client=${this.client} .room=${this.room} .view=${view} .editing=${this.editing}>
+      <label><input type="checkbox" .checked=${this.alsoInRoom} @change=${(event: Event) => {
+        this.alsoInRoom = (event.target as HTMLInputElement).checked
+      }} />${t('alsoInRoom')}</label>
       <chat-composer .draftKey=${this.#draftKey} .replyTo=${drafts.reply(this.#draftKey)} .editing=${this.editing}
         @chat-send=${this.#onSend} @chat-edit-last=${this.#onEditLast} @chat-cancel=${this.#onCancel}
-        @chat-overlay=${this.#onOverlay} @chat-typing=${(event: Event) => event.stopPropagation()}></chat-composer>`
+        @chat-overlay=${this.#onOverlay} @chat-typing=${(event: Event) => event.stopPropagation()}></chat-composer></chat-post-area>`
   }
 
   #overlay(content: OverlayContent, timeline: Timeline) {
@@ -223,22 +227,21 @@ export class ChatThread extends LitElement {
 
   #onSend = (event: ChatEvent<'chat-send'>): void => {
     event.stopPropagation()
-    const { text, files } = event.detail
+    const { text, files, mentions } = event.detail
     const { editing } = this
     const replyTo = drafts.reply(this.#draftKey)
     this.#onCancel(event)
-    if (editing) void this.#saveEdit(editing, text)
+    if (editing) void this.#saveEdit(editing, text, mentions)
     else
       void this.#attempt(async () => {
-        if (files.length === 0) this.#send(text, replyTo, null)
-        for (const [index, file] of files.entries())
-          this.#send(index === 0 ? text : '', index === 0 ? replyTo : null, file)
+        this.#send(text, replyTo, files.splice(0, FILES_MAX), mentions)
+        while (files.length) this.#send('', null, files.splice(0, FILES_MAX))
         emit(this, 'message-sent', { room: this.room.id, text })
       })
     this.list?.showEnd()
   }
 
-  #send(content: string, replyTo: Message | null, file: File | null): void {
+  #send(content: string, replyTo: Message | null, [file, ...more]: File[], mentions?: SentMentions): void {
     const { room, client } = this
     const reply_to = replyTo && {
       id: replyTo.id,
@@ -248,20 +251,31 @@ export class ChatThread extends LitElement {
     }
     const client_id = crypto.randomUUID()
     const extras = this.#extras
-    client.outbox.add({ client_id, room_id: room.id, content, reply_to, file, at_ms: Date.now(), extras })
+    client.outbox.add({
+      client_id,
+      room_id: room.id,
+      content,
+      reply_to,
+      file: file ?? null,
+      more,
+      at_ms: Date.now(),
+      extras,
+      mentions,
+    })
   }
 
   /** Saves an edit. If that fails, the text returns to the composer. */
-  async #saveEdit(message: Message, text: string): Promise<void> {
-    if (!text || text === message.content) return
-    if (!(await this.#attempt(() => this.room.edit(message, text))))
-      this.editing = { ...message, content: text }
+  async #saveEdit(message: Message, text: string, mentions?: SentMentions): Promise<void> {
+    if (!text || (text === message.content && message.rev > 0)) return
+    if (!(await this.#attempt(() => this.room.edit(message, text, mentions))))
+      this.editing = { ...message, content: text, rev: 0 }
   }
 
+  /** Ends an edit, after which the draft is there again with its reply, or takes that from the draft. */
   #onCancel = (event: Event): void => {
     event.stopPropagation()
-    this.editing = null
-    drafts.setReply(this.#draftKey, null)
+    if (this.editing) this.editing = null
+    else drafts.setReply(this.#draftKey, null)
     this.composer?.focus()
   }
 
@@ -288,7 +302,7 @@ export class ChatThread extends LitElement {
     else {
       this.overlay = null
       this.editing = type === 'chat-edit' ? (detail as Message) : null
-      drafts.setReply(this.#draftKey, type === 'chat-reply' ? (detail as Message) : null)
+      if (type === 'chat-reply') drafts.setReply(this.#draftKey, detail as Message)
     }
   }
 

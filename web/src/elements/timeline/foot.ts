@@ -1,4 +1,4 @@
-/** What lies below the bubble of a message: its reactions, its thread, why it was not sent, and who has read it. */
+/** What lies below the bubble of a message: its further files, its reactions, its thread, why it was not sent, and who has read it. */
 import { css, html, LitElement, nothing } from 'lit'
 import type { Client } from '../../client/client.ts'
 import type { OutboxEntry } from '../../client/outbox.ts'
@@ -123,7 +123,13 @@ export class ChatFoot extends LitElement {
 
   override render() {
     const { message, mine, pending, readers } = this.row
+    if (message.attachments?.[1]) void import('../define-files.ts')
     return html`${
+      message.attachments?.[1]
+        ? html`<chat-more-files class=${mine ? 'mine' : this.named ? 'named' : ''} .row=${this.row}
+            .client=${this.client}></chat-more-files>`
+        : nothing
+    }${
       hasLink(this.row)
         ? html`<chat-link-previews class=${this.named && !mine ? 'named' : ''} ?mine=${mine} .message=${message}
             .client=${this.client}></chat-link-previews>`

@@ -24,6 +24,8 @@ const REACTIONS_PX = 34
 const READERS_PX = 24
 const FAILURE_PX = 38
 const THREAD_PX = 32
+/** The height of a row of three more files. */
+const MORE_FILES_PX = 88
 
 export class ChatMessage extends LitElement {
   static override styles = [base, messageStyle]
@@ -87,10 +89,10 @@ export class ChatMessage extends LitElement {
         <div class="bubble ${huge ? 'huge' : ''}" part="bubble ${mine ? 'own' : 'other'}">
           ${
             first && this.named && !mine
-              ? html`<div class="name cut" dir="auto">${author}</div>`
+              ? html`<div class="name cut" dir="auto">${author}${message.sender.kind ? html` <span class="small">${t('bot')}</span>` : nothing}</div>`
               : html`<span class="unseen">${mine ? t('you') : author}: </span>`
           }
-          ${this.#quote()} ${this.#file()} ${this.#card()} ${this.#text()}
+          ${this.#urgent()} ${this.#quote()} ${this.#file()} ${this.#card()} ${this.#text()}
         </div>
         ${
           message.is_deleted
@@ -103,10 +105,11 @@ export class ChatMessage extends LitElement {
     `
   }
 
-  /** Renders what lies below the bubble: reactions, a thread, a failure to send, and who has read the message. */
+  /** Renders what lies below the bubble: more files, reactions, a thread, a failure to send, and who has read the message. */
   #foot() {
     const { message, pending, readers } = this.row
     const height =
+      (message.attachments?.[1] ? MORE_FILES_PX : 0) +
       (message.reactions?.length ? REACTIONS_PX : 0) +
       (hasThread(message) ? THREAD_PX : 0) +
       (pending?.state === 'failed' ? FAILURE_PX : 0) +
@@ -130,6 +133,14 @@ export class ChatMessage extends LitElement {
       @click=${() => emit(this, 'chat-jump', { id: quote.id })}>
       <b class="cut" dir="auto">${name}</b><span class="cut" dir="auto">${plainText(quote.content ?? '') || t('file')}</span>
     </button>`
+  }
+
+  /** Renders what shows that the message is urgent. */
+  #urgent() {
+    const { message } = this.row
+    if (!message.urgent) return nothing
+    void import('../define-urgent.ts')
+    return html`<chat-urgent-mark .message=${message} .client=${this.client} .people=${this.people}></chat-urgent-mark>`
   }
 
   /** A card is shown in place of the text that stands for it. */

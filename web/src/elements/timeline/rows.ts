@@ -1,7 +1,7 @@
 /** The rows that a timeline shows, derived from a room. */
 import type { OutboxEntry } from '../../client/outbox.ts'
 import type { Entry, Timeline } from '../../client/timeline.ts'
-import type { Card, Message } from '../../client/wire.ts'
+import type { Attachment, Card, Message } from '../../client/wire.ts'
 
 export type Row =
   | { readonly kind: 'day'; readonly key: string; readonly at: Date }
@@ -154,6 +154,8 @@ function pendingMessage(entry: OutboxEntry, me: number): Message {
     attachment: null,
     attachment_name: entry.file?.name ?? '',
     attachment_size: entry.file?.size ?? null,
+    // Of a file that is being sent, its name and its size are shown.
+    attachments: [entry.file, ...(entry.more ?? [])] as unknown as Attachment[],
     reply_to_id: entry.reply_to?.id ?? null,
     reply_to: entry.reply_to,
     created_at: at,
@@ -164,6 +166,7 @@ function pendingMessage(entry: OutboxEntry, me: number): Message {
     rev: 0,
     client_id: entry.client_id,
     card: entry.extras?.card as Card | undefined,
+    urgent: entry.extras?.urgent as Message['urgent'],
     ...(mentions && { mentions: { users: mentions.mentions, room: mentions.mention_room } }),
   }
 }

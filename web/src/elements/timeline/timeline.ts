@@ -11,7 +11,7 @@ import type { Room, RoomView } from '../../client/room.ts'
 import type { Entry } from '../../client/timeline.ts'
 import { badgeStyle } from '../shared/badge.ts'
 import { property, query, state } from '../shared/decorators.ts'
-import type { ChatEvent } from '../shared/events.ts'
+import { type ChatEvent, emit } from '../shared/events.ts'
 import { formatDay } from '../shared/format.ts'
 import { icon } from '../shared/icons.ts'
 import { t } from '../shared/texts.ts'
@@ -106,20 +106,33 @@ export class ChatTimeline extends LitElement {
     this.#startObserving()
   }
 
-  /** Scrolls to the message at `seq` and highlights it briefly. @throws ChatError */
+  /** Scrolls to the message at `seq` and highlights it briefly, or opens its thread. @throws ChatError */
   async show(seq: number): Promise<void> {
+    const wasAtEnd = this.#atEnd
     this.#atEnd = false
     await this.room.log.loadAround(seq)
     this.requestUpdate()
     await this.updateComplete
     const row = this.#rows.find(one => one.kind === 'message' && one.message.seq === seq)
     const element = row && this.#elementOf(row.key)
-    if (!element) return
+    if (!element) {
+      // Without the message the reader stays at the end.
+      this.#atEnd = wasAtEnd
+      this.#openThreadOf(seq)
+      return
+    }
     element.scrollIntoView({ block: 'center' })
     element.toggleAttribute('marked', false)
     void element.offsetWidth
     element.toggleAttribute('marked', true)
     element.focus({ preventScroll: true })
+  }
+
+  /** Opens the thread of a reply that stands in it alone. */
+  #openThreadOf(seq: number): void {
+    const entry = this.room.log.timeline?.entries.find(one => one.seq === seq)
+    const thread = entry?.kind === 'message' ? entry.message.thread?.root_id : undefined
+    if (thread) emit(this, 'chat-aside', { thread })
   }
 
   /** Scrolls to the newest message. @throws ChatError */

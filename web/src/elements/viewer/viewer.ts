@@ -7,7 +7,7 @@ import { property, query, state } from '../shared/decorators.ts'
 import { emit } from '../shared/events.ts'
 import { formatDateTime } from '../shared/format.ts'
 import { icon } from '../shared/icons.ts'
-import { containEscape } from '../shared/sheet.ts'
+import { containEscape, countDialog } from '../shared/sheet.ts'
 import { errorText, t } from '../shared/texts.ts'
 import { base } from '../shared/theme.ts'
 import { nameOf } from '../shared/user-name.ts'
@@ -42,6 +42,11 @@ export class ChatViewer extends LitElement {
       this.zoomed = zoomed
     },
   })
+
+  constructor() {
+    super()
+    countDialog(this)
+  }
 
   override firstUpdated(): void {
     this.dialog.showModal()

@@ -27,6 +27,7 @@ fn message(seq: i64) -> MessageFacts {
         at: at(seq),
         thread_alone: None,
         mentions: Mentions::default(),
+        is_urgent: false,
         text: "the boiler is cold".to_owned(),
     }
 }
@@ -40,6 +41,7 @@ fn reader() -> ReaderFacts {
         is_muted: false,
         blocked: BTreeSet::new(),
         threads: BTreeSet::new(),
+        acknowledged: BTreeSet::new(),
         keywords: Vec::new(),
         delay: Duration::from_secs(10),
         quiet_until: None,
@@ -79,12 +81,43 @@ fn a_burst_is_told_as_one_and_the_first_of_it_decides_when() {
 #[test]
 fn nobody_waits_for_a_device_that_is_not_there() {
     let offline = ReaderFacts { is_offline: true, ..reader() };
+    let due_time =
+        |is_direct, sent, reader: &ReaderFacts| due_time(TellingRule::Message, is_direct, sent, reader);
     assert_eq!(due_time(true, at(1), &offline), at(1));
     assert_eq!(due_time(false, at(1), &offline), at(11), "in a group others may read on");
     assert_eq!(due_time(true, at(1), &reader()), at(11));
     let quiet = ReaderFacts { quiet_until: Some(at(500)), ..offline };
     assert_eq!(due_time(true, at(1), &quiet), at(500));
     assert_eq!(due_time(true, at(600), &quiet), at(600));
+}
+
+#[test]
+fn an_urgent_message_pierces_all_but_a_block_and_stays_the_one_that_is_shown() {
+    let deaf = ReaderFacts {
+        level: NotificationLevel::Nothing,
+        is_muted: true,
+        quiet_until: Some(at(500)),
+        ..reader()
+    };
+    let urgent = MessageFacts { is_urgent: true, ..message(5) };
+    let told = |first, last| Telling {
+        rule: TellingRule::Urgent,
+        first: Seq(first),
+        last: Seq(last),
+        message: id(5),
+    };
+    let messages = [message(1), urgent.clone(), message(6)];
+    assert_eq!(telling_time(false, &messages, &deaf, at(5)), TellingTime::Now(told(5, 5)));
+    assert_eq!(telling_time(false, &messages, &reader(), at(6)), TellingTime::Now(told(1, 6)));
+    let again = MessageFacts { is_urgent: true, ..message(7) };
+    let both = telling_time(false, &[urgent.clone(), again], &reader(), at(7));
+    assert_eq!(both, TellingTime::Now(Telling { message: id(7), ..told(5, 7) }));
+    let blocks = ReaderFacts { blocked: BTreeSet::from([BOB]), ..reader() };
+    assert_eq!(rule_for(false, &urgent, &blocks), Err(SilenceRule::Blocked));
+    let has_acknowledged = ReaderFacts { acknowledged: BTreeSet::from([id(5)]), ..deaf };
+    assert_eq!(rule_for(false, &urgent, &has_acknowledged), Err(SilenceRule::LevelNothing));
+    let own = MessageFacts { sender: ANN, ..urgent };
+    assert_eq!(rule_for(false, &own, &reader()), Err(SilenceRule::Own));
 }
 
 #[test]
@@ -111,6 +144,7 @@ fn simply(
         let lines = [
             (message.seq <= reader.after || message.sender == reader.user, None),
             (reader.blocked.contains(&message.sender), None),
+            (message.is_urgent, Some(TellingRule::Urgent)),
             (reader.level == NotificationLevel::Nothing, None),
             (by_name, Some(TellingRule::Mention)),
             (reader.is_muted, None),
@@ -133,23 +167,33 @@ fn simply(
     if let Some(quiet_until) = reader.quiet_until.filter(|until| *until > due) {
         due = quiet_until;
     }
+    let urgent: Vec<_> = told.iter().filter(|(_, message)| message.is_urgent).collect();
+    if first.is_urgent {
+        due = first.at;
+    }
+    if let Some(soonest) = urgent.iter().map(|(_, message)| message.at).min() {
+        due = due.min(soonest);
+    }
     if now < due {
         return TellingTime::Later { at: due, first: first.seq };
     }
     let rule = told.iter().map(|(rule, _)| *rule).max().expect("at least one");
     let (_, last) = told.last().expect("at least one");
-    TellingTime::Now(Telling { rule, first: first.seq, last: last.seq, message: last.id })
+    let (_, shown) = urgent.last().copied().or(told.last()).expect("at least one");
+    TellingTime::Now(Telling { rule, first: first.seq, last: last.seq, message: shown.id })
 }
 
 fn any_message() -> impl Strategy<Value = MessageFacts> {
     let word = prop_oneof![Just("the boiler is cold"), Just("boilers"), Just("hello")];
     let root = prop_oneof![3 => Just(None), 1 => (1..3_i64).prop_map(|root| Some(id(root)))];
-    (1..4_i64, 0..60_i64, root, any::<bool>(), any::<bool>(), word).prop_map(
-        |(sender, seconds, thread_alone, by_name, room, text)| MessageFacts {
+    let is_urgent = proptest::bool::weighted(0.1);
+    (1..4_i64, 0..60_i64, root, any::<[bool; 2]>(), is_urgent, word).prop_map(
+        |(sender, seconds, thread_alone, [by_name, room], is_urgent, text)| MessageFacts {
             sender: UserId(sender),
             at: at(seconds),
             thread_alone,
             mentions: Mentions::new(if by_name { vec![ANN] } else { Vec::new() }, room && seconds % 3 == 0),
+            is_urgent,
             text: text.to_owned(),
             ..message(1)
         },
